@@ -1,0 +1,102 @@
+"""The command `appliance`: start the server, manage models, look at the settings.
+
+It only reads the command line and hands over; imports stand in the commands, so that each
+starts quickly. The rule that must not break: a mistake ends in one sentence and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from appliance import __version__
+from appliance.models_cli import models
+
+EXIT_BAD_SETTINGS = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="appliance")
+def main() -> None:
+    """An offline customer-service assistant in a box.
+
+    \b
+    appliance serve            start it and print the address to open
+    appliance serve --demo     the same without a model: it says your words back
+    appliance models list      which models there are
+    appliance config           every setting, its value and where it comes from
+
+    Settings stand in appliance.toml (port = 9000) or in the environment (APPLIANCE_PORT=9000).
+    """
+
+
+@main.command()
+@click.option("--keep-alive", is_flag=True, help="Restart it after a crash, 5 times in 10 minutes.")
+@click.option("--demo", is_flag=True, help="Answer from a script, without a model.")
+@click.option("--host", help="Address to listen on, before APPLIANCE_HOST.")
+@click.option("--port", type=int, help="Port to listen on, before APPLIANCE_PORT.")
+def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> None:
+    """Start the assistant and print the addresses to open.
+
+    The page is there within a second; the model loads behind it. Ctrl-C ends it in order.
+
+    Example: appliance serve --port 9000
+    """
+    if keep_alive:
+        from appliance.supervise import keep_alive as keep_alive_with
+
+        again = [argument for argument in sys.argv[1:] if argument != "--keep-alive"]
+        sys.exit(keep_alive_with([sys.executable, "-m", "appliance", *again]))
+    from appliance.config import load_settings
+    from appliance.errors import SettingsError
+
+    wanted = {"host": host, "port": port}
+    overrides = {key: value for key, value in wanted.items() if value is not None}
+    try:
+        settings = load_settings(overrides=overrides).settings
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_BAD_SETTINGS)
+    from appliance.engine.engine import Engine
+    from appliance.engine.local import LocalEngine
+    from appliance.engine.scripted import ScriptedEngine, play_demo
+    from appliance.server import serve as serve_with
+
+    engine: Engine
+    engine = (
+        ScriptedEngine(play_demo, parallel=settings.parallel) if demo else LocalEngine(settings)
+    )
+    sys.exit(serve_with(settings, engine))
+
+
+@main.command()
+def config() -> None:
+    """Print every setting with its value, where it comes from and what it means."""
+    from appliance.config import ENV_PREFIX, SETTINGS_FILE, Settings, load_settings
+    from appliance.errors import SettingsError
+
+    try:
+        loaded = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_BAD_SETTINGS)
+    print(f"# Set these in {SETTINGS_FILE} or as {ENV_PREFIX}<KEY> in the environment.")
+    for key, field in Settings.model_fields.items():
+        value = getattr(loaded.settings, key)
+        print(f"\n# {field.description}\n{key} = {_write_toml(value)}  # {loaded.origins[key]}")
+
+
+def _write_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    text = "" if value is None else str(value)
+    if "\n" in text:
+        return f'"""\n{text}"""'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+main.add_command(models)

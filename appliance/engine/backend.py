@@ -1,0 +1,64 @@
+"""What the engine's loop asks of a llama.cpp context, so that tests can put a toy in its place.
+
+It is not llama.cpp: `llama.py` is the only file that knows it. The rule that must not break:
+one thread calls a backend, except for `interrupt`, which any thread may call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from appliance.engine.engine import Sampling
+from appliance.engine.prompt import Template, TokenIds
+from appliance.engine.sequences import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One token of a batch. Only an entry that `wants_logits` may be sampled from."""
+
+    token: int
+    position: int
+    slot: int
+    wants_logits: bool
+
+
+DecodeResult: TypeAlias = Literal["done", "full", "interrupted", "failed"]
+
+
+class Sampler(Protocol):
+    def sample(self, row: int) -> int:
+        """The next token after batch entry `row`, accepted into the sampler's own history."""
+
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    slots: int
+    cells: int
+    batch_tokens: int
+    template: Template
+
+    def encode(self, text: str) -> TokenIds:
+        """Ids of a content: no id of a control or user-defined token, whatever the text."""
+
+    def get_piece(self, token: int) -> bytes:
+        """The token's bytes; empty for a control token."""
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends the assistant's turn."""
+
+    def make_sampler(self, sampling: Sampling) -> Sampler: ...
+
+    def apply(self, operation: Operation) -> None: ...
+
+    def decode(self, entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
+        """Compute one step. After anything but "done" the batch's cells are in no known state
+        and must be removed back to where the step began."""
+
+    def interrupt(self) -> None:
+        """End the interruptible step under way, if there is one, within milliseconds."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,152 @@
+"""What the house asks of an engine: a protocol and the values that cross it.
+
+It is not an engine. `llama.py` and `scripted.py` are; the rooms above see only these names.
+A conversation is an opaque key here: an engine knows no session, no HTTP and no SQL.
+The rule that must not break: every generation ends in exactly one `Finished` or `Broken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from appliance.engine.prompt import Prompt, Template
+
+Phase: TypeAlias = Literal["starting", "loading", "warming", "ready", "unavailable", "stopped"]
+EngineFinish: TypeAlias = Literal["stop", "length", "cancelled", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn. Qwen2.5-0.5B-Instruct's own generation_config is
+    temperature 0.7, top_p 0.8, top_k 20, repetition_penalty 1.1; a customer-service answer
+    wants less chance, so the default temperature is lower. Temperature 0 is greedy."""
+
+    temperature: float = 0.3
+    top_k: int = 40
+    top_p: float = 0.8
+    repeat_penalty: float = 1.1
+    repeat_window_tokens: int = 256
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One request for text. `conversation` keys the kept KV cells; `deadline_s` is wall time."""
+
+    conversation: str
+    prompt: Prompt
+    max_new_tokens: int
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    deadline_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """`position` others go first; `eta_ms` is an estimate from measured rates."""
+
+    position: int
+    eta_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The prompt is in the cache and decoding begins."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    queued_ms: float
+    prefill_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole characters of the answer, never an empty string."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`token_ids` are the answer's ids as decoded, without an end-of-turn token."""
+
+    reason: EngineFinish
+    token_ids: tuple[int, ...]
+    decode_ms: float
+    is_repetition: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The generation failed in the engine; nothing of it stays in the cache."""
+
+    message: str
+
+
+Output: TypeAlias = Waiting | Prefilled | Piece | Finished | Broken
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """A snapshot for the terminal, `/readyz` and the about box.
+
+    `notes` are plain sentences: what was chosen and why, what is missing, what stands in.
+    """
+
+    phase: Phase
+    model_id: str = ""
+    model_name: str = ""
+    reason: str = ""
+    remedy: str = ""
+    progress: float = 0.0
+    threads: int = 0
+    context_tokens: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Run(Protocol):
+    """A generation under way. Iterating twice is an error; leaving the loop cancels nothing."""
+
+    def __aiter__(self) -> AsyncIterator[Output]: ...
+
+    def cancel(self) -> None:
+        """Ask for the end: the run still ends by itself in one `Finished("cancelled")`."""
+
+
+class Engine(Protocol):
+    """`status` is cheap and may be read from the event loop at any time."""
+
+    @property
+    def status(self) -> EngineStatus: ...
+
+    async def start(self) -> None:
+        """Load and warm; returns when ready or unavailable. Never raises for a bad model."""
+
+    async def stop(self) -> None:
+        """End every run with `Finished("cancelled")`, then free the context."""
+
+    async def wait_ready(self) -> None:
+        """Return once ready; raise ModelUnavailable when the model will not come."""
+
+    @property
+    def template(self) -> Template:
+        """The chat template as token ids. Raises ModelUnavailable before `ready`."""
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """The longest prompt that still leaves room for an answer, in tokens."""
+
+    async def encode(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of contents: whatever the text, no id of a control token."""
+
+    def generate(self, generation: Generation) -> Run:
+        """Queue one generation. Raises ModelUnavailable without a model, ValueError for a
+        prompt that cannot fit. How many may wait is for the caller to bound."""
+
+    def estimate_wait_s(self) -> int:
+        """When a place is likely to be free if all are taken, from measured rates; at least 1."""
+
+    async def forget(self, conversation: str) -> None:
+        """Drop every cell kept for this conversation."""

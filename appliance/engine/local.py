@@ -1,0 +1,191 @@
+"""The engine in this process: an asyncio face over the one thread that owns llama.cpp.
+
+It loads, warms and explains itself; the computing is `loop.py`'s. A model that cannot be had
+never raises out of `start`: the house goes on without it and `status` says why. The rule that
+must not break: nothing here waits for the engine's thread on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from appliance.config import Settings
+from appliance.engine import hardware, models
+from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output, Phase
+from appliance.engine.loop import EngineLoop, Job
+from appliance.engine.prompt import Template, TokenIds
+from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
+
+if TYPE_CHECKING:
+    from appliance.engine.llama import LlamaBackend
+
+SPARE_CONVERSATIONS = 4
+LEAST_SLOTS = 16
+
+
+class LocalRun:
+    """A generation under way in the engine's thread."""
+
+    def __init__(self, engine_loop: EngineLoop, generation: Generation) -> None:
+        self._event_loop = asyncio.get_running_loop()
+        self._outputs: asyncio.Queue[Output] = asyncio.Queue()
+        self._engine_loop = engine_loop
+        self._job = Job(generation, self._emit, time.monotonic())
+        engine_loop.submit(self._job)
+
+    async def __aiter__(self) -> AsyncIterator[Output]:
+        while True:
+            output = await self._outputs.get()
+            yield output
+            if isinstance(output, Finished | Broken):
+                return
+
+    def cancel(self) -> None:
+        self._engine_loop.cancel(self._job)
+
+    def _emit(self, output: Output) -> None:
+        self._event_loop.call_soon_threadsafe(self._outputs.put_nowait, output)
+
+
+class LocalEngine:
+    """One GGUF on this machine's processor."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._status = EngineStatus("starting")
+        self._settled = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._is_stopping = False
+        self._tokenizer = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._backend: LlamaBackend | None = None
+        self._engine_loop: EngineLoop | None = None
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def status(self) -> EngineStatus:
+        return self._status
+
+    @property
+    def template(self) -> Template:
+        return self._require_ready()[0].template
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        return self._require_ready()[1].longest_tokens - self._settings.max_new_tokens
+
+    async def start(self) -> None:
+        event_loop = asyncio.get_running_loop()
+        thread = threading.Thread(target=self._live, args=(event_loop,), name="engine", daemon=True)
+        thread.start()
+        await self._settled.wait()
+
+    async def stop(self) -> None:
+        self._is_stopping = True
+        if self._engine_loop is not None:
+            self._engine_loop.stop()
+        await self._ended.wait()
+        self._tokenizer.shutdown(wait=False)
+
+    async def wait_ready(self) -> None:
+        await self._settled.wait()
+        self._require_ready()
+
+    async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        backend, _ = self._require_ready()
+        event_loop = asyncio.get_running_loop()
+        return await event_loop.run_in_executor(
+            self._tokenizer, lambda: [backend.encode(text) for text in texts]
+        )
+
+    def generate(self, generation: Generation) -> LocalRun:
+        _, engine_loop = self._require_ready()
+        needed = len(generation.prompt.ids) + generation.max_new_tokens
+        if needed > engine_loop.longest_tokens:
+            raise ValueError(f"{needed} tokens; allowed: {engine_loop.longest_tokens}")
+        return LocalRun(engine_loop, generation)
+
+    def estimate_wait_s(self) -> int:
+        """One whole answer, shared by those that are given at the same time."""
+        step_ms = self._engine_loop.rates.decode_ms_per_step if self._engine_loop else 0.0
+        answer_s = self._settings.max_new_tokens * step_ms / 1000
+        return max(1, math.ceil(answer_s / self._settings.parallel))
+
+    async def forget(self, conversation: str) -> None:
+        if self._engine_loop is not None:
+            self._engine_loop.forget(conversation)
+
+    def _require_ready(self) -> tuple[LlamaBackend, EngineLoop]:
+        if self._status.phase != "ready" or self._backend is None or self._engine_loop is None:
+            raise ModelUnavailable(self._status.reason or f"The model is {self._status.phase}.")
+        return self._backend, self._engine_loop
+
+    def _live(self, event_loop: asyncio.AbstractEventLoop) -> None:
+        """The engine thread, from the first byte of the model to the last."""
+        try:
+            engine_loop = self._load()
+            event_loop.call_soon_threadsafe(self._settled.set)
+            engine_loop.run()
+            self._set(phase="stopped")
+        except ApplianceError as error:
+            self._refuse(str(error), error.remedy if isinstance(error, ModelFileError) else "")
+        except Exception:
+            self._log.exception("engine did not start")
+            self._refuse("The model could not be started; the log has the particulars.", "")
+        finally:
+            if self._backend is not None:
+                self._backend.close()
+            event_loop.call_soon_threadsafe(self._settled.set)
+            event_loop.call_soon_threadsafe(self._ended.set)
+
+    def _load(self) -> EngineLoop:
+        self._set(phase="loading")
+        choice = models.resolve(self._settings)
+        self._set(model_id=choice.id, model_name=choice.name, notes=choice.notes)
+        header = models.verify(choice)
+        threads = hardware.choose_threads(self._settings.threads)
+        context = hardware.choose_context(self._settings.context_tokens, header.context_length)
+        model_bytes = sum(part.stat().st_size for part in models.list_parts(choice.path, ""))
+        load_mode = self._choose_load_mode(model_bytes)
+        reading = "read into memory" if load_mode == "memory" else "mapped from its file"
+        why = f"Threads: {threads.why}. Context: {context.why}. The model is {reading}."
+        self._set(threads=threads.value, context_tokens=context.value, notes=(*choice.notes, why))
+        # Imported here: numpy and llama.cpp take half a second that the page need not wait for.
+        from appliance.engine.llama import LlamaBackend
+
+        backend = self._backend = LlamaBackend(
+            choice.path,
+            threads=threads.value,
+            cells=context.value,
+            slots=max(LEAST_SLOTS, SPARE_CONVERSATIONS * self._settings.parallel),
+            load_mode=load_mode,
+            on_progress=lambda fraction: self._set(progress=fraction),
+        )
+        self._set(phase="warming", context_tokens=backend.cells)
+        engine_loop = self._engine_loop = EngineLoop(backend, self._settings.parallel)
+        if self._is_stopping:
+            engine_loop.stop()
+        system_ids = backend.encode(self._settings.system_prompt)
+        engine_loop.warm((*backend.template.system_open, *system_ids, *backend.template.first_open))
+        self._set(phase="ready", progress=1.0)
+        return engine_loop
+
+    def _choose_load_mode(self, model_bytes: int) -> Literal["memory", "map"]:
+        if self._settings.load_mode != "auto":
+            return self._settings.load_mode
+        return "memory" if hardware.fits_in_memory(model_bytes) else "map"
+
+    def _refuse(self, reason: str, remedy: str) -> None:
+        phase: Phase = "stopped" if self._is_stopping else "unavailable"
+        self._set(phase=phase, reason=reason, remedy=remedy)
+
+    def _set(self, **changes: object) -> None:
+        self._status = replace(self._status, **changes)  # type: ignore[arg-type]

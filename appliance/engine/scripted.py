@@ -1,0 +1,197 @@
+"""An engine without a model: it says what a script says, for `make demo` and for tests.
+
+It is a whole `Engine` with the same queue, cancelling and endings, so every room above can be
+tried on a machine with no model file. Its token ids are code points. The rule that must not
+break: like any engine it ends every run in exactly one `Finished` or `Broken`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from appliance.engine.engine import (
+    Broken,
+    EngineFinish,
+    EngineStatus,
+    Finished,
+    Generation,
+    Output,
+    Piece,
+    Prefilled,
+    Waiting,
+)
+from appliance.engine.prompt import Template, TokenIds
+from appliance.errors import ModelUnavailable
+
+# Ids above Unicode's last code point stand for the template's control tokens.
+CONTROL_IDS = range(0x110000, 0x110004)
+TEMPLATE = Template(*[(control,) for control in CONTROL_IDS])
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The script goes on when the event is set, or after `seconds`."""
+
+    event: asyncio.Event | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The generation breaks here."""
+
+    message: str = "The script broke this answer."
+
+
+Line: TypeAlias = str | Wait | Fail
+Script: TypeAlias = Callable[[str], Sequence[Line]]
+
+
+def read_question(prompt: TokenIds) -> str:
+    """The last question of a prompt, as text."""
+    ids = list(prompt)
+    end = len(ids) - 1
+    start = max(at for at in range(end) if ids[at] in CONTROL_IDS) + 1
+    return "".join(map(chr, ids[start:end]))
+
+
+class ScriptedRun:
+    def __init__(self, outputs: AsyncIterator[Output], cancelled: asyncio.Event) -> None:
+        self._outputs = outputs
+        self._cancelled = cancelled
+
+    def __aiter__(self) -> AsyncIterator[Output]:
+        return self._outputs
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+class ScriptedEngine:
+    """Answers each question with the lines that `script` gives for it."""
+
+    def __init__(self, script: Script, *, parallel: int = 4) -> None:
+        self._script = script
+        self._parallel = asyncio.Semaphore(parallel)
+        self._open: set[asyncio.Event] = set()
+        self._status = EngineStatus("starting")
+        self._settled = asyncio.Event()
+        self.prompts: list[TokenIds] = []
+        self.forgotten: list[str] = []
+
+    @property
+    def status(self) -> EngineStatus:
+        return self._status
+
+    @property
+    def template(self) -> Template:
+        return TEMPLATE
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        return 6000
+
+    async def start(self) -> None:
+        self._settle(EngineStatus("ready", "scripted", "Scripted answers", progress=1.0))
+
+    def refuse(self, reason: str) -> None:
+        """From now on be as an engine whose model cannot be had."""
+        self._settle(EngineStatus("unavailable", reason=reason))
+
+    async def stop(self) -> None:
+        for cancelled in self._open:
+            cancelled.set()
+        self._settle(EngineStatus("stopped"))
+
+    async def wait_ready(self) -> None:
+        await self._settled.wait()
+        if self._status.phase != "ready":
+            raise ModelUnavailable(self._status.reason or "The scripted engine is stopped.")
+
+    async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
+        return [tuple(map(ord, text)) for text in texts]
+
+    def generate(self, generation: Generation) -> ScriptedRun:
+        if self._status.phase != "ready":
+            raise ModelUnavailable(self._status.reason or "The scripted engine is not ready.")
+        self.prompts.append(generation.prompt.ids)
+        cancelled = asyncio.Event()
+        self._open.add(cancelled)
+        return ScriptedRun(self._play(generation, cancelled), cancelled)
+
+    def estimate_wait_s(self) -> int:
+        return 1
+
+    async def forget(self, conversation: str) -> None:
+        self.forgotten.append(conversation)
+
+    def _settle(self, status: EngineStatus) -> None:
+        self._status = status
+        self._settled.set()
+
+    async def _play(
+        self, generation: Generation, cancelled: asyncio.Event
+    ) -> AsyncIterator[Output]:
+        arrived_at = time.monotonic()
+        try:
+            if self._parallel.locked():
+                yield Waiting(len(self._open), 1000)
+            async with self._parallel:
+                queued_ms = (time.monotonic() - arrived_at) * 1000
+                yield Prefilled(len(generation.prompt.ids), 0, queued_ms, 0.0)
+                async for output in self._speak(generation, cancelled):
+                    yield output
+        finally:
+            self._open.discard(cancelled)
+
+    async def _speak(
+        self, generation: Generation, cancelled: asyncio.Event
+    ) -> AsyncIterator[Output]:
+        said: list[int] = []
+        began_at = time.monotonic()
+        reason: EngineFinish = "stop"
+        for line in self._script(read_question(generation.prompt.ids)):
+            if isinstance(line, Wait):
+                await _wait(line, cancelled)
+            if cancelled.is_set():
+                reason = "cancelled"
+                break
+            if isinstance(line, Fail):
+                yield Broken(line.message)
+                return
+            if isinstance(line, str):
+                room = generation.max_new_tokens - len(said)
+                said += map(ord, line[:room])
+                yield Piece(line[:room])
+                if len(line) >= room:
+                    reason = "length"
+                    break
+        decode_ms = (time.monotonic() - began_at) * 1000
+        yield Finished(reason, tuple(said), decode_ms)
+
+
+async def _wait(line: Wait, cancelled: asyncio.Event) -> None:
+    """Wait for the line's event or time, but no longer than the run lives."""
+    waiters = [asyncio.ensure_future(cancelled.wait())]
+    if line.event is not None:
+        waiters.append(asyncio.ensure_future(line.event.wait()))
+    timeout = line.seconds if line.event is None else None
+    _, pending = await asyncio.wait(waiters, timeout=timeout, return_when="FIRST_COMPLETED")
+    for waiter in pending:
+        waiter.cancel()
+
+
+DEMO_GREETING = "您好，我是演示用的小助：这里没有模型，我只把您的话说回来。\n\n您说的是：**"
+DEMO_PACE_S = 0.02
+
+
+def play_demo(question: str) -> list[Line]:
+    """The script of `make demo`: the question said back, at the pace of a small computer."""
+    lines: list[Line] = []
+    for letter in f"{DEMO_GREETING}{question}**":
+        lines += [Wait(seconds=DEMO_PACE_S), letter]
+    return lines

@@ -1,0 +1,114 @@
+"""Every error the appliance raises on purpose, each with its code, HTTP status and plain words.
+
+    ApplianceError
+    ├── SettingsError            a setting stops the start
+    ├── InvalidRequest           the client sent something malformed (400)
+    │   ├── InvalidField         one field is wrong; `field` is its path (422)
+    │   ├── BodyTooLarge         (413)
+    │   └── WrongContentType     (415)
+    ├── SessionNotFound          (404)
+    ├── TurnRunning              a second message while one is answered (409)
+    ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
+    ├── StoreUnavailable         the conversation cannot be saved now (503)
+    ├── ModelUnavailable         no model is loaded, and why (503)
+    │   └── ModelFileError       the file was refused before llama.cpp saw it; `remedy` mends it
+    └── EngineFailure            a generation failed in the engine (503)
+
+Foreign errors are translated where the foreign library is imported: llama.cpp's in
+`engine/llama.py`, SQLite's in `store/`, pydantic's in `config.py` and `http/body.py`.
+"""
+
+from __future__ import annotations
+
+
+class ApplianceError(Exception):
+    """The root; `str(error)` is one plain English sentence that may be shown to a customer."""
+
+    code = "internal"
+    status = 500
+    retry_after_s: int | None = None
+
+    @property
+    def detail(self) -> dict[str, object] | None:
+        """Machine-readable particulars, or None."""
+        return None
+
+
+class SettingsError(ApplianceError):
+    """A setting that stops the start; the sentence names key, value and what is allowed."""
+
+    code = "invalid_setting"
+
+
+class InvalidRequest(ApplianceError):
+    code = "invalid_request"
+    status = 400
+
+
+class InvalidField(InvalidRequest):
+    code = "invalid_field"
+    status = 422
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+    @property
+    def detail(self) -> dict[str, object]:
+        return {"field": self.field}
+
+
+class BodyTooLarge(InvalidRequest):
+    code = "body_too_large"
+    status = 413
+
+
+class WrongContentType(InvalidRequest):
+    code = "wrong_content_type"
+    status = 415
+
+
+class SessionNotFound(ApplianceError):
+    code = "session_not_found"
+    status = 404
+
+
+class TurnRunning(ApplianceError):
+    code = "turn_running"
+    status = 409
+
+
+class Busy(ApplianceError):
+    code = "busy"
+    status = 503
+
+    def __init__(self, sentence: str, retry_after_s: int) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailable(ApplianceError):
+    code = "store_unavailable"
+    status = 503
+    retry_after_s = 5
+
+
+class ModelUnavailable(ApplianceError):
+    code = "model_unavailable"
+    status = 503
+
+
+class ModelFileError(ModelUnavailable):
+    """A model file that must not reach llama.cpp; `remedy` is the command that mends it."""
+
+    code = "model_file_refused"
+
+    def __init__(self, sentence: str, remedy: str) -> None:
+        super().__init__(sentence)
+        self.remedy = remedy
+
+
+class EngineFailure(ApplianceError):
+    code = "engine_failed"
+    status = 503
+    retry_after_s = 5

@@ -1,0 +1,38 @@
+"""JSON on its way out: the one place that turns values into the bytes of an answer.
+
+It knows no route and no error. The rules that must not break: text leaves as UTF-8 and not as
+escapes, and whatever a text holds, the bytes stay valid UTF-8 on one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from starlette.responses import Response
+
+# Legal inside a JSON string, but many clients cut lines at them: escaped, a frame stays one line.
+LINE_ENDS_OF_UNICODE = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def dump(value: object) -> str:
+    """`value`, dataclasses included, as JSON on one line; a lone surrogate becomes an escape."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=asdict)
+    text = text.translate(LINE_ENDS_OF_UNICODE)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class JsonAnswer(Response):
+    """An answer that no cache keeps: most of them carry a session's id or words."""
+
+    media_type = "application/json"
+
+    def __init__(
+        self, value: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(value, status, {"Cache-Control": "no-store", **(headers or {})})
+
+    def render(self, content: Any) -> bytes:
+        return dump(content).encode("utf-8")

@@ -1,0 +1,186 @@
+"""The surface of the appliance: one table from which the routes and their contract are made.
+
+It answers nothing itself. The rule that must not break: what is not in this table does not
+exist, and what is in it is described in `/openapi.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Lifespan
+
+from appliance.config import Settings
+from appliance.dialogue.conversations import Conversations
+from appliance.errors import (
+    Busy,
+    EngineFailure,
+    ModelUnavailable,
+    SessionNotFound,
+    StoreUnavailable,
+    TurnRunning,
+)
+from appliance.http.answers import JsonAnswer
+from appliance.http.chat import Chat
+from appliance.http.errors import build_exception_handlers
+from appliance.http.openapi import EVENT_STREAM, Operation, Reply, describe
+from appliance.http.ops import Ops, Readiness
+from appliance.http.pages import Pages
+from appliance.http.sessions import Sessions
+from appliance.http.shapes import (
+    Deleted,
+    Frame,
+    Health,
+    History,
+    Nothing,
+    Say,
+    SessionOpened,
+    Stopped,
+    WholeAnswer,
+)
+from appliance.http.shield import build_shield
+
+
+def build_http(
+    conversations: Conversations,
+    report: Callable[[], Readiness],
+    web_folder: Path,
+    settings: Settings,
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
+    """The whole room as one ASGI application."""
+    application = Starlette(
+        routes=build_routes(conversations, report, web_folder, settings),
+        middleware=build_shield(settings.max_message_chars),
+        exception_handlers=build_exception_handlers(),
+        lifespan=lifespan,
+    )
+    application.router.redirect_slashes = False  # it would build an address from the Host header
+    return application
+
+
+def build_routes(
+    conversations: Conversations,
+    report: Callable[[], Readiness],
+    web_folder: Path,
+    settings: Settings,
+) -> list[Route]:
+    async def show_contract(_request: Request) -> JsonAnswer:
+        return JsonAnswer(contract)
+
+    operations = [
+        _list_chat(Chat(conversations, settings.max_message_chars)),
+        *_list_sessions(Sessions(conversations)),
+        *_list_ops(Ops(report)),
+        Operation(
+            "GET", "/openapi.json", show_contract, "This document.", (Reply(200, "OpenAPI 3.2"),)
+        ),
+        *_list_pages(Pages(web_folder)),
+    ]
+    contract = describe(operations)
+    return [
+        Route(operation.path, operation.handler, methods=[operation.method])
+        for operation in operations
+    ]
+
+
+def _list_chat(chat: Chat) -> Operation:
+    return Operation(
+        "POST",
+        "/chat",
+        chat.answer,
+        "Say one message; the answer streams, or comes whole where Accept asks for JSON alone.",
+        (
+            Reply(200, "The answer", Frame, EVENT_STREAM),
+            Reply(200, "The answer", WholeAnswer),
+        ),
+        body=Say,
+        errors=(
+            SessionNotFound,
+            TurnRunning,
+            Busy,
+            StoreUnavailable,
+            ModelUnavailable,
+            EngineFailure,
+        ),
+    )
+
+
+def _list_sessions(sessions: Sessions) -> list[Operation]:
+    gone = (SessionNotFound, StoreUnavailable)
+    return [
+        Operation(
+            "POST",
+            "/sessions",
+            sessions.open,
+            "Open a conversation. Its id is the key to it: keep it out of addresses.",
+            (Reply(201, "Opened", SessionOpened),),
+            body=Nothing,
+            is_body_required=False,
+            errors=(StoreUnavailable,),
+        ),
+        Operation(
+            "GET",
+            "/sessions/{session_id}/messages",
+            sessions.read,
+            "What was said, and the answer that is under way.",
+            (Reply(200, "The conversation", History),),
+            errors=gone,
+        ),
+        Operation(
+            "POST",
+            "/sessions/{session_id}/stop",
+            sessions.stop,
+            "End the answer that is under way; what was said of it is kept.",
+            (Reply(200, "Whether one was under way", Stopped),),
+            body=Nothing,
+            is_body_required=False,
+            errors=gone,
+        ),
+        Operation(
+            "DELETE",
+            "/sessions/{session_id}",
+            sessions.forget,
+            "Delete the conversation and everything kept for it.",
+            (Reply(200, "What was deleted", Deleted),),
+            errors=gone,
+        ),
+    ]
+
+
+def _list_ops(ops: Ops) -> list[Operation]:
+    return [
+        Operation(
+            "GET",
+            "/healthz",
+            ops.show_health,
+            "Whether the process lives.",
+            (Reply(200, "It does", Health),),
+        ),
+        Operation(
+            "GET",
+            "/readyz",
+            ops.show_readiness,
+            "Which rungs can answer, and why others cannot.",
+            (Reply(200, "The model answers", Readiness), Reply(503, "It does not", Readiness)),
+        ),
+    ]
+
+
+def _list_pages(pages: Pages) -> list[Operation]:
+    return [
+        Operation(
+            "GET", "/", pages.show_index, "The page.", (Reply(200, "HTML", None, "text/html"),)
+        ),
+        Operation(
+            "GET",
+            "/web/{path:path}",
+            pages.show_file,
+            "A file of the page.",
+            (Reply(200, "The file", None, "*/*"),),
+        ),
+    ]

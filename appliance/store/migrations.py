@@ -1,0 +1,62 @@
+"""The schema of the main database, step by step; each step is applied once, in one transaction.
+
+It holds no query. The rule that must not break: a step that was released is never changed, a
+further one is added.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+# Times are milliseconds since 1970 in UTC. Columns of sealed values are BLOB.
+M001 = (
+    """
+    CREATE TABLE sessions (
+        session_key TEXT PRIMARY KEY,
+        created_ms INTEGER NOT NULL,
+        touched_ms INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE turns (
+        run_id TEXT PRIMARY KEY,
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
+        accepted_ms INTEGER NOT NULL,
+        ended_ms INTEGER,
+        model_id TEXT,
+        source TEXT,
+        finish_reason TEXT,
+        usage TEXT,
+        timings TEXT,
+        error_code TEXT,
+        error_message TEXT
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) WHERE state = 'running'",
+    "CREATE INDEX turns_of_session ON turns (session_key, accepted_ms)",
+    """
+    CREATE TABLE messages (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
+        role TEXT NOT NULL CHECK (role IN ('customer', 'assistant', 'operator', 'system')),
+        text BLOB NOT NULL,
+        token_ids BLOB,
+        created_ms INTEGER NOT NULL,
+        PRIMARY KEY (session_key, position)
+    ) STRICT
+    """,
+    "CREATE INDEX messages_of_run ON messages (run_id)",
+)
+
+
+def build_migrations() -> Migrations:
+    migrations = Migrations("appliance")
+
+    @migrations()
+    def m001_sessions_turns_messages(database: Database) -> None:
+        for statement in M001:
+            database.execute(statement)
+
+    return migrations

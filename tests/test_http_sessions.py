@@ -1,0 +1,143 @@
+"""The calls on a conversation: open, read, stop, forget, and ids that are not ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance.events import Queued, Token
+from tests.test_http_house import (
+    JSON_TYPE,
+    FakeConversations,
+    FakeMessage,
+    FakeTranscript,
+    FakeTurn,
+    open_house,
+)
+
+
+def test_opening_gives_the_id_and_no_cache_keeps_it(tmp_path: Path) -> None:
+    with open_house(tmp_path) as client:
+        answer = client.post("/sessions")
+    assert (answer.status_code, answer.json()) == (201, {"session_id": "fresh"})
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    messages = (
+        FakeMessage(1, "customer", "你好"),
+        FakeMessage(2, "assistant", "您好！", source="model", finish_reason="stop"),
+        FakeMessage(3, "customer", "再见", run_id="run-2"),
+        FakeMessage(
+            4, "assistant", "", run_id="run-2", error_code="engine_failed", error_message="Broke."
+        ),
+    )
+    conversations.transcripts["known"] = FakeTranscript(messages)
+    with open_house(tmp_path, conversations) as client:
+        answer = client.get("/sessions/known/messages")
+    created_ms = 1_700_000_000_000
+    assert "您好！".encode() in answer.content
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json() == {
+        "messages": [
+            {
+                "id": 1,
+                "role": "customer",
+                "text": "你好",
+                "created_ms": created_ms,
+                "run_id": "run-1",
+            },
+            {
+                "id": 2,
+                "role": "assistant",
+                "text": "您好！",
+                "created_ms": created_ms,
+                "run_id": "run-1",
+                "source": "model",
+                "finish_reason": "stop",
+            },
+            {
+                "id": 3,
+                "role": "customer",
+                "text": "再见",
+                "created_ms": created_ms,
+                "run_id": "run-2",
+            },
+            {
+                "id": 4,
+                "role": "assistant",
+                "text": "",
+                "created_ms": created_ms,
+                "run_id": "run-2",
+                "error": {"code": "engine_failed", "message": "Broke."},
+            },
+        ],
+        "running": None,
+    }
+
+
+def test_the_history_shows_the_answer_under_way(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    turn = FakeTurn("known", (Token("一"), Token("二")))
+    conversations.transcripts["known"] = FakeTranscript((), turn)
+    with open_house(tmp_path, conversations) as client:
+        said = client.get("/sessions/known/messages").json()["running"]
+        turn.queued = Queued(2, 3400)
+        waiting = client.get("/sessions/known/messages").json()["running"]
+    assert said == {"run_id": "run-1", "text": "一二", "queued": None}
+    assert waiting["queued"] == {"position": 2, "eta_ms": 3400, "reason": "queue"}
+
+
+def test_stop_says_whether_something_was_under_way(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    with open_house(tmp_path, conversations) as client:
+        assert client.post("/sessions/known/stop").json() == {"stopped": False}
+        conversations.transcripts["known"] = FakeTranscript((), FakeTurn("known", ()))
+        assert client.post("/sessions/known/stop").json() == {"stopped": True}
+
+
+def test_forgetting_counts_what_is_gone_and_then_the_session_is_unknown(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    messages = (FakeMessage(1, "customer", "你好"), FakeMessage(2, "assistant", "您好"))
+    conversations.transcripts["known"] = FakeTranscript(messages)
+    with open_house(tmp_path, conversations) as client:
+        assert client.delete("/sessions/known").json() == {"deleted": {"messages": 2, "turns": 1}}
+        assert client.delete("/sessions/known").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "session_id",
+    ["other", "%00", "known%00", "..%2fknown", "%ff%fe", "%ED%A0%80", "x" * 129, "a'--", "%F0%9F"],
+)
+def test_an_unknown_or_impossible_id_is_a_404_everywhere(tmp_path: Path, session_id: str) -> None:
+    with open_house(tmp_path) as client:
+        answers = [
+            client.get(f"/sessions/{session_id}/messages"),
+            client.post(f"/sessions/{session_id}/stop"),
+            client.delete(f"/sessions/{session_id}"),
+        ]
+    for answer in answers:
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] in {"session_not_found", "not_found"}
+
+
+@pytest.mark.parametrize("session_id", ["other", "", "a\0b", "\ud800", "x" * 500])
+def test_chatting_in_an_unknown_session_is_a_404(tmp_path: Path, session_id: str) -> None:
+    conversations = FakeConversations()
+    with open_house(tmp_path, conversations) as client:
+        body = json.dumps({"message": "hi", "session_id": session_id})
+        answer = client.post("/chat", content=body, headers=JSON_TYPE)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "session_not_found"
+    assert conversations.said == []
+
+
+def test_a_session_of_null_is_a_new_one(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    with open_house(tmp_path, conversations) as client:
+        client.post("/chat", json={"message": "hi", "session_id": None})
+        client.post("/chat", json={"message": "hi", "session_id": "known"})
+    assert conversations.said == [("hi", None), ("hi", "known")]

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  describeEnding, describeError, describeNotice, describeOrigin, describeTrouble, describeWait,
+} from "../../web/phrases.js";
+import { Words } from "../../web/words.js";
+
+const words = new Words("en");
+const READY = {
+  ready: true, store: { state: "ready", reason: "" },
+  model: { phase: "ready", progress: 1, reason: "" },
+};
+
+function describePhase(phase, more = {}) {
+  const model = { phase, progress: 0, reason: "", ...more };
+  return describeTrouble(words, false, { ...READY, ready: false, model });
+}
+
+test("a wait says how many are ahead and how long it takes", () => {
+  const turn = { phase: "queued", position: 2, etaMs: 3400, reason: "queue" };
+  assert.equal(describeWait(words, turn), "2 ahead of you, about 4 s");
+  assert.equal(describeWait(words, { ...turn, etaMs: 0 }), "2 ahead of you, one moment");
+  assert.equal(describeWait(words, { ...turn, position: 0 }), "You are next");
+  assert.match(describeWait(words, { ...turn, reason: "model_loading" }), /model/);
+});
+
+test("an answer carries its label and seconds, never zero", () => {
+  assert.equal(describeOrigin(words, { seconds: 2.34 }), "AI-generated · 2.3 s");
+  assert.equal(describeOrigin(words, { seconds: 0.004 }), "AI-generated · 0.1 s");
+  assert.equal(describeOrigin(words, { seconds: null }), "AI-generated");
+});
+
+test("only an ending that is not plain is put in words", () => {
+  assert.equal(describeEnding(words, { finishReason: "stop" }), "");
+  assert.equal(describeEnding(words, { finishReason: null }), "");
+  assert.equal(describeEnding(words, { finishReason: "cancelled" }), "Stopped");
+});
+
+test("every error code finds words, a code of tomorrow too", () => {
+  assert.match(describeError(words, { code: "busy", retryAfterS: 9 }), /9 s/);
+  assert.match(describeError(words, { code: "constructor_of_tomorrow" }), /went wrong/);
+});
+
+test("a notice we have no words for shows the server's", () => {
+  assert.equal(describeNotice(words, { code: "slower", text: "It is hot." }), "It is hot.");
+  assert.match(describeNotice(words, { code: "repetition", text: "x" }), /repeat/);
+});
+
+test("the banner tells the worst first, and nothing when all is well", () => {
+  assert.equal(describeTrouble(words, false, null), null);
+  assert.equal(describeTrouble(words, false, READY), null);
+  assert.match(describeTrouble(words, true, READY).text, /reconnecting/);
+  assert.match(describePhase("loading", { progress: 0.42 }).text, /42%/);
+  assert.doesNotMatch(describePhase("warming", { progress: 1 }).text, /%/);
+  assert.equal(describePhase("unavailable", { reason: "No file." }).reason, "No file.");
+});

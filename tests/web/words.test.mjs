@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+
+import { LANGUAGES, Words, chooseLanguage } from "../../web/words.js";
+
+const WEB = new URL("../../web/", import.meta.url);
+const INDEX = readFileSync(new URL("index.html", WEB), "utf8");
+const KEYS = Object.keys(LANGUAGES.zh);
+
+function listPlaceholders(text) {
+  return [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+}
+
+test("both languages have the same keys", () => {
+  assert.deepEqual(Object.keys(LANGUAGES.en), KEYS);
+});
+
+test("both languages have the same placeholders", () => {
+  for (const key of KEYS) {
+    const [zh, en] = [LANGUAGES.zh[key], LANGUAGES.en[key]];
+    assert.deepEqual(listPlaceholders(en), listPlaceholders(zh), key);
+  }
+});
+
+test("every key that the page names exists", () => {
+  const named = [...INDEX.matchAll(/data-words(?:-\w+)?="(\w+)"/g)].map(([, key]) => key);
+  assert.ok(named.length > 20);
+  for (const key of named) assert.ok(KEYS.includes(key), key);
+});
+
+test("every text is used somewhere", () => {
+  const scripts = readdirSync(WEB).filter((name) => name.endsWith(".js") && name !== "words.js");
+  const page = INDEX + scripts.map((name) => readFileSync(new URL(name, WEB), "utf8")).join();
+  for (const key of KEYS) assert.ok(page.includes(`"${key}"`), key);
+});
+
+test("the kept language wins over the browser's, and what we do not speak becomes English", () => {
+  assert.equal(chooseLanguage("en", ["zh-CN"]), "en");
+  assert.equal(chooseLanguage(null, ["fr", "zh-TW", "en"]), "zh");
+  assert.equal(chooseLanguage("toString", ["fr-FR"]), "en");
+});
+
+test("values stand in their places", () => {
+  const text = new Words("zh").say("waitQueueSeconds", { position: 2, seconds: 4 });
+  assert.equal(text, "前面还有 2 位，大约 4 秒");
+});

@@ -1,0 +1,60 @@
+/**
+ * The box that says what answers here: model, threads, memory, state, notes, version.
+ *
+ * It shows what `/readyz` says and measures nothing. The rule that must not break: what is not
+ * known is called so, and no number is shown without its meaning.
+ */
+const STATES = { ready: "stateReady", loading: "stateLoading", unavailable: "stateUnavailable" };
+
+export class About {
+  #box = document.getElementById("about");
+  #facts = document.getElementById("about-facts");
+  #notes = document.getElementById("about-notes");
+
+  constructor() {
+    document.getElementById("close-about").addEventListener("click", () => this.#box.close());
+  }
+
+  open() {
+    this.#box.showModal();
+  }
+
+  /** `readiness` is null while the server cannot be reached. */
+  show(readiness, words) {
+    const facts = readiness ? listFacts(readiness, words) : [["aboutState", words.say("aboutUnreached")]];
+    this.#facts.replaceChildren(...facts.map(([key, value]) => createFact(words.say(key), value)));
+    const notes = readiness?.notes ?? [];
+    this.#notes.hidden = notes.length === 0;
+    this.#notes.querySelector("ul").replaceChildren(...notes.map(createNote));
+  }
+}
+
+function listFacts({ rungs, model, version }, words) {
+  const unknown = words.say("aboutUnknown");
+  const facts = [
+    ["aboutModel", model.name || unknown],
+    ["aboutState", words.say(STATES[rungs.model] ?? "aboutUnknown")],
+    ["aboutThreads", model.threads ? String(model.threads) : unknown],
+    ["aboutContext", model.context_tokens
+      ? words.say("aboutTokens", { count: model.context_tokens }) : unknown],
+    ["aboutVersion", version],
+  ];
+  if (model.remedy) facts.push(["aboutRemedy", model.remedy]);
+  return facts;
+}
+
+function createFact(name, value) {
+  const row = document.createElement("div");
+  const term = document.createElement("dt");
+  const description = document.createElement("dd");
+  term.textContent = name;
+  description.textContent = value;
+  row.append(term, description);
+  return row;
+}
+
+function createNote(note) {
+  const item = document.createElement("li");
+  item.textContent = note;
+  return item;
+}

@@ -1,0 +1,180 @@
+/**
+ * The chat page: builds its parts, hands each what it needs, and joins their events.
+ *
+ * It holds no logic of the conversation (talk.js) and no texts (words.js). The rule that must
+ * not break: the page shows what the state says and nothing is kept only on the page.
+ */
+import { About } from "./about.js";
+import { Composer } from "./composer.js";
+import { Connection } from "./connection.js";
+import { findUnsent } from "./conversation.js";
+import { label } from "./language.js";
+import { describeError, describeTrouble, describeWait } from "./phrases.js";
+import { Readiness } from "./readiness.js";
+import { Scroll } from "./scroll.js";
+import * as server from "./server.js";
+import { Kept } from "./storage.js";
+import { Talk } from "./talk.js";
+import { Transcript } from "./transcript.js";
+import { Words, chooseLanguage } from "./words.js";
+
+const CHECK_MS = 20_000;
+const COPIED_MS = 2000;
+
+const find = (id) => document.getElementById(id);
+
+const language = new Kept("language");
+const theme = new Kept("theme");
+const draft = new Kept("draft", () => sessionStorage);
+
+let words = new Words(chooseLanguage(language.get(), navigator.languages));
+const connection = new Connection(server.checkHealth);
+const readiness = new Readiness(server.readReadiness, connection);
+const talk = new Talk(server, connection, new Kept("session"));
+const transcript = new Transcript(find("transcript"), (element) => label(element, words));
+const composer = new Composer(words, draft.get() ?? "");
+const scroll = new Scroll(find("main"), find("transcript"), find("latest"));
+const about = new About();
+
+function showLanguage() {
+  document.documentElement.lang = words.say("languageCode");
+  document.title = words.say("title");
+  label(document, words);
+  composer.speak(words);
+  showTalk();
+  showServer();
+}
+
+function showTalk() {
+  const { state } = talk;
+  transcript.show(state, words);
+  composer.showTurn(state.turn, talk.isOpening);
+  find("welcome").hidden = state.messages.length > 0 || talk.isOpening;
+  find("back").hidden = !talk.canGoBack;
+  find("new").disabled = state.messages.length === 0;
+  keepDraft();
+}
+
+function showServer() {
+  const trouble = describeTrouble(words, connection.isLost, readiness.current);
+  find("banner").hidden = trouble === null;
+  find("banner-text").textContent = trouble?.text ?? "";
+  find("banner-reason").textContent = trouble?.reason ?? "";
+  about.show(connection.isLost ? null : readiness.current, words);
+}
+
+function keepDraft() {
+  const unsent = findUnsent(talk.state)?.text ?? "";
+  draft.set(composer.text || unsent || null);
+}
+
+/** What a screen reader should hear: that an answer began, then the whole of it, once. */
+function announce(before, state) {
+  const last = state.messages.at(-1);
+  if (!before.turn && state.turn) say(words.say("sayAnswering"));
+  if (state.turn && state.turn.phase !== before.turn?.phase) sayWait(state.turn);
+  if (!before.turn || state.turn || !last) return;
+  say(last.error
+    ? describeError(words, last.error)
+    : words.say("sayAnswered", { text: transcript.readLast() }));
+}
+
+function sayWait(turn) {
+  if (turn.phase === "queued" || turn.phase === "recovering") say(describeWait(words, turn));
+}
+
+function say(text) {
+  find("status").textContent = text;
+}
+
+async function send(text) {
+  if (matchMedia("(pointer: coarse)").matches) document.activeElement?.blur();
+  const asked = talk.ask(text);
+  scroll.toEnd();
+  await asked;
+}
+
+async function copy({ detail: { button, text } }) {
+  const name = button.querySelector("span");
+  name.textContent = words.say((await write(text)) ? "copied" : "copyFailed");
+  say(name.textContent);
+  setTimeout(() => (name.textContent = words.say("copy")), COPIED_MS);
+}
+
+/** The clipboard needs a secure page; over plain HTTP in the LAN the old way still works. */
+async function write(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyBySelection(text);
+  }
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const field = document.createElement("textarea");
+  field.className = "unseen";
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  return isCopied;
+}
+
+function switchLanguage() {
+  words = new Words(words.other);
+  language.set(words.language);
+  showLanguage();
+}
+
+function showTheme() {
+  const chosen = theme.get() ?? "auto";
+  document.documentElement.dataset.theme = chosen;
+  for (const radio of find("themes").elements) radio.checked = radio.value === chosen;
+}
+
+function check() {
+  if (document.visibilityState === "visible" && !talk.state.turn) connection.check();
+}
+
+let shown = talk.state;
+talk.addEventListener("change", () => {
+  showTalk();
+  announce(shown, talk.state);
+  shown = talk.state;
+});
+connection.addEventListener("change", () => {
+  showServer();
+  say(find("banner-text").textContent || words.say("sayWelcomeBack"));
+  if (!connection.isLost) readiness.watch();
+});
+readiness.addEventListener("change", showServer);
+transcript.addEventListener("retry", () => talk.retry());
+transcript.addEventListener("copy", copy);
+composer.addEventListener("send", (event) => send(event.detail));
+composer.addEventListener("stop", () => talk.stop());
+composer.addEventListener("input", keepDraft);
+find("language").addEventListener("click", switchLanguage);
+find("open-about").addEventListener("click", () => about.open());
+find("new").addEventListener("click", () => {
+  talk.startAnew();
+  composer.focus();
+});
+find("back").addEventListener("click", () => talk.goBack());
+find("welcome").addEventListener("click", ({ target }) => {
+  if (target.matches(".starter")) send(target.textContent);
+});
+find("themes").addEventListener("change", ({ target }) => {
+  theme.set(target.value);
+  showTheme();
+});
+document.addEventListener("visibilitychange", check);
+setInterval(check, CHECK_MS);
+
+showTheme();
+showLanguage();
+readiness.watch();
+talk.open();

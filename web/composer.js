@@ -1,0 +1,96 @@
+/**
+ * The field for the question: its height, its limit, its Enter key, its send and stop buttons.
+ *
+ * It sends nothing itself; it fires `send` with the text, and `stop`. The rules that must not
+ * break: Enter that ends a Chinese input method's word never sends, and no typed text is cut.
+ */
+const MAX_CHARS = 2000;
+const COUNT_FROM_CHARS = 1800;
+const INPUT_METHOD_KEY = 229;
+
+export class Composer extends EventTarget {
+  #field = document.getElementById("question");
+  #send = document.getElementById("send");
+  #stop = document.getElementById("stop");
+  #count = document.getElementById("count");
+  #careful = document.getElementById("careful");
+  #isBusy = false;
+  #words;
+
+  constructor(words, draft) {
+    super();
+    this.#words = words;
+    this.#field.value = draft;
+    this.#field.addEventListener("input", () => this.#fit());
+    this.#field.addEventListener("keydown", (event) => this.#press(event));
+    this.#stop.addEventListener("click", () => this.dispatchEvent(new Event("stop")));
+    document.getElementById("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#fit();
+  }
+
+  get text() {
+    return this.#field.value;
+  }
+
+  focus() {
+    this.#field.focus();
+  }
+
+  /** Words of another language for what is shown already. */
+  speak(words) {
+    this.#words = words;
+    this.#fit();
+  }
+
+  /**
+   * The stop button stands where the send button stood, and takes its focus along.
+   * While the page is opening its conversation nothing can be sent, and nothing typed is lost.
+   */
+  showTurn(turn, isOpening) {
+    const isAnswering = turn !== null;
+    const hadFocus = [this.#send, this.#stop].includes(document.activeElement);
+    this.#stop.hidden = !isAnswering;
+    this.#stop.disabled = Boolean(turn?.isStopping);
+    this.#send.hidden = isAnswering;
+    this.#isBusy = isAnswering || isOpening;
+    if (hadFocus) (isAnswering ? this.#stop : this.#field).focus();
+    this.#fit();
+  }
+
+  #press(event) {
+    if (event.key !== "Enter" || event.shiftKey) return;
+    if (event.isComposing || event.keyCode === INPUT_METHOD_KEY) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #submit() {
+    const text = this.#field.value.trim();
+    if (!text || this.#isBusy || countChars(text) > MAX_CHARS) return;
+    this.#field.value = "";
+    this.#fit();
+    this.dispatchEvent(new CustomEvent("send", { detail: text }));
+  }
+
+  #fit() {
+    const chars = countChars(this.#field.value.trim());
+    const left = MAX_CHARS - chars;
+    const isNear = chars >= COUNT_FROM_CHARS;
+    const key = left < 0 ? "charsOver" : "charsLeft";
+    this.#count.textContent = isNear ? this.#words.say(key, { count: Math.abs(left) }) : "";
+    this.#count.classList.toggle("over", left < 0);
+    this.#careful.hidden = isNear;
+    this.#send.disabled = chars === 0 || left < 0 || this.#isBusy;
+    this.#field.style.height = "auto";
+    this.#field.style.height = `${this.#field.scrollHeight}px`;
+    this.dispatchEvent(new Event("input"));
+  }
+}
+
+/** Characters as the server counts them: code points. */
+export function countChars(text) {
+  return [...text].length;
+}

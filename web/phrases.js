@@ -1,0 +1,93 @@
+/**
+ * What to say about a state: which words for a wait, an ending, an error, a banner.
+ *
+ * It holds no text (words.js does) and touches no page. The rule that must not break: every code
+ * of the server finds words a customer understands, known to us or not.
+ */
+const ENDINGS = {
+  length: "endLength",
+  cancelled: "endCancelled",
+  timeout: "endTimeout",
+  refused: "endRefused",
+  handed_over: "endHandedOver",
+};
+
+const ERRORS = {
+  connection: "errorConnection",
+  busy: "errorBusy",
+  model_unavailable: "errorModel",
+  model_file_refused: "errorModel",
+  engine_failed: "errorEngine",
+  store_unavailable: "errorStore",
+  invalid_field: "errorTooLong",
+  body_too_large: "errorTooLong",
+  unanswered: "errorUnanswered",
+};
+
+const NOTICES = {
+  trimmed: "noticeTrimmed",
+  repetition: "noticeRepetition",
+  not_saved: "noticeNotSaved",
+};
+
+const WAITS = {
+  sending: "waitSending",
+  thinking: "waitThinking",
+  speaking: "waitSpeaking",
+  recovering: "waitRecovering",
+};
+
+export function describeWait(words, turn) {
+  if (turn.isStopping) return words.say("stopping");
+  if (turn.phase !== "queued") return words.say(WAITS[turn.phase]);
+  if (turn.reason === "model_loading") return words.say("waitLoading");
+  if (turn.position < 1) return words.say("waitNext");
+  const seconds = Math.ceil(turn.etaMs / 1000);
+  const key = seconds > 0 ? "waitQueueSeconds" : "waitQueue";
+  return words.say(key, { position: turn.position, seconds });
+}
+
+export function describeOrigin(words, message) {
+  if (message.seconds === null) return words.say("generated");
+  return words.say("generatedIn", { seconds: Math.max(message.seconds, 0.1).toFixed(1) });
+}
+
+/** An ending that is not plain, or "". */
+export function describeEnding(words, message) {
+  const key = ENDINGS[message.finishReason];
+  return key ? words.say(key) : "";
+}
+
+export function describeError(words, error) {
+  if (error.code === "busy" && error.retryAfterS > 0) {
+    return words.say("errorBusySeconds", { seconds: error.retryAfterS });
+  }
+  return words.say(ERRORS[error.code] ?? "errorOther");
+}
+
+export function describeNotice(words, notice) {
+  const key = NOTICES[notice.code];
+  return key ? words.say(key) : notice.text;
+}
+
+/** {text, reason} for the top of the page, or null when all is well. */
+export function describeTrouble(words, isLost, readiness) {
+  if (isLost) return { text: words.say("bannerReconnecting"), reason: "" };
+  if (!readiness) return null;
+  const { model, store } = readiness;
+  if (store.state === "unavailable") {
+    return { text: words.say("bannerStore"), reason: store.reason };
+  }
+  if (readiness.ready) return null;
+  if (["unavailable", "stopped"].includes(model.phase)) {
+    return { text: words.say("bannerUnavailable"), reason: model.reason };
+  }
+  return { text: describeLoading(words, model), reason: "" };
+}
+
+function describeLoading(words, model) {
+  if (model.phase === "starting") return words.say("bannerStarting");
+  const percent = Math.round(model.progress * 100);
+  const isMeasured = model.phase === "loading" && percent > 0;
+  return words.say(isMeasured ? "bannerLoading" : "bannerLoadingPlain", { percent });
+}

@@ -1,0 +1,45 @@
+/**
+ * Where the reader stands in the conversation.
+ *
+ * It knows no message. The rule that must not break: only a reader at the end is taken along by
+ * a growing answer; anybody else stays where they are and gets a button to the end.
+ */
+const NEAR_PX = 60;
+
+export class Scroll {
+  #view;
+  #content;
+  #button;
+  #isAtEnd = true;
+
+  constructor(view, content, button) {
+    this.#view = view;
+    this.#content = content;
+    this.#button = button;
+    view.addEventListener("scroll", () => this.#look(), { passive: true });
+    button.addEventListener("click", () => this.toEnd());
+    new ResizeObserver(() => this.#follow()).observe(content);
+    new ResizeObserver(() => this.#follow()).observe(view);
+  }
+
+  /** An empty conversation shows its welcome, which is read from the top. */
+  get #isEmpty() {
+    return this.#content.firstChild === null;
+  }
+
+  toEnd() {
+    this.#isAtEnd = true;
+    this.#follow();
+  }
+
+  #look() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#view;
+    this.#isAtEnd = this.#isEmpty || scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    this.#button.hidden = this.#isAtEnd;
+  }
+
+  #follow() {
+    if (this.#isAtEnd && !this.#isEmpty) this.#view.scrollTop = this.#view.scrollHeight;
+    this.#look();
+  }
+}

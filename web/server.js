@@ -1,0 +1,89 @@
+/**
+ * The calls of the appliance's HTTP surface that the page makes.
+ *
+ * It keeps no state and decides nothing. The rule that must not break: every call ends in its
+ * value, in a ServerError that carries the server's code, or in Unreachable.
+ */
+const CALL_MS = 10_000;
+const JSON_BODY = { "Content-Type": "application/json" };
+
+/** The server answered with an error of its own. */
+export class ServerError extends Error {
+  constructor(status, { code, message, detail }, retryAfterS) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = detail?.field ?? "";
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/** Nobody answered, or something that is not the appliance. */
+export class Unreachable extends Error {}
+
+export async function openSession() {
+  const answer = await call("/sessions", { method: "POST" });
+  return (await readJson(answer)).session_id;
+}
+
+/** The body of the answer's stream. */
+export async function ask(sessionId, message, signal) {
+  const answer = await call("/chat", {
+    method: "POST",
+    headers: { ...JSON_BODY, Accept: "text/event-stream" },
+    body: JSON.stringify({ message, session_id: sessionId }),
+    signal,
+  });
+  return answer.body;
+}
+
+export async function readHistory(sessionId) {
+  return readJson(await call(`/sessions/${encodeURIComponent(sessionId)}/messages`));
+}
+
+export async function stop(sessionId) {
+  await call(`/sessions/${encodeURIComponent(sessionId)}/stop`, { method: "POST" });
+}
+
+export async function checkHealth() {
+  await call("/healthz");
+}
+
+/** What `/readyz` says; its 503 while the model loads is an answer, not an error. */
+export async function readReadiness() {
+  const answer = await reach("/readyz");
+  const readiness = await readJson(answer);
+  if (readiness.model) return readiness;
+  throw new Unreachable(`/readyz answered ${answer.status} without the model's state.`);
+}
+
+async function call(path, options = {}) {
+  const answer = await reach(path, options);
+  if (answer.ok) return answer;
+  const { error } = await readJson(answer);
+  if (!error?.code) throw new Unreachable(`${path} answered ${answer.status} without a code.`);
+  throw new ServerError(answer.status, error, Number(answer.headers.get("Retry-After")) || 0);
+}
+
+/** The answer once its headers are there; the body may take as long as it takes. */
+async function reach(path, { signal, ...options } = {}) {
+  const leaving = new AbortController();
+  const leave = () => leaving.abort();
+  const timer = setTimeout(leave, CALL_MS);
+  signal?.addEventListener("abort", leave);
+  try {
+    return await fetch(path, { cache: "no-store", ...options, signal: leaving.signal });
+  } catch (error) {
+    throw new Unreachable(`${path} was not reached: ${error}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readJson(answer) {
+  try {
+    return await answer.json();
+  } catch (error) {
+    throw new Unreachable(`The answer is not JSON: ${error}`);
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The messages on the page: one article for each message of the state.
+ *
+ * It asks nobody anything; presses leave as `retry` and `copy` events. The rule that must not
+ * break: a growing answer only gets what is new, so selection and reading place stay.
+ */
+import { MarkdownText } from "./markdown.js";
+import { describeEnding, describeError, describeNotice, describeOrigin, describeWait } from "./phrases.js";
+
+export class Transcript extends EventTarget {
+  #root;
+  #labels;
+  #articles = [];
+
+  /** `labels` writes the fixed words into a new article. */
+  constructor(root, labels) {
+    super();
+    this.#root = root;
+    this.#labels = labels;
+  }
+
+  /** Fits the page to `state`; an article of the same role at the same place is kept. */
+  show(state, words) {
+    for (const gone of this.#articles.splice(state.messages.length)) gone.element.remove();
+    state.messages.forEach((message, index) => {
+      const turn = index === state.messages.length - 1 ? state.turn : null;
+      const canRetry = index === state.messages.length - 1 && !state.turn;
+      this.#place(message, index).show({ message, turn, canRetry, words });
+    });
+  }
+
+  /** The last answer's text as it is read, without Markdown's signs. */
+  readLast() {
+    return this.#articles.at(-1)?.read() ?? "";
+  }
+
+  #place(message, index) {
+    const standing = this.#articles[index];
+    if (standing?.role === message.role) return standing;
+    const article = message.role === "customer" ? new Question() : new Answer();
+    this.#labels(article.element);
+    article.element.addEventListener("click", (event) => this.#press(event, article));
+    if (standing) standing.element.replaceWith(article.element);
+    else this.#root.append(article.element);
+    this.#articles[index] = article;
+    return article;
+  }
+
+  #press(event, article) {
+    const button = event.target.closest("button");
+    if (button?.matches(".retry")) this.dispatchEvent(new Event("retry"));
+    if (button?.matches(".copy")) {
+      this.dispatchEvent(new CustomEvent("copy", { detail: { button, text: article.text } }));
+    }
+  }
+}
+
+class Article {
+  text = "";
+
+  constructor(role, template) {
+    this.role = role;
+    const copy = document.getElementById(template).content.cloneNode(true);
+    this.element = copy.firstElementChild;
+  }
+
+  find(selector) {
+    return this.element.querySelector(selector);
+  }
+
+  read() {
+    return this.text;
+  }
+
+  showTrouble(message, canRetry, words) {
+    const trouble = this.find(".trouble");
+    trouble.hidden = !message.error;
+    if (!message.error) return;
+    trouble.firstElementChild.textContent = describeError(words, message.error);
+    this.find(".retry").hidden = !canRetry;
+  }
+}
+
+class Question extends Article {
+  constructor() {
+    super("customer", "question-template");
+  }
+
+  show({ message, canRetry, words }) {
+    this.text = message.text;
+    const bubble = this.find(".bubble");
+    if (bubble.textContent !== message.text) bubble.textContent = message.text;
+    this.showTrouble(message, canRetry, words);
+  }
+}
+
+class Answer extends Article {
+  #markdown = new MarkdownText(this.find(".prose"));
+  #isComplete = false;
+
+  constructor() {
+    super("assistant", "answer-template");
+  }
+
+  show({ message, turn, canRetry, words }) {
+    this.#showText(message.text, turn === null);
+    this.#showWait(turn, words);
+    this.#showNotices(message.notices, words);
+    this.showTrouble(message, canRetry, words);
+    this.#showOrigin(message, turn, words);
+  }
+
+  read() {
+    return this.find(".prose").innerText;
+  }
+
+  #showText(text, isComplete) {
+    if (text !== this.text || (this.#isComplete && !isComplete)) {
+      if (this.#isComplete) this.#markdown = new MarkdownText(this.find(".prose"));
+      this.#isComplete = false;
+      this.#markdown.show(text);
+      this.text = text;
+    }
+    if (isComplete && !this.#isComplete) this.#markdown.end();
+    this.#isComplete = isComplete;
+  }
+
+  #showWait(turn, words) {
+    const wait = this.find(".wait");
+    wait.hidden = turn === null;
+    if (turn) setText(this.find(".wait-words"), describeWait(words, turn));
+  }
+
+  #showNotices(notices, words) {
+    const list = this.find(".notices");
+    list.hidden = notices.length === 0;
+    const items = notices.map((notice) => {
+      const item = document.createElement("li");
+      item.textContent = describeNotice(words, notice);
+      return item;
+    });
+    list.replaceChildren(...items);
+  }
+
+  /** The label stands under every text of the model, from its first word on. */
+  #showOrigin(message, turn, words) {
+    this.find(".badge").hidden = message.text === "" && !message.finishReason;
+    setText(this.find(".badge"), describeOrigin(words, message));
+    setText(this.find(".ending"), describeEnding(words, message));
+    this.find(".copy").hidden = turn !== null || message.text === "";
+  }
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
