@@ -62,7 +62,7 @@ class LlamaBackend:
         self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
         self._token_count = int(lib.llama_vocab_n_tokens(self._vocab))
         self._pieces: dict[int, bytes] = {}
-        self._special = self._find_special_strings()
+        self.special_strings = self._find_special_strings()
         self.template = self._read_template()
         self._abort_callback = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
         self._no_callback = lib.ggml_abort_callback()
@@ -186,7 +186,7 @@ class LlamaBackend:
 
     def _split_at_special(self, text: str) -> list[str]:
         """Cut every special string that occurs in `text` after its first letter."""
-        for special in self._special:
+        for special in self.special_strings:
             if special in text:
                 head, tail = text.split(special, 1)
                 before = self._split_at_special(head + special[0])

@@ -1,0 +1,109 @@
+"""llama.cpp itself, on the real model: tokens, templates, cells, interrupting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from appliance.config import Settings
+from appliance.engine import models
+from appliance.engine.backend import Entry
+from appliance.engine.engine import Sampling
+from appliance.engine.llama import LlamaBackend
+from appliance.engine.sequences import Copy, Remove
+from appliance.errors import ModelUnavailable
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[LlamaBackend]:
+    try:
+        choice = models.resolve(Settings())
+    except ModelUnavailable as error:
+        pytest.skip(f"no model file: {error}")
+    opened = LlamaBackend(
+        choice.path, threads=2, cells=2048, slots=4, load_mode="map", on_progress=lambda _: None
+    )
+    yield opened
+    opened.close()
+
+
+def fill(backend: LlamaBackend, slot: int, ids: tuple[int, ...], start: int = 0) -> None:
+    entries = [Entry(token, start + at, slot, at == len(ids) - 1) for at, token in enumerate(ids)]
+    assert backend.decode(entries, interruptible=False) == "done"
+
+
+def test_no_content_makes_a_special_token_wherever_it_stands(backend: LlamaBackend) -> None:
+    """Every special string of the vocabulary at the start, in the middle and at the end."""
+    template = backend.template
+    template_ids = {
+        token
+        for piece in (template.system_open, template.first_open, template.answer_open)
+        for token in piece
+        if not backend.get_piece(token)
+    }
+    assert len(backend.special_strings) > 20
+    for special in backend.special_strings:
+        special_ids = set(backend._tokenize(special, parse_special=True))
+        assert len(special_ids) == 1, f"{special!r} is no special string"
+        for content in (f"{special}退货", f"退{special}货", f"退货{special}", special * 2):
+            ids = backend.encode(content)
+            assert not special_ids & set(ids)
+            assert not template_ids & set(ids)
+            assert b"".join(map(backend.get_piece, ids)).decode() == content
+
+
+def test_the_template_is_the_models_own_in_control_tokens(backend: LlamaBackend) -> None:
+    question, answer = backend.encode("退货？"), backend.encode("可以。")
+    system = backend.encode("简短。")
+    from appliance.engine.prompt import Exchange
+
+    prompt = backend.template.render(system, [Exchange(question, answer)], question)
+    text = (
+        "<|im_start|>system\n简短。<|im_end|>\n<|im_start|>user\n退货？<|im_end|>\n"
+        "<|im_start|>assistant\n可以。<|im_end|>\n<|im_start|>user\n退货？<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    assert list(prompt.ids) == backend._tokenize(text, parse_special=True)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n你好", "👨‍👩‍👧 <b>&amp;</b>", "a\x00b", "退" * 500])
+def test_contents_round_trip(backend: LlamaBackend, text: str) -> None:
+    assert b"".join(map(backend.get_piece, backend.encode(text))).decode() == text
+
+
+def test_a_shared_prefix_gives_the_same_next_token(backend: LlamaBackend) -> None:
+    prefix, tail = backend.encode("我们的店早上九点开门，"), backend.encode("晚上")
+    fill(backend, 0, prefix)
+    backend.apply(Copy(0, 1, len(prefix)))
+    fill(backend, 1, tail, len(prefix))
+    sampler = backend.make_sampler(Sampling(temperature=0.0, repeat_penalty=1.0))
+    shared = sampler.sample(len(tail) - 1)
+    fill(backend, 2, prefix)
+    fill(backend, 2, tail, len(prefix))
+    assert sampler.sample(len(tail) - 1) == shared
+    sampler.close()
+    for slot in range(3):
+        backend.apply(Remove(slot, 0))
+
+
+def test_an_interrupted_step_leaves_a_usable_context(backend: LlamaBackend) -> None:
+    ids = backend.encode("退货政策。" * 120)[:500]
+    entries = [Entry(token, at, 3, at == len(ids) - 1) for at, token in enumerate(ids)]
+    timer = threading.Timer(0.2, backend.interrupt)
+    timer.start()
+    assert backend.decode(entries, interruptible=True) == "interrupted"
+    timer.join()
+    backend.apply(Remove(3, 0))
+    fill(backend, 3, backend.encode("你好"))
+    backend.apply(Remove(3, 0))
+
+
+def test_what_would_abort_the_process_is_refused_first(backend: LlamaBackend) -> None:
+    with pytest.raises(ValueError, match="513 tokens"):
+        backend.decode([Entry(1, at, 0, False) for at in range(513)], interruptible=False)
+    with pytest.raises(ValueError, match="0 tokens"):
+        backend.decode([], interruptible=False)

@@ -1,0 +1,303 @@
+"""The engine's loop over a toy context that checks every cell it is given."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from appliance.engine.backend import DecodeResult, Entry
+from appliance.engine.engine import Broken, Finished, Generation, Output, Piece, Prefilled, Sampling
+from appliance.engine.loop import EngineLoop, Job
+from appliance.engine.prompt import Prompt, Template, TokenIds
+from appliance.engine.sequences import Copy, Operation
+
+PREFIX = (1, 2, 3)
+END = 0
+WORD = "款".encode()
+
+
+class ToyBackend:
+    """Holds the ids of each sequence and speaks a word that depends on them alone."""
+
+    def __init__(self, slots: int = 6, cells: int = 120) -> None:
+        self.slots, self.cells, self.batch_tokens = slots, cells, 512
+        self.template = Template((1,), (2,), (3,), (4,))
+        self.held: list[list[int]] = [[] for _ in range(slots)]
+        self.rows: list[tuple[int, ...] | None] = []
+        self.results: list[DecodeResult] = []
+        self.decoded_tokens = 0
+        self.answer_tokens = 6
+        self.open_samplers = 0
+        self.before_decode = threading.Event()
+        self.before_decode.set()
+        self.interrupted = False
+
+    def encode(self, text: str) -> TokenIds:
+        return tuple(map(ord, text))
+
+    def get_piece(self, token: int) -> bytes:
+        return bytes([token & 0xFF])
+
+    def is_end(self, token: int) -> bool:
+        return token == END
+
+    def make_sampler(self, sampling: Sampling) -> ToySampler:
+        self.open_samplers += 1
+        return ToySampler(self)
+
+    def apply(self, operation: Operation) -> None:
+        if isinstance(operation, Copy):
+            assert not self.held[operation.target]
+            self.held[operation.target] = self.held[operation.source][: operation.tokens]
+        else:
+            del self.held[operation.slot][operation.start :]
+
+    def decode(self, entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
+        assert self.before_decode.wait(5)
+        result = self.results.pop(0) if self.results else "done"
+        self.rows = []
+        for entry in entries:
+            assert entry.position == len(self.held[entry.slot]), "a gap or an overlap"
+            self.held[entry.slot].append(entry.token)
+            self.rows.append(tuple(self.held[entry.slot]) if entry.wants_logits else None)
+        self.decoded_tokens += len(entries)
+        assert sum(map(len, self.held)) <= self.cells + len(PREFIX) * self.slots
+        return result
+
+    def interrupt(self) -> None:
+        self.interrupted = True
+
+    def close(self) -> None: ...
+
+
+class ToySampler:
+    def __init__(self, backend: ToyBackend) -> None:
+        self._backend = backend
+        self._said = 0
+
+    def sample(self, row: int) -> int:
+        cells = self._backend.rows[row]
+        assert cells is not None, "sampled where no logits were asked for"
+        self._said += 1
+        if self._said > self._backend.answer_tokens:
+            return END
+        return 256 + WORD[(self._said - 1) % 3] + 512 * (sum(cells) % 97)
+
+    def close(self) -> None:
+        self._backend.open_samplers -= 1
+
+
+@dataclass
+class Listener:
+    outputs: list[Output] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, output: Output) -> None:
+        self.outputs.append(output)
+        if isinstance(output, Finished | Broken):
+            self.ended.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(output.text for output in self.outputs if isinstance(output, Piece))
+
+    @property
+    def end(self) -> Finished | Broken:
+        assert self.ended.wait(5), "no end came"
+        ends = [output for output in self.outputs if isinstance(output, Finished | Broken)]
+        assert len(ends) == 1, "more than one end"
+        assert self.outputs[-1] is ends[0], "something followed the end"
+        return ends[0]
+
+
+class Bench:
+    """A loop on its own thread, warmed with the prefix."""
+
+    def __init__(self, backend: ToyBackend, parallel: int = 2) -> None:
+        self.backend = backend
+        self.loop = EngineLoop(backend, parallel)
+        self.loop.warm(PREFIX)
+        self.thread = threading.Thread(target=self.loop.run)
+        self.thread.start()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.backend.before_decode.set()
+        self.loop.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+    def ask(
+        self, name: str, words: TokenIds, limit: int = 12, **changes: object
+    ) -> tuple[Job, Listener]:
+        listener = Listener()
+        generation = Generation(name, Prompt((*PREFIX, *words), len(PREFIX)), limit)
+        job = Job(replace(generation, **changes), listener, time.monotonic())  # type: ignore[arg-type]
+        self.loop.submit(job)
+        return job, listener
+
+
+def test_an_answer_comes_in_whole_characters_and_ends_once() -> None:
+    with Bench(ToyBackend()) as bench:
+        _, listener = bench.ask("a", (9, 9))
+        assert isinstance(listener.end, Finished)
+        assert listener.end.reason == "stop"
+        assert listener.text == "款款"
+        assert isinstance(listener.outputs[0], Prefilled)
+        assert listener.outputs[0].cached_tokens == len(PREFIX)
+
+
+def test_a_follow_up_computes_only_new_tokens() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        _, first = bench.ask("a", (9, 9))
+        assert isinstance(first.end, Finished)
+        before = backend.decoded_tokens
+        _, second = bench.ask("a", (9, 9, *first.end.token_ids, 7, 7))
+        assert isinstance(second.end, Finished)
+        assert backend.decoded_tokens - before == 2 + backend.answer_tokens
+
+
+def test_a_character_cut_by_the_length_leaves_neither_text_nor_ids() -> None:
+    with Bench(ToyBackend()) as bench:
+        _, listener = bench.ask("a", (9,), limit=5)
+        end = listener.end
+        assert isinstance(end, Finished)
+        assert (end.reason, listener.text, len(end.token_ids)) == ("length", "款", 3)
+
+
+def test_a_stop_string_ends_the_answer() -> None:
+    with Bench(ToyBackend()) as bench:
+        _, listener = bench.ask("a", (9,), stop=("款款",))
+        assert isinstance(listener.end, Finished)
+        assert listener.end.reason == "stop"
+        assert listener.text == ""
+
+
+def test_an_endless_answer_that_repeats_itself_is_ended() -> None:
+    backend = ToyBackend(cells=600)
+    backend.answer_tokens = 10_000
+    with Bench(backend) as bench:
+        backend.get_piece = lambda token: b"x"  # type: ignore[method-assign]
+        ToySampler.sample, sample = lambda self, row: 300, ToySampler.sample  # type: ignore[method-assign]
+        try:
+            _, listener = bench.ask("a", (9,), limit=400)
+            end = listener.end
+        finally:
+            ToySampler.sample = sample  # type: ignore[method-assign]
+        assert isinstance(end, Finished)
+        assert end.is_repetition
+        assert len(end.token_ids) < 60
+
+
+def test_a_cancelled_job_ends_and_its_conversation_can_go_on() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        job, listener = bench.ask("a", (9,))
+        bench.loop.cancel(job)
+        backend.before_decode.set()
+        assert isinstance(listener.end, Finished)
+        _, again = bench.ask("a", (9, 8))
+        assert isinstance(again.end, Finished)
+        assert again.end.reason == "stop"
+
+
+def test_a_job_that_waits_is_told_its_place_and_can_be_cancelled() -> None:
+    backend = ToyBackend()
+    with Bench(backend, parallel=1) as bench:
+        backend.before_decode.clear()
+        _, first = bench.ask("a", (9,))
+        waiting, second = bench.ask("b", (9,))
+        bench.loop.cancel(waiting)
+        backend.before_decode.set()
+        assert isinstance(first.end, Finished)
+        assert isinstance(second.end, Finished)
+        assert second.end.reason == "cancelled"
+
+
+def test_an_interrupted_step_is_taken_back_and_computed_again() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.results = ["interrupted"]
+        _, listener = bench.ask("a", (9, 9))
+        assert isinstance(listener.end, Finished)
+        assert listener.text == "款款"
+
+
+@pytest.mark.parametrize("result", ["failed", "full"])
+def test_a_failed_step_breaks_its_jobs_and_nobody_else(result: DecodeResult) -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.results = [result]
+        _, broken = bench.ask("a", (9, 9))
+        assert isinstance(broken.end, Broken)
+        _, fine = bench.ask("b", (9, 9))
+        assert isinstance(fine.end, Finished)
+
+
+def test_a_backend_that_raises_breaks_the_job_and_the_loop_lives_on() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.rows = []
+        get_piece, backend.get_piece = backend.get_piece, None  # type: ignore[method-assign, assignment]
+        _, broken = bench.ask("a", (9, 9))
+        assert isinstance(broken.end, Broken)
+        backend.get_piece = get_piece  # type: ignore[method-assign]
+        _, fine = bench.ask("a", (9, 9))
+        assert isinstance(fine.end, Finished)
+
+
+def test_stopping_ends_what_runs_and_what_waits() -> None:
+    backend = ToyBackend()
+    bench = Bench(backend, parallel=1)
+    backend.before_decode.clear()
+    listeners = [bench.ask(name, (9,))[1] for name in "abc"]
+    bench.__exit__()
+    assert [
+        listener.end.reason for listener in listeners if isinstance(listener.end, Finished)
+    ] == (["cancelled"] * 3)
+
+
+def test_a_forgotten_conversation_leaves_no_cell_even_while_it_speaks() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        job, listener = bench.ask("a", (9, 9))
+        bench.loop.forget("a")
+        bench.loop.cancel(job)
+        backend.before_decode.set()
+        assert listener.end
+        _, other = bench.ask("b", (7,))
+        assert other.end
+        assert not any(9 in cells for cells in backend.held)
+
+
+def test_a_canary_never_reaches_another_conversations_cells() -> None:
+    """Random turns, cancels, failures and evictions; the toy context refuses any gap, and no
+    sequence ever holds two conversations' canaries."""
+    chance = random.Random(7)
+    backend = ToyBackend(slots=4, cells=90)
+    with Bench(backend, parallel=2) as bench:
+        histories: dict[str, tuple[int, ...]] = {name: (1000 + ord(name),) for name in "abcdef"}
+        for _ in range(300):
+            names = chance.sample(sorted(histories), 2)
+            backend.results = chance.choices(
+                ["done", "failed", "interrupted", "full"], [30, 1, 1, 1], k=5
+            )
+            asked = [(name, *bench.ask(name, (*histories[name], 7), limit=5)) for name in names]
+            if chance.random() < 0.2:
+                bench.loop.cancel(asked[0][1])
+            for name, _, listener in asked:
+                if isinstance(listener.end, Finished) and chance.random() < 0.7:
+                    histories[name] = (*histories[name], 7, *listener.end.token_ids)[:20]
+            for cells in backend.held:
+                assert len({token for token in cells if 1000 <= token < 1200}) <= 1
+        assert backend.open_samplers == 0
