@@ -86,6 +86,7 @@ class FakeMessage:
     finish_reason: str | None = None
     error_code: str | None = None
     error_message: str | None = None
+    total_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,21 @@ damaged is set aside under a name with the time, never deleted and never silentl
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import local as ThreadLocal
+from time import monotonic
 from typing import IO, TypeVar
 
 import sqlite_utils
 import structlog
 
 from appliance.errors import StoreUnavailable
+from appliance.store.folder import lock_folder, set_aside
 from appliance.store.migrations import build_migrations
+from appliance.store.wal import find_damage
 
 T = TypeVar("T")
 
@@ -30,6 +30,7 @@ FILE_NAME = "appliance.db"
 READERS = 2
 # What every connection that writes is set to, and what it must read back as.
 PRAGMAS: dict[str, str | int] = {
+    "busy_timeout": 2000,
     "journal_mode": "wal",
     "synchronous": 2,
     "foreign_keys": 1,
@@ -37,10 +38,16 @@ PRAGMAS: dict[str, str | int] = {
     "cell_size_check": 1,
     "mmap_size": 0,
     "journal_size_limit": 8 << 20,
-    "busy_timeout": 2000,
     "secure_delete": 1,
 }
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# A start is not kept waiting longer; damage further in shows itself where it is first read.
+CHECK_S = 5.0
+CHECK_STEPS = 100_000
+
+
+class _Damaged(Exception):
+    """The file is no whole database; the message says in a few words what was found."""
 
 
 class Store:
@@ -113,9 +120,20 @@ class Store:
         return await self._run(self._writer, work)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `query` on a read-only connection. Raises StoreUnavailable."""
+        """Run `query` on a read-only connection, all of it at one moment of the database.
+        Raises StoreUnavailable."""
         await self._wait_until_open()
-        return await self._run(self._readers, lambda: query(self._get_reader()))
+
+        def work() -> T:
+            connection = self._get_reader()
+            connection.execute("BEGIN")
+            try:
+                return query(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        return await self._run(self._readers, work)
 
     async def _wait_until_open(self) -> None:
         await self._settled.wait()
@@ -133,10 +151,8 @@ class Store:
 
     def _open(self) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = self._take_lock()
-            self._database = self._open_or_set_aside()
-            build_migrations().apply(self._database)
+            self._lock = lock_folder(self._folder)
+            database = self._open_or_set_aside()
         except OSError as error:
             raise StoreUnavailable(
                 f"The data folder {self._folder} cannot be used: {error.strerror}; "
@@ -144,27 +160,30 @@ class Store:
             ) from error
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path} cannot be opened: {error}.") from error
-
-    def _take_lock(self) -> IO[bytes]:
-        lock = (self._folder / "lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            raise StoreUnavailable(
-                f"Another appliance uses the data folder {self._folder}; "
-                "stop it, or set APPLIANCE_DATA to another folder."
-            ) from None
-        return lock
+        self._database = database
 
     def _open_or_set_aside(self) -> sqlite_utils.Database:
         try:
+            self._check_parts()
             return self._connect()
+        except _Damaged as damage:
+            self._set_aside(str(damage))
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF not in DAMAGE:
+            if _get_code(error) not in DAMAGE:
                 raise
             self._set_aside(str(error))
-            return self._connect()
+        return self._connect()
+
+    def _check_parts(self) -> None:
+        """Find what SQLite would pass over in silence: it takes an empty file for a new one,
+        throws away the log beside it, and replays no log beyond its first broken frame."""
+        wal = Path(f"{self.path}-wal")
+        if self.path.exists() and self.path.stat().st_size == 0:
+            raise _Damaged("the file is empty")
+        if wal.exists() and not self.path.exists():
+            raise _Damaged("the file is missing beside its write-ahead log")
+        if finding := find_damage(wal):
+            raise _Damaged(finding)
 
     def _connect(self) -> sqlite_utils.Database:
         """Open, set the pragmas, prove that they hold and that the file is whole."""
@@ -174,25 +193,21 @@ class Store:
                 connection.execute(f"PRAGMA {name} = {value}")
             for name, value in PRAGMAS.items():
                 held = connection.execute(f"PRAGMA {name}").fetchone()[0]
-                assert held == value, f"PRAGMA {name} is {held}, not {value}"
-            findings = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if findings != "ok":
-                error = sqlite3.DatabaseError(findings)
-                error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-                raise error
+                if held != value:
+                    raise StoreUnavailable(
+                        f"{self.path} cannot be opened safely: "
+                        f"PRAGMA {name} stays {held}, not {value}; use another disk."
+                    )
+            _check_whole(connection)
+            database = sqlite_utils.Database(connection, strict=True, execute_plugins=False)
+            build_migrations().apply(database)
         except BaseException:
             connection.close()
             raise
-        return sqlite_utils.Database(connection, strict=True, execute_plugins=False)
+        return database
 
     def _set_aside(self, finding: str) -> None:
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        kept = f"{FILE_NAME}.corrupt.{stamp}"
-        for suffix in ("", "-wal", "-shm"):
-            part = self._folder / f"{FILE_NAME}{suffix}"
-            if part.exists():
-                part.rename(self._folder / f"{kept}{suffix}")
-        _sync_folder(self._folder)
+        kept = set_aside(self.path).name
         self.notes = (
             f"The conversation database was damaged ({finding}); it was set aside as {kept} "
             "and a new one was begun.",
@@ -214,27 +229,47 @@ class Store:
     def _close(self) -> None:
         for connection in self._connections:
             connection.close()
-        if self._database is not None:
-            self._database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._database.conn.close()
-            self._database = None
-        if self._lock is not None:
-            self._lock.close()
+        database, self._database = self._database, None
+        try:
+            if database is not None:
+                database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # The log stays beside the file and is replayed at the next start.
+            self._log.error("store not folded", error=str(error))
+        finally:
+            if database is not None:
+                database.conn.close()
+            if self._lock is not None:
+                self._lock.close()
+
+
+def _check_whole(connection: sqlite3.Connection) -> None:
+    """Raises _Damaged for a file whose pages do not fit together."""
+    deadline = monotonic() + CHECK_S
+    connection.set_progress_handler(lambda: monotonic() > deadline, CHECK_STEPS)
+    try:
+        finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if _get_code(error) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return
+    finally:
+        connection.set_progress_handler(None, 0)
+    if finding != "ok":
+        raise _Damaged(" ".join(finding.split()))
+
+
+def _get_code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 for an error of the driver's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _explain(error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _get_code(error)
     if code == sqlite3.SQLITE_FULL:
         return "The conversation cannot be saved: the disk is full."
     if code == sqlite3.SQLITE_READONLY:
         return "The conversation cannot be saved: the disk is read-only."
+    if code in DAMAGE:
+        return "The conversation database is damaged; restarting the appliance sets it aside."
     return "The conversation cannot be saved or read just now."
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ class Label:
 
     table: str
     row: str
+    column: str
     session_key: str
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from array import array
+import struct
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -79,7 +79,7 @@ class Forgotten:
 
 def key_of(session_id: str) -> str:
     """The session's name on disk, in the engine and in logs: it does not give access."""
-    return hashlib.sha256(session_id.encode()).hexdigest()
+    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Sessions:
@@ -217,8 +217,7 @@ class Sessions:
             "SELECT coalesce(max(position), 0) + 1 FROM messages WHERE session_key = ?",
             (session_key,),
         ).fetchone()[0]
-        label = Label("messages", str(position), session_key)
-        packed = array("I", said.token_ids).tobytes()
+        packed = struct.pack(f"<{len(said.token_ids)}I", *said.token_ids)
         connection.execute(
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -226,8 +225,9 @@ class Sessions:
                 position,
                 run_id,
                 role,
-                self._seals.seal(said.text.encode(), label),
-                self._seals.seal(packed, label) if packed else None,
+                # Sealed, an empty text would no longer be seen to be empty.
+                self._seal(said.text.encode(), position, "text", session_key) if said.text else b"",
+                self._seal(packed, position, "token_ids", session_key) if packed else None,
                 self._clock(),
             ),
         )
@@ -250,20 +250,25 @@ class Sessions:
         )
 
     def _read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:
-        token_ids = array("I")
+        packed = b""
         if row["token_ids"]:
-            label = Label("messages", str(row["answer_position"]), session_key)
-            token_ids.frombytes(self._seals.open(row["token_ids"], label))
+            label = _label(row["answer_position"], "token_ids", session_key)
+            packed = self._seals.open(row["token_ids"], label)
         return StoredExchange(
             question=self._open_text(row["question"], row["question_position"], session_key),
             answer=self._open_text(row["answer"], row["answer_position"], session_key),
-            answer_token_ids=tuple(token_ids),
+            answer_token_ids=struct.unpack(f"<{len(packed) // 4}I", packed),
             model_id=row["model_id"] or "",
         )
 
+    def _seal(self, value: bytes, position: int, column: str, session_key: str) -> bytes:
+        return self._seals.seal(value, _label(position, column, session_key))
+
     def _open_text(self, sealed: bytes, position: int, session_key: str) -> str:
-        label = Label("messages", str(position), session_key)
-        return self._seals.open(sealed, label).decode()
+        """A worn card may flip a bit that no check of SQLite's sees: one sign is lost then and
+        not the whole history."""
+        label = _label(position, "text", session_key)
+        return self._seals.open(sealed, label).decode(errors="replace") if sealed else ""
 
 
 MESSAGES = """
@@ -285,6 +290,10 @@ SELECT question.position AS question_position, question.text AS question,
     answer.position AS answer_position, answer.text AS answer, answer.token_ids, turns.model_id
 {ANSWERED} ORDER BY answer.position LIMIT -1 OFFSET ?
 """
+
+
+def _label(position: int, column: str, session_key: str) -> Label:
+    return Label("messages", str(position), column, session_key)
 
 
 def _check(connection: sqlite3.Connection, session_key: str) -> None:

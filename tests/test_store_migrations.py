@@ -1,0 +1,109 @@
+"""The schema of the main database, written out, against the one the steps make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlite_utils
+from sqlite_utils.db import Column
+
+from appliance.store.database import Store
+from appliance.store.migrations import build_migrations
+
+TABLES = {
+    "sessions": {
+        "session_key": "TEXT NOT NULL",
+        "created_ms": "INTEGER NOT NULL",
+        "touched_ms": "INTEGER NOT NULL",
+    },
+    "turns": {
+        "run_id": "TEXT NOT NULL",
+        "session_key": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "accepted_ms": "INTEGER NOT NULL",
+        "ended_ms": "INTEGER",
+        "model_id": "TEXT",
+        "source": "TEXT",
+        "finish_reason": "TEXT",
+        "usage": "TEXT",
+        "timings": "TEXT",
+        "error_code": "TEXT",
+        "error_message": "TEXT",
+    },
+    "messages": {
+        "session_key": "TEXT NOT NULL",
+        "position": "INTEGER NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "role": "TEXT NOT NULL",
+        "text": "BLOB NOT NULL",
+        "token_ids": "BLOB",
+        "created_ms": "INTEGER NOT NULL",
+    },
+}
+KEYS = {
+    "sessions": ["session_key"],
+    "turns": ["run_id"],
+    "messages": ["session_key", "position"],
+}
+FOREIGN_KEYS = {
+    ("turns", "session_key", "sessions", "CASCADE"),
+    ("messages", "session_key", "sessions", "CASCADE"),
+    ("messages", "run_id", "turns", "CASCADE"),
+}
+INDEXES = {
+    "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
+    "WHERE state = 'running'",
+    "turns_of_session": "CREATE INDEX turns_of_session ON turns (session_key, accepted_ms)",
+    "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
+}
+
+
+async def test_the_steps_make_the_schema_that_is_written_here(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    await store.open()
+    await store.close()
+
+    database = sqlite_utils.Database(store.path)
+    names = {name for name in database.table_names() if not name.startswith("_")}
+    assert names == set(TABLES)
+    for name, columns in TABLES.items():
+        table = database.table(name)
+        assert table.strict, name
+        assert {column.name: _describe(column) for column in table.columns} == columns
+        assert table.pks == KEYS[name]
+    assert _read_foreign_keys(database) == FOREIGN_KEYS
+    assert _read_indexes(database) == INDEXES
+    database.close()
+
+
+async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
+    for _ in range(2):
+        store = Store(tmp_path)
+        await store.open()
+        await store.close()
+
+    database = sqlite_utils.Database(store.path)
+    migrations = build_migrations()
+    assert [step.name for step in migrations.applied(database)] == ["m001_sessions_turns_messages"]
+    assert migrations.pending(database) == []
+    database.close()
+
+
+def _describe(column: Column) -> str:
+    return f"{column.type} NOT NULL" if column.notnull else str(column.type)
+
+
+def _read_foreign_keys(database: sqlite_utils.Database) -> set[tuple[str, str, str, str]]:
+    return {
+        (table, row[3], row[2], row[6])
+        for table in TABLES
+        for row in database.conn.execute(f"PRAGMA foreign_key_list({table})")
+    }
+
+
+def _read_indexes(database: sqlite_utils.Database) -> dict[str, str]:
+    rows = database.conn.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL "
+        "AND tbl_name NOT LIKE '\\_%' ESCAPE '\\'"
+    )
+    return {name: " ".join(sql.split()) for name, sql in rows}
