@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -99,8 +99,9 @@ class House:
 
     async def _open_store(self) -> None:
         try:
-            await self.store.open()
-            interrupted = await self.sessions.end_interrupted()
+            with suppress(StoreUnavailable):
+                await self.store.open()
+            interrupted = await self.conversations.recover()
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
             return

@@ -6,6 +6,7 @@ starts quickly. The rule that must not break: a mistake ends in one sentence and
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -72,7 +73,11 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
 
 @main.command()
 def config() -> None:
-    """Print every setting with its value, where it comes from and what it means."""
+    """Print every setting with its value, where it comes from and what it means.
+
+    \b
+    Example: appliance config > appliance.toml     begin a settings file of your own
+    """
     from appliance.config import ENV_PREFIX, SETTINGS_FILE, Settings, load_settings
     from appliance.errors import SettingsError
 
@@ -93,10 +98,10 @@ def _write_toml(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     text = "" if value is None else str(value)
-    if "\n" in text:
-        return f'"""\n{text}"""'
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    # A JSON string is a TOML string, but for DEL.
+    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
+    opening, closing = ('"""\n', '"""') if len(lines) > 1 else ('"', '"')
+    return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
 main.add_command(models)

@@ -13,26 +13,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from appliance.errors import SettingsError
 
 ENV_PREFIX = "APPLIANCE_"
 SETTINGS_FILE = Path("appliance.toml")
 
+# A 0.5B model follows examples better than rules (docs/lab-notes.md has the comparison).
 DEFAULT_SYSTEM_PROMPT = """\
-你是“小助”，一家商店的智能客服助手，运行在店里的一台小机器上，不联网。
-- 用顾客使用的语言回答；顾客写中文就用中文，写英文就用英文。
-- 礼貌、准确、简短，先给结论，一般不超过三句话；写信或写代码时可以长一些。
-- 不知道的事就说不知道，不编造价格、日期、订单和天气；需要时建议联系人工客服。"""
+你是“小助”，本店的智能客服，运行在店里的一台小机器上，不能上网。礼貌、简短地回答：\
+中文问题用中文答（写信也用中文），英文问题用英文答。\
+天气、时间、价格、营业时间、库存、订单、退货规定你都查不到，不要编造。写信、写代码、翻译可以直接写。
+例如：
+问：hello 答：Hello! How can I help you?
+问：Who are you? 答：I am Xiaozhu, the assistant of this shop.
+问：What time do you close? 答：Sorry, I cannot look that up; please ask our staff.
+问：你是谁？答：我是小助，本店的智能客服，很高兴为您服务。
+问：今天天气怎么样？答：抱歉，我不能上网，不知道天气。
+问：明天会下雨吗？答：抱歉，我不能上网，不知道天气。
+问：现在几点了？答：抱歉，我看不到时间。
+问：几点开门？答：抱歉，营业时间我查不到，请问店员。
+问：我的订单到哪了？答：抱歉，我查不到订单，请问店员。
+问：可以退货吗？答：抱歉，退货规定我查不到，请问店员。
+问：这个多少钱？答：抱歉，我查不到价格，请问店员。
+问：谢谢 答：不客气，很高兴为您服务。
+问：写一封感谢信。答：尊敬的领导：感谢您多年来的支持与信任，祝您身体健康！此致敬礼"""
 
 
 class Settings(BaseSettings):
-    """Every setting with its default; `description` is the text of `appliance config --help`."""
+    """Every setting with its default; `description` is what `appliance config` prints."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -60,9 +79,12 @@ class Settings(BaseSettings):
     )
     parallel: int = Field(4, ge=1, le=64, description="Answers generated at the same time.")
     queue: int = Field(32, ge=0, le=1024, description="Questions that may wait; more are refused.")
-    max_new_tokens: int = Field(128, ge=1, description="Longest answer, in tokens.")
+    # Stands before what it bounds: a validator sees only the fields above its own.
     max_new_tokens_cap: int = Field(
         512, ge=1, le=4096, description="Upper bound of max_new_tokens, whoever sets it."
+    )
+    max_new_tokens: int = Field(
+        128, ge=1, le=4096, description="Longest answer, in tokens; at most max_new_tokens_cap."
     )
     answer_deadline_s: float = Field(
         60.0, ge=1.0, le=600.0, description="Longest time one answer may take once begun."
@@ -73,8 +95,11 @@ class Settings(BaseSettings):
     max_message_chars: int = Field(
         2000, ge=1, le=4000, description="Longest message of a customer, in characters."
     )
-    system_prompt: Annotated[str, Field(min_length=1, max_length=4000)] = Field(
-        DEFAULT_SYSTEM_PROMPT, description="What the model is told before every conversation."
+    system_prompt: str = Field(
+        DEFAULT_SYSTEM_PROMPT,
+        min_length=1,
+        max_length=4000,
+        description="What the model is told before every conversation.",
     )
     temperature: float = Field(
         0.3,
@@ -91,14 +116,38 @@ class Settings(BaseSettings):
         "auto", description="Log lines; auto writes text on a terminal and JSON elsewhere."
     )
 
-    @model_validator(mode="after")
-    def _caps_hold(self) -> Self:
-        if self.max_new_tokens > self.max_new_tokens_cap:
-            raise ValueError(
-                f"max_new_tokens is {self.max_new_tokens}; "
-                f"allowed: 1 to max_new_tokens_cap, which is {self.max_new_tokens_cap}"
-            )
-        return self
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load_settings` hands in: the base class would read $HOST and $PORT too."""
+        return (init_settings,)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans(cls, value: object) -> object:
+        """Else `port = true` would be port 1."""
+        if isinstance(value, bool):
+            raise PydanticCustomError("boolean", "a boolean")
+        return value
+
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _read_empty_as_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("max_new_tokens")
+    @classmethod
+    def _hold_cap(cls, value: int, info: ValidationInfo) -> int:
+        cap = info.data.get("max_new_tokens_cap", value)
+        if value > cap:
+            raise ValueError(f"a whole number from 1 to max_new_tokens_cap, which is {cap}")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +192,7 @@ def _read_file(file: Path) -> dict[str, object]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file} cannot be read as TOML: {error}.") from None
     for key in layer:
-        _check_known(key, key, str(file))
+        _check_known(key, str(file))
     return dict(layer)
 
 
@@ -152,26 +201,54 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, object]:
     for name, value in environ.items():
         if name.startswith(ENV_PREFIX):
             key = name.removeprefix(ENV_PREFIX).lower()
-            _check_known(key, name, "the environment")
+            _check_known(key, "the environment", ENV_PREFIX)
             layer[key] = value
     return layer
 
 
-def _check_known(key: str, shown: str, origin: str) -> None:
+def _check_known(key: str, origin: str, prefix: str = "") -> None:
+    """`prefix` is that of the environment, where keys are written in capitals."""
     if key in Settings.model_fields:
         return
+
+    def show(name: str) -> str:
+        return f"{prefix}{name.upper()}" if prefix else name
+
     close = get_close_matches(key, Settings.model_fields, n=1)
-    hint = f"did you mean {close[0]}?" if close else "`appliance config` lists the known ones."
-    raise SettingsError(f"Unknown setting {shown} in {origin}; {hint}")
+    hint = f"did you mean {show(close[0])}?" if close else "`appliance config` lists all settings."
+    raise SettingsError(f"Unknown setting {show(key)} in {origin}; {hint}")
 
 
 def _explain(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     """One sentence with key, value, what is allowed and where the value stands."""
-    if not error["loc"]:
-        return f"{error['msg'].removeprefix('Value error, ')}."
     key = str(error["loc"][0])
     value = repr(error["input"])
     if len(value) > 60:
         value = value[:57] + "…"
-    allowed = error["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+    is_ours = error["type"] == "value_error"
+    allowed = error["msg"].removeprefix("Value error, ") if is_ours else tell_allowed(key)
     return f"{key} = {value} (from {origins[key]}) is not possible; allowed: {allowed}."
+
+
+def tell_allowed(key: str) -> str:
+    """What the setting `key` may be, in words."""
+    field = Settings.model_fields[key]
+    if get_origin(field.annotation) is Literal:
+        *others, last = get_args(field.annotation)
+        return f"{', '.join(others)} or {last}"
+    bounds = {
+        name: getattr(rule, name)
+        for rule in field.metadata
+        for name in ("ge", "gt", "le", "min_length", "max_length")
+        if hasattr(rule, name)
+    }
+    if field.annotation is int:
+        return f"a whole number from {bounds['ge']} to {bounds['le']}"
+    if field.annotation is float:
+        least = f"above {bounds['gt']:g} and up" if "gt" in bounds else f"from {bounds['ge']:g}"
+        return f"a number {least} to {bounds['le']:g}"
+    if field.annotation is not str:
+        return "a path"
+    if "max_length" in bounds:
+        return f"a text of {bounds['min_length']} to {bounds['max_length']} characters"
+    return "a text that is not empty" if bounds else "a text"

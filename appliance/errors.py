@@ -15,7 +15,8 @@
     └── EngineFailure            a generation failed in the engine (503)
 
 Foreign errors are translated where the foreign library is imported: llama.cpp's in
-`engine/llama.py`, SQLite's in `store/`, pydantic's in `config.py` and `http/body.py`.
+`engine/llama.py`, SQLite's in `store/`, pydantic's in `config.py` and `http/body.py`. The rule
+that must not break: every error's sentence may be shown to a customer as it stands.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ a signal every running answer is kept as far as it was said before the process e
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -34,6 +35,22 @@ GRACE_S = 4
 class Server(uvicorn.Server):
     """Signals end it in order and are not raised again, so the exit code is our own."""
 
+    def __init__(self, house: House) -> None:
+        super().__init__(
+            uvicorn.Config(
+                house.application,
+                http="h11",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._house = house
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         event_loop = asyncio.get_running_loop()
@@ -45,6 +62,11 @@ class Server(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 event_loop.remove_signal_handler(number)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """First the answers end, and with them their streams: no connection is left to cut."""
+        await self._house.conversations.close()
+        await super().shutdown(sockets)
+
 
 def serve(settings: Settings, engine: Engine) -> int:
     """Listen until a signal comes; the exit code: 0 in order, 3 when it cannot start."""
@@ -53,32 +75,15 @@ def serve(settings: Settings, engine: Engine) -> int:
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     try:
         listener = _listen(settings.host, settings.port)
-    except OSError as error:
-        print(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Stop what uses it, or set APPLIANCE_PORT to another port.",
-            file=sys.stderr,
-        )
+    except (OSError, UnicodeError) as error:
+        print(_explain_no_listener(settings, error), file=sys.stderr)
         return EXIT_CANNOT_START
     with listener:
         return asyncio.run(_serve(settings, engine, listener))
 
 
 async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> int:
-    house = House(settings, engine)
-    server = Server(
-        uvicorn.Config(
-            house.application,
-            http="h11",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_S,
-        )
-    )
+    server = Server(House(settings, engine))
     addresses = find_addresses(settings.host, listener.getsockname()[1])
     greet(addresses, sys.stdout)
     reporter = asyncio.create_task(_report_when_settled(engine))
@@ -94,8 +99,25 @@ async def _report_when_settled(engine: Engine) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=512)
+    if ":" not in host:
+        return socket.create_server((host, port), backlog=512)
+    # "::" takes IPv4 too: the greeting shows the address of that kind.
+    is_dual = host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(
+        (host, port), family=socket.AF_INET6, backlog=512, dualstack_ipv6=is_dual
+    )
+
+
+def _explain_no_listener(settings: Settings, error: OSError | UnicodeError) -> str:
+    place = f"Cannot listen on {settings.host}:{settings.port}:"
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            remedy = "stop what uses it, or set APPLIANCE_PORT to another port."
+            return f"{place} the port is taken; {remedy}"
+        case errno.EACCES:
+            return f"{place} not permitted; set APPLIANCE_PORT to 1024 or above."
+        case _:
+            return f"{place} no address of this machine; set APPLIANCE_HOST to one, or to 0.0.0.0."
 
 
 def configure_logging(log_format: Literal["auto", "text", "json"]) -> None:

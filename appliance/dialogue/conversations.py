@@ -14,7 +14,7 @@ from appliance.config import Settings
 from appliance.dialogue.turn import Answering, Turn
 from appliance.engine.engine import Engine
 from appliance.errors import Busy, ModelUnavailable
-from appliance.store.sessions import Forgotten, Sessions, StoredMessage, key_of
+from appliance.store.sessions import Answer, Forgotten, Sessions, StoredMessage, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class Conversations:
         self._answering = Answering(engine, sessions, settings)
         self._turns: dict[str, Turn] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._unsaved: dict[str, Turn] = {}
+        self._arriving = 0
+        self._recovered = asyncio.Event()
+        self._is_closing = False
+
+    async def recover(self) -> int:
+        """End what a dead process left open and let messages in; how many turns that were."""
+        try:
+            return await self._sessions.end_interrupted()
+        finally:
+            self._recovered.set()
 
     async def open(self) -> str:
         """A new session's id."""
@@ -45,19 +56,26 @@ class Conversations:
         of them nothing of the message is kept.
         """
         self._check_room()
-        session_id = session_id or await self.open()
-        accepted = await self._sessions.accept(session_id, message)
-        turn = Turn(accepted.run_id, session_id, accepted.session_key, message)
+        self._arriving += 1
+        try:
+            turn = await self._accept(message, session_id)
+        finally:
+            self._arriving -= 1
+        if self._is_closing:
+            turn.stop_asked.set()
         self._turns[turn.session_key] = turn
         self._tasks[turn.session_key] = asyncio.create_task(self._lead(turn))
         return turn
 
     async def read(self, session_id: str) -> Transcript:
         """Raises SessionNotFound."""
-        running = self._turns.get(key_of(session_id))
-        messages = await self._sessions.read_messages(session_id)
-        if running is not None and running.is_ended:
-            running = None
+        session_key = key_of(session_id)
+        while True:
+            running = self._turns.get(session_key)
+            messages = await self._sessions.read_messages(session_id)
+            # Else a turn began or ended meanwhile, and its answer might be in neither place.
+            if running is self._turns.get(session_key):
+                break
         if running is not None:
             # Its answer may be on disk already, in the moment before `done` is published.
             messages = tuple(
@@ -69,19 +87,40 @@ class Conversations:
 
     async def stop(self, session_id: str) -> bool:
         """End the running answer, if there is one, and return once it has ended."""
+        if await self._stop(key_of(session_id)):
+            return True
         await self._sessions.check(session_id)
-        return await self._stop(key_of(session_id))
+        return False
 
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
-        await self._stop(key_of(session_id))
+        session_key = key_of(session_id)
+        await self._stop(session_key)
         forgotten = await self._sessions.forget(session_id)
-        await self._engine.forget(key_of(session_id))
+        # One more may have begun before the session was gone.
+        await self._stop(session_key)
+        self._unsaved.pop(session_key, None)
+        await self._engine.forget(session_key)
         return forgotten
 
     async def close(self) -> None:
-        """End every turn; what was said so far is kept."""
+        """Take no more messages and end every turn; what was said so far is kept."""
+        self._is_closing = True
         await asyncio.gather(*[self._stop(session_key) for session_key in list(self._turns)])
+
+    async def _accept(self, message: str, session_id: str | None) -> Turn:
+        await self._recovered.wait()
+        session_id = session_id or await self.open()
+        await self._save_late(key_of(session_id))
+        accepted = await self._sessions.accept(session_id, message)
+        return Turn(accepted.run_id, session_id, accepted.session_key, message)
+
+    async def _save_late(self, session_key: str) -> None:
+        """Keep the end that the disk refused: until then its turn counts as running there."""
+        turn = self._unsaved.get(session_key)
+        if turn is not None and turn.unsaved is not None:
+            await self._sessions.fail(turn.run_id, Answer(turn.text), turn.unsaved)
+            self._unsaved.pop(session_key, None)
 
     async def _lead(self, turn: Turn) -> None:
         try:
@@ -89,6 +128,8 @@ class Conversations:
         finally:
             del self._turns[turn.session_key]
             del self._tasks[turn.session_key]
+            if turn.unsaved is not None:
+                self._unsaved[turn.session_key] = turn
 
     async def _stop(self, session_key: str) -> bool:
         turn, task = self._turns.get(session_key), self._tasks.get(session_key)
@@ -101,10 +142,10 @@ class Conversations:
     def _check_room(self) -> None:
         """Refuse at once what could not be answered, before anything is stored."""
         status = self._engine.status
-        if status.phase in ("unavailable", "stopped"):
+        if self._is_closing or status.phase in ("unavailable", "stopped"):
             raise ModelUnavailable(status.reason or "The assistant is shutting down.")
         room = self._settings.parallel + self._settings.queue
-        if len(self._turns) >= room:
+        if len(self._turns) + self._arriving >= room:
             wait_s = self._engine.estimate_wait_s()
             raise Busy(
                 f"All {room} places are taken; please ask again in {wait_s} seconds.", wait_s

@@ -27,7 +27,7 @@ from appliance.engine.engine import (
     Waiting,
 )
 from appliance.engine.prompt import Exchange, Prompt, TokenIds
-from appliance.errors import ApplianceError, EngineFailure
+from appliance.errors import ApplianceError, EngineFailure, InvalidField
 from appliance.events import (
     Done,
     Ending,
@@ -44,6 +44,7 @@ from appliance.events import (
 from appliance.store.sessions import Answer, Sessions, StoredExchange
 
 TRIMMED = Notice("trimmed", "The beginning of this conversation no longer fits into my memory.")
+WENT_WRONG = Failed("internal", "Something went wrong here; please ask again.")
 REPETITION = Notice("repetition", "The answer began to repeat itself and was ended.")
 
 
@@ -57,6 +58,8 @@ class Turn:
         self.question = question
         self.accepted_at = time.monotonic()
         self.stop_asked = asyncio.Event()
+        # The end that is not on disk, where the disk refused it.
+        self.unsaved: Failed | None = None
         self._events: list[Event] = []
         self._grown = asyncio.Event()
 
@@ -119,7 +122,7 @@ class Answering:
             ending = Failed(error.code, str(error))
         except Exception:
             self._log.exception("turn failed", session=turn.session_key[:12], run=turn.run_id)
-            ending = Failed("internal", "Something went wrong here; please ask again.")
+            ending = WENT_WRONG
         turn.publish(await self._store(turn, speech, ending))
 
     async def _wait_for_engine(self, turn: Turn) -> None:
@@ -148,6 +151,8 @@ class Answering:
         exchanges = self._as_said(stored, rest)
         template = self._engine.template
         fixed_tokens = len(template.render(system, [], question).ids)
+        if fixed_tokens > self._engine.max_prompt_tokens:
+            raise InvalidField("message", "This message is too long for me; please shorten it.")
         window = fit_window(
             [template.count_exchange_tokens(exchange) for exchange in exchanges],
             fixed_tokens,
@@ -214,8 +219,11 @@ class Answering:
                 await self._sessions.fail(turn.run_id, answer, ending)
         except ApplianceError as error:
             self._log.error("answer not saved", run=turn.run_id, reason=str(error))
-            return Failed(error.code, str(error))
-        return ending
+            turn.unsaved = Failed(error.code, str(error))
+        except Exception:
+            self._log.exception("answer not saved", run=turn.run_id)
+            turn.unsaved = WENT_WRONG
+        return turn.unsaved or ending
 
 
 class Speech:

@@ -67,7 +67,8 @@ def choose_context(wanted: int, trained_tokens: int, read: ReadText = read_text)
 
 def fits_in_memory(model_bytes: int, read: ReadText = read_text) -> bool:
     """Whether the model may be read into memory rather than mapped from its file."""
-    return _read_meminfo("MemAvailable", read) >= MEMORY_PER_MODEL * model_bytes
+    free_bytes = min(_read_meminfo("MemAvailable", read), read_memory_bytes(read))
+    return free_bytes >= MEMORY_PER_MODEL * model_bytes
 
 
 def read_memory_bytes(read: ReadText = read_text) -> int:

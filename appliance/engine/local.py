@@ -155,9 +155,8 @@ class LocalEngine:
         context = hardware.choose_context(self._settings.context_tokens, header.context_length)
         model_bytes = sum(part.stat().st_size for part in models.list_parts(choice.path, ""))
         load_mode = self._choose_load_mode(model_bytes)
-        reading = "read into memory" if load_mode == "memory" else "mapped from its file"
-        why = f"Threads: {threads.why}. Context: {context.why}. The model is {reading}."
-        self._set(threads=threads.value, context_tokens=context.value, notes=(*choice.notes, why))
+        notes = (*choice.notes, *_explain_choices(threads, context, load_mode))
+        self._set(threads=threads.value, context_tokens=context.value, notes=notes)
         # Imported here: numpy and llama.cpp take half a second that the page need not wait for.
         from appliance.engine.llama import LlamaBackend
 
@@ -189,3 +188,15 @@ class LocalEngine:
 
     def _set(self, **changes: object) -> None:
         self._status = replace(self._status, **changes)  # type: ignore[arg-type]
+
+
+def _explain_choices(
+    threads: hardware.Choice, context: hardware.Choice, load_mode: Literal["memory", "map"]
+) -> tuple[str, ...]:
+    """What was chosen for the engine and why, in English and in Chinese."""
+    reading = "read into memory" if load_mode == "memory" else "mapped from its file"
+    loading = "读入内存" if load_mode == "memory" else "从文件映射"
+    return (
+        f"Engine: {threads.why}; context of {context.why}; the model is {reading}. "
+        f"引擎：{threads.value} 个线程，上下文 {context.value} 个词元，模型{loading}。",
+    )

@@ -94,7 +94,8 @@ def _choose(entry: Entry, folder: Path, notes: tuple[str, ...] = ()) -> ModelCho
 def explain_stand_in(target: Entry, stand_in: Entry) -> str:
     return (
         f"{stand_in.name} stands in for {target.name}, which is not here; "
-        f"`{target.remedy}` fetches it where a model hub can be reached."
+        f"`{target.remedy}` fetches it where a model hub can be reached. "
+        f"默认模型 {target.name} 不在本机，暂由 {stand_in.name} 代替。"
     )
 
 

@@ -76,6 +76,7 @@ class ScriptedEngine:
 
     def __init__(self, script: Script, *, parallel: int = 4) -> None:
         self._script = script
+        self._places = parallel
         self._parallel = asyncio.Semaphore(parallel)
         self._open: set[asyncio.Event] = set()
         self._status = EngineStatus("starting")
@@ -96,7 +97,8 @@ class ScriptedEngine:
         return 6000
 
     async def start(self) -> None:
-        self._settle(EngineStatus("ready", "scripted", "Scripted answers", progress=1.0))
+        if self._status.phase == "starting":
+            self._settle(EngineStatus("ready", "scripted", "Scripted answers", progress=1.0))
 
     def refuse(self, reason: str) -> None:
         """From now on be as an engine whose model cannot be had."""
@@ -136,17 +138,36 @@ class ScriptedEngine:
     async def _play(
         self, generation: Generation, cancelled: asyncio.Event
     ) -> AsyncIterator[Output]:
+        """The last output comes after the place is free: nobody asks for one more."""
         arrived_at = time.monotonic()
+        ending: Finished | Broken = Finished("cancelled", (), 0.0)
         try:
             if self._parallel.locked():
-                yield Waiting(len(self._open), 1000)
-            async with self._parallel:
-                queued_ms = (time.monotonic() - arrived_at) * 1000
-                yield Prefilled(len(generation.prompt.ids), 0, queued_ms, 0.0)
-                async for output in self._speak(generation, cancelled):
-                    yield output
+                yield Waiting(len(self._open) - self._places, 1000)
+            if await self._take_place(cancelled):
+                try:
+                    queued_ms = (time.monotonic() - arrived_at) * 1000
+                    yield Prefilled(len(generation.prompt.ids), 0, queued_ms, 0.0)
+                    async for output in self._speak(generation, cancelled):
+                        if isinstance(output, Finished | Broken):
+                            ending = output
+                        else:
+                            yield output
+                finally:
+                    self._parallel.release()
         finally:
             self._open.discard(cancelled)
+        yield ending
+
+    async def _take_place(self, cancelled: asyncio.Event) -> bool:
+        """Whether there is one before the run is cancelled."""
+        if not self._parallel.locked():
+            return await self._parallel.acquire()
+        place = asyncio.ensure_future(self._parallel.acquire())
+        end = asyncio.ensure_future(cancelled.wait())
+        await asyncio.wait((place, end), return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        return not place.cancel()
 
     async def _speak(
         self, generation: Generation, cancelled: asyncio.Event
@@ -163,7 +184,7 @@ class ScriptedEngine:
             if isinstance(line, Fail):
                 yield Broken(line.message)
                 return
-            if isinstance(line, str):
+            if isinstance(line, str) and line:
                 room = generation.max_new_tokens - len(said)
                 said += map(ord, line[:room])
                 yield Piece(line[:room])

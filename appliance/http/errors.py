@@ -6,6 +6,8 @@
 
 The last one is a boundary around the whole application and not a Starlette handler, because
 Starlette raises the error again after answering, and the server would log it with its message.
+The rule that must not break: no exception of a request passes on to the server, and of an
+unexpected one the client sees an id and nothing else.
 """
 
 from __future__ import annotations
