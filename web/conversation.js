@@ -68,8 +68,7 @@ const changes = {
 
   history: (state, { history }) => {
     const known = new Map(state.messages.map((message) => [message.runId, message]));
-    const messages = history.messages.map((row, index) =>
-      readRow(row, history.messages[index - 1], known.get(row.run_id)));
+    const messages = history.messages.map((row) => readRow(row, known.get(row.run_id)));
     return {
       ...resume(messages, history.running, state.turn),
       storedQuestions: countQuestions(history),
@@ -122,7 +121,7 @@ function dropFailed(messages) {
   return messages.slice(0, last.role === "customer" ? -1 : -2);
 }
 
-function readRow(row, before, known) {
+function readRow(row, known) {
   return {
     ...say(row.role === "customer" ? "customer" : "assistant", row.text),
     isStored: true,
@@ -130,7 +129,7 @@ function readRow(row, before, known) {
     source: row.source ?? null,
     finishReason: row.finish_reason ?? null,
     error: row.error ?? null,
-    seconds: known?.seconds ?? (before && (row.created_ms - before.created_ms) / 1000),
+    seconds: "total_ms" in row ? row.total_ms / 1000 : null,
     notices: known?.notices ?? [],
   };
 }

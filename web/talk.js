@@ -114,7 +114,7 @@ export class Talk extends EventTarget {
         this.#apply(turn, { type: "refused", error });
         return true;
       }
-      return this.#recover(text, turn);
+      return this.#recover(text, turn, error);
     }
   }
 
@@ -138,9 +138,11 @@ export class Talk extends EventTarget {
    * After a cut, or while another page's question is answered: the history tells whether ours
    * arrived. If it did, its answer is followed; if not, it is sent when its turn has come.
    */
-  async #recover(text, turn) {
+  async #recover(text, turn, error) {
     const { storedQuestions, messages } = this.state;
     this.#apply(turn, { type: "broken" });
+    if (error instanceof Unreachable) this.#connection.lose();
+    await this.#connection.back();
     const history = await this.#readHistory(turn);
     const isNew = history && countQuestions(history) > storedQuestions;
     if (messages.at(-2).isStored || (isNew && hasAsked(history, text))) {

@@ -72,18 +72,19 @@ test("a question asked again takes the place of the one that failed", () => {
   }
 });
 
-test("history replaces the page's messages and keeps the seconds the page measured", () => {
-  const live = play({ type: "asked", text: "a" }, { type: "accepted" }, DONE);
+test("history replaces the page's messages, with the seconds each answer took", () => {
+  const notice = { type: "notice", code: "trimmed", text: "" };
+  const live = play({ type: "asked", text: "a" }, { type: "accepted" }, notice, DONE);
   const history = {
     messages: [
       row(1, "customer", "a"),
-      row(2, "assistant", "b", { source: "model", finish_reason: "stop" }),
+      row(2, "assistant", "b", { source: "model", finish_reason: "stop", total_ms: 2300 }),
     ],
     running: null,
   };
   const state = reduce(live, { type: "history", history });
-  assert.equal(state.messages[1].seconds, 2.3);
-  assert.equal(reduce(EMPTY, { type: "history", history }).messages[1].seconds, 1);
+  assert.deepEqual(state.messages.map((message) => message.seconds), [null, 2.3]);
+  assert.equal(state.messages[1].notices[0].code, "trimmed");
   assert.equal(state.storedQuestions, 1);
 });
 

@@ -1,0 +1,366 @@
+"""The page in a headless Chromium against the real server with the scripted engine.
+
+It tests what a customer sees and does; the logic without a page has its tests in tests/web.
+The rule that must not break: every test also fails on a script error, a breach of the content
+security policy, or a request that leaves the appliance.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from appliance.engine.scripted import ScriptedEngine
+from tests.scripted_house import NO_MODEL, HouseServer, LoadingEngine
+
+CHROMIUM = os.environ.get("APPLIANCE_CHROMIUM") or shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+ANSWER_MS = 30_000
+
+WATCH_POLICY = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error("policy", event.violatedDirective, event.blockedURI));
+"""
+
+HOSTILE = (
+    "<img src=x onerror=xss=1>",
+    "<script>xss=1</script>",
+    "[a](javascript:xss=1)",
+    "![a](http://evil.example/x.png)",
+    "<svg onload=xss=1>",
+    "<iframe srcdoc='<p>'>",
+    "[b](data:text/html,1)",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium found; set APPLIANCE_CHROMIUM to its path"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser, scripted_server: HouseServer[ScriptedEngine]) -> Iterator[Page]:
+    with open_page(browser, scripted_server.url) as page:
+        yield page
+
+
+@contextmanager
+def open_page(browser: Browser, url: str) -> Iterator[Page]:
+    """The page, opened by a Chinese customer; at its end nothing may have gone wrong."""
+    context = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 700})
+    page = context.new_page()
+    faults: list[str] = []
+    page.add_init_script(WATCH_POLICY)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda line: faults.append(line.text) if is_fault(line.text) else None)
+    page.on("request", lambda sent: faults.append(sent.url) if is_foreign(sent.url) else None)
+
+    def is_foreign(address: str) -> bool:
+        return not address.startswith((url, "data:"))
+
+    page.goto(url)
+    expect(page.locator("#welcome")).to_be_visible()
+    yield page
+    context.close()
+    assert faults == []
+
+
+def is_fault(line: str) -> bool:
+    """Chromium reports a status of 4xx or 5xx, and a server that is gone, as such a line."""
+    return not line.startswith("Failed to load resource")
+
+
+def send(page: Page, text: str) -> None:
+    page.fill("#question", text)
+    page.press("#question", "Enter")
+
+
+def wait_for_answer(page: Page, number: int = 1) -> str:
+    """The text of the whole answer of that number, counted from one."""
+    answer = page.locator(".answer").nth(number - 1)
+    expect(answer.locator(".copy")).to_be_visible(timeout=ANSWER_MS)
+    return answer.locator(".prose").inner_text()
+
+
+def test_a_question_is_streamed_and_its_answer_labelled(page: Page) -> None:
+    send(page, "今天有什么好吃的东西推荐给我")
+    prose = page.locator(".answer .prose")
+    expect(prose).to_contain_text("你说")
+    assert "推荐给我" not in prose.inner_text()
+    assert wait_for_answer(page) == "你说：今天有什么好吃的东西推荐给我"
+    expect(page.locator(".badge")).to_have_text(re.compile(r"^AI 生成 · \d+\.\d 秒$"))
+    expect(page.locator("#question")).to_have_value("")
+
+
+def test_markdown_becomes_elements_and_a_javascript_link_leads_nowhere(page: Page) -> None:
+    send(page, "请说一个长的回答")
+    wait_for_answer(page)
+    for tag in ("h3, h4, h5, h6", "li", "pre code", "strong"):
+        assert page.locator(f".prose :is({tag})").count() > 0, tag
+    read_links = "links => links.map(link => link.getAttribute('href'))"
+    addresses = page.locator(".prose a").evaluate_all(read_links)
+    assert addresses
+    assert all(address is None or address.startswith("http") for address in addresses)
+
+
+def test_stop_ends_the_answer_and_keeps_what_was_said(page: Page) -> None:
+    send(page, "请说一个长的回答")
+    expect(page.locator(".prose")).not_to_be_empty()
+    page.click("#stop")
+    said = wait_for_answer(page)
+    expect(page.locator(".ending")).to_have_text("已停止")
+    assert 0 < len(said) < 200
+    send(page, "还在吗")
+    assert wait_for_answer(page, 2) == "你说：还在吗"
+
+
+def test_a_reload_finds_the_conversation_and_the_address_holds_no_id(page: Page) -> None:
+    send(page, "记住我")
+    wait_for_answer(page)
+    page.reload()
+    expect(page.locator(".bubble")).to_have_text("记住我")
+    assert wait_for_answer(page) == "你说：记住我"
+    assert re.search(r"[?#]|sessions", page.url) is None
+
+
+def test_a_reload_in_mid_answer_follows_it_to_its_end(page: Page) -> None:
+    send(page, "请说一个长的回答")
+    expect(page.locator(".prose")).not_to_be_empty()
+    page.reload()
+    expect(page.locator(".wait-words")).to_have_text("正在回答…")
+    assert len(wait_for_answer(page)) > 200
+    expect(page.locator(".message")).to_have_count(2)
+
+
+def test_a_kept_session_that_is_gone_starts_anew(page: Page) -> None:
+    page.evaluate("localStorage.setItem('appliance.session', 'gone')")
+    page.reload()
+    expect(page.locator("#welcome")).to_be_visible()
+    send(page, "你好")
+    assert wait_for_answer(page) == "你说：你好"
+
+
+def test_enter_that_ends_an_input_methods_word_never_sends(page: Page) -> None:
+    page.fill("#question", "ni hao")
+    for how in ({"isComposing": True}, {"keyCode": 229}):
+        event = {"key": "Enter", "bubbles": True, "cancelable": True, **how}
+        page.dispatch_event("#question", "keydown", event)
+    expect(page.locator(".message")).to_have_count(0)
+    expect(page.locator("#question")).to_have_value("ni hao")
+
+
+def test_a_word_composed_by_an_input_method_is_sent_by_the_next_enter(page: Page) -> None:
+    keyboard = page.context.new_cdp_session(page)
+    page.focus("#question")
+    composed = {"text": "ni", "selectionStart": 2, "selectionEnd": 2}
+    keyboard.send("Input.imeSetComposition", composed)
+    enter = {"type": "rawKeyDown", "key": "Enter", "windowsVirtualKeyCode": 229}
+    keyboard.send("Input.dispatchKeyEvent", enter)
+    expect(page.locator(".message")).to_have_count(0)
+    keyboard.send("Input.insertText", {"text": "你"})
+    page.keyboard.press("Enter")
+    assert wait_for_answer(page) == "你说：你"
+
+
+def test_shift_and_enter_make_a_new_line(page: Page) -> None:
+    page.fill("#question", "一")
+    page.press("#question", "Shift+Enter")
+    page.type("#question", "二")
+    expect(page.locator("#question")).to_have_value("一\n二")
+
+
+def test_nothing_scrolls_sideways_on_the_narrowest_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 320, "height": 568})
+    send(page, "请说一个长的回答")
+    wait_for_answer(page)
+    send(page, "W" * 120)
+    wait_for_answer(page, 2)
+    page.click("#open-about")
+    for part in ("html", "main", "#about"):
+        is_wide = "part => part.scrollWidth > part.clientWidth"
+        assert not page.locator(part).evaluate(is_wide), part
+
+
+def test_hostile_text_stays_text(page: Page) -> None:
+    send(page, "\n\n".join(HOSTILE))
+    answer = wait_for_answer(page)
+    assert "<img src=x onerror=xss=1>" in answer
+    assert page.locator(".message :is(img, script, iframe, svg[onload])").count() == 0
+    assert page.locator(".message a[href]").count() == 0
+    assert page.evaluate("window.xss") is None
+
+
+def test_names_and_products_keep_their_signs(page: Page) -> None:
+    send(page, "order_id 和 2*3*4 还有 **重** `a_b`")
+    assert wait_for_answer(page) == "你说：order_id 和 2*3*4 还有 重 a_b"
+
+
+def test_an_answer_that_breaks_can_be_asked_again(page: Page) -> None:
+    send(page, "说到这里就坏了")
+    trouble = page.locator(".answer .trouble")
+    expect(trouble).to_contain_text("没有说完", timeout=ANSWER_MS)
+    trouble.get_by_role("button", name="再试一次").click()
+    expect(trouble).to_be_hidden()
+    expect(trouble).to_be_visible(timeout=ANSWER_MS)
+    expect(page.locator(".bubble")).to_have_text(["说到这里就坏了"])
+
+
+def test_a_lost_connection_heals_and_the_question_is_answered(page: Page) -> None:
+    page.context.set_offline(True)
+    send(page, "有人吗")
+    expect(page.locator("#banner")).to_contain_text("正在重新连接")
+    expect(page.locator(".bubble")).to_have_text("有人吗")
+    page.context.set_offline(False)
+    assert wait_for_answer(page) == "你说：有人吗"
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(page.locator(".bubble")).to_have_count(1)
+
+
+def test_a_question_asked_while_the_model_loads_waits_and_is_answered(
+    browser: Browser, loading_server: HouseServer[LoadingEngine]
+) -> None:
+    with open_page(browser, loading_server.url) as page:
+        expect(page.locator("#banner")).to_contain_text("现在就可以提问")
+        send(page, "你好")
+        expect(page.locator(".wait-words")).to_have_text("模型还在准备，好了就回答您")
+        loading_server.call(loading_server.engine.loaded.set)
+        assert wait_for_answer(page) == "你说：你好"
+        expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_without_a_model_the_reason_is_said_and_the_question_kept(
+    browser: Browser, modelless_server: HouseServer[ScriptedEngine]
+) -> None:
+    with open_page(browser, modelless_server.url) as page:
+        expect(page.locator("#banner")).to_contain_text(NO_MODEL)
+        send(page, "你好")
+        expect(page.locator(".question .trouble")).to_contain_text("模型现在用不了")
+        page.reload()
+        expect(page.locator("#question")).to_have_value("你好")
+
+
+def test_unsent_words_survive_a_reload(page: Page) -> None:
+    page.fill("#question", "还没写完")
+    page.reload()
+    expect(page.locator("#question")).to_have_value("还没写完")
+
+
+def test_a_message_too_long_is_not_sent_and_not_cut(page: Page) -> None:
+    page.fill("#question", "好" * 2003)
+    page.press("#question", "Enter")
+    expect(page.locator("#count")).to_have_text("超出 3 字，请缩短后再发送")
+    expect(page.locator("#send")).to_be_disabled()
+    assert len(page.input_value("#question")) == 2003
+
+
+def test_the_language_is_switched_and_kept(page: Page) -> None:
+    page.click("#language")
+    expect(page.locator("#welcome h2")).to_have_text("Hello. What can I do for you?")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    send(page, "hi")
+    wait_for_answer(page)
+    expect(page.locator(".badge")).to_contain_text("AI-generated")
+
+
+def test_the_theme_is_chosen_and_kept(page: Page) -> None:
+    page.click("#open-about")
+    page.get_by_label("深色").check()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert colour == "rgb(23, 20, 17)"
+
+
+def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).to_be_focused()
+    page.keyboard.type("你好")
+    page.keyboard.press("Enter")
+    wait_for_answer(page)
+    page.keyboard.press("Shift+Tab")
+    expect(page.locator(".copy")).to_be_focused()
+    page.focus("#open-about")
+    page.keyboard.press("Enter")
+    expect(page.locator("#about")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#open-about")).to_be_focused()
+
+
+def test_a_screen_reader_hears_that_it_begins_and_then_the_answer_once(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          const status = document.getElementById("status");
+          window.heard = [];
+          new MutationObserver(() => window.heard.push(status.textContent))
+            .observe(status, { childList: true });
+        }"""
+    )
+    send(page, "请您念给我听")
+    wait_for_answer(page)
+    assert page.evaluate("window.heard") == ["正在回答", "回答：你说：请您念给我听"]
+
+
+def test_a_new_conversation_is_empty_and_the_old_one_a_press_away(page: Page) -> None:
+    send(page, "第一次")
+    wait_for_answer(page)
+    page.click("#new")
+    expect(page.locator("#welcome")).to_be_visible()
+    page.click("#back")
+    expect(page.locator(".bubble")).to_have_text("第一次")
+
+
+def test_a_reader_who_looks_back_is_left_in_peace(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 420})
+    send(page, "请说一个长的回答")
+    is_long = "main => main.scrollTop > 100"
+    main = page.locator("main").element_handle()
+    page.wait_for_function(is_long, arg=main)
+    page.evaluate("main => main.scrollTop = 0", main)
+    expect(page.locator("#latest")).to_be_visible()
+    page.click("#stop")
+    wait_for_answer(page)
+    assert page.evaluate("main => main.scrollTop", main) == 0
+    page.click("#latest")
+    expect(page.locator("#latest")).to_be_hidden()
+
+
+def test_every_button_has_a_name_and_room_for_a_finger(page: Page) -> None:
+    send(page, "你好")
+    wait_for_answer(page)
+    for button in page.get_by_role("button").all():
+        box = button.bounding_box()
+        assert box and box["width"] >= 44 and box["height"] >= 44, button
+        assert button.evaluate("it => it.ariaLabel || it.innerText.trim()"), button
+
+
+def test_the_about_box_names_the_model_and_the_version(page: Page) -> None:
+    page.click("#open-about")
+    facts = page.locator("#about-facts")
+    for name in ("模型", "现在的情况", "版本"):
+        expect(facts).to_contain_text(name)
+    expect(facts).to_contain_text("可以回答")

@@ -1,0 +1,67 @@
+"""The vendored files are the published ones: what `vendor.json` says is what lies there.
+
+It fetches nothing. The rule that must not break: no file of others is served that is not listed
+with its package, version, licence and hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from hashlib import sha256, sha384
+from pathlib import Path
+from typing import TypedDict
+
+WEB = Path(__file__).parents[1] / "web"
+VENDOR = WEB / "vendor"
+MAX_PAGE_BYTES = 60_000
+
+
+class VendoredFile(TypedDict):
+    package: str
+    version: str
+    path: str
+    file: str
+    licence: str
+    sha256: str
+    sri: str
+    bytes: int
+
+
+def read_list() -> list[VendoredFile]:
+    listed: list[VendoredFile] = json.loads((VENDOR / "vendor.json").read_text("utf-8"))
+    return listed
+
+
+def test_every_vendored_file_has_the_listed_bytes_and_hashes() -> None:
+    for entry in read_list():
+        content = (VENDOR / entry["file"]).read_bytes()
+        sri = "sha384-" + base64.b64encode(sha384(content).digest()).decode()
+        assert len(content) == entry["bytes"], entry["file"]
+        assert sha256(content).hexdigest() == entry["sha256"], entry["file"]
+        assert sri == entry["sri"], entry["file"]
+
+
+def test_nothing_in_vendor_is_unlisted() -> None:
+    listed = {entry["file"] for entry in read_list()}
+    lying = {p.relative_to(VENDOR).as_posix() for p in VENDOR.rglob("*") if p.is_file()}
+    assert lying == listed | {"vendor.json"}
+
+
+def test_every_package_lies_in_its_folder_beside_its_licence() -> None:
+    for entry in read_list():
+        folder = VENDOR / entry["package"]
+        licence = (folder / "LICENSE").read_text("utf-8")
+        assert (VENDOR / entry["file"]).parent == folder
+        assert entry["licence"] in licence or "MIT License" in licence
+        assert entry["version"]
+
+
+def test_no_source_map_is_shipped() -> None:
+    assert not list(WEB.rglob("*.map"))
+
+
+def test_the_whole_page_is_small_on_the_wire() -> None:
+    served = [p for p in WEB.rglob("*") if p.suffix in {".html", ".css", ".js", ".svg"}]
+    assert sum(len(gzip.compress(p.read_bytes())) for p in served) < MAX_PAGE_BYTES
