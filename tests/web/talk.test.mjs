@@ -134,18 +134,20 @@ test("stopping is a call, and the stream is read to its end", async () => {
 });
 
 test("a new conversation stops the running answer and leaves a way back", async () => {
-  const replies = {
-    ask: [new ReadableStream({})], readHistory: [history(["a", "bc"])],
-  };
+  const pipe = new TransformStream();
+  const replies = { ask: [pipe.readable], readHistory: [history(["a", "bc"])] };
   const { talk, server, session } = createTalk(replies, keep("s1"));
   talk.isOpening = false;
-  talk.ask("a");
+  const asked = talk.ask("a");
   await new Promise((resolve) => setImmediate(resolve));
   await talk.startAnew();
   assert.deepEqual([texts(talk), session.get(), talk.canGoBack], [[], null, true]);
   assert.deepEqual(server.calls.at(-1), ["stop", "s1"]);
   await talk.goBack();
   assert.deepEqual([texts(talk), session.get()], [["a", "bc"], "s1"]);
+  await pipe.writable.close();
+  await asked;
+  assert.deepEqual(texts(talk), ["a", "bc"]);
 });
 
 test("a running answer found after a reload is followed to its end", async (t) => {
