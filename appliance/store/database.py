@@ -20,8 +20,8 @@ import sqlite_utils
 import structlog
 
 from appliance.errors import StoreUnavailable
-from appliance.store.folder import lock_folder, set_aside
-from appliance.store.migrations import build_migrations
+from appliance.store.folder import lock_folder, make_private, set_aside
+from appliance.store.migrations import build_migrations, find_unknown_step
 from appliance.store.wal import find_damage
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ PRAGMAS: dict[str, str | int] = {
     "journal_size_limit": 8 << 20,
     "secure_delete": 1,
 }
+CLOSED = "The conversation store is closed."
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # A start is not kept waiting longer; damage further in shows itself where it is first read.
 CHECK_S = 5.0
@@ -62,7 +63,7 @@ class Store:
         self._database: sqlite_utils.Database | None = None
         self._lock: IO[bytes] | None = None
         self._settled = asyncio.Event()
-        self._refusal: StoreUnavailable | None = None
+        self._refusal = ""
         self._log = structlog.get_logger(__name__)
         self.notes: tuple[str, ...] = ()
 
@@ -76,8 +77,8 @@ class Store:
 
     @property
     def refusal(self) -> str:
-        """Why it could not be opened; empty while it can."""
-        return str(self._refusal) if self._refusal else ""
+        """Why it cannot be used; empty while it can, or will."""
+        return self._refusal
 
     async def open(self) -> None:
         """Lock the folder, check the file, bring its schema up to date.
@@ -87,13 +88,15 @@ class Store:
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
         except StoreUnavailable as error:
-            self._refusal = error
+            self._refusal = str(error)
             raise
         finally:
             self._settled.set()
 
     async def close(self) -> None:
-        """Finish what is queued, fold the WAL into the file, free the lock."""
+        """Refuse later calls, finish what is queued, fold the WAL into the file, free the lock."""
+        self._refusal = self._refusal or CLOSED
+        self._settled.set()
         event_loop = asyncio.get_running_loop()
         await event_loop.run_in_executor(None, self._readers.shutdown)
         await event_loop.run_in_executor(self._writer, self._close)
@@ -137,10 +140,9 @@ class Store:
 
     async def _wait_until_open(self) -> None:
         await self._settled.wait()
-        if self._refusal is not None:
-            raise self._refusal
-        if self._database is None:
-            raise StoreUnavailable("The conversation store is closed.")
+        if self._refusal or self._database is None:
+            # Raised anew: one kept error would gather the frames of every call it refused.
+            raise StoreUnavailable(self._refusal or CLOSED)
 
     async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         try:
@@ -187,6 +189,7 @@ class Store:
 
     def _connect(self) -> sqlite_utils.Database:
         """Open, set the pragmas, prove that they hold and that the file is whole."""
+        make_private(self.path)
         connection = sqlite3.connect(self.path, isolation_level=None)
         try:
             for name, value in PRAGMAS.items():
@@ -200,6 +203,11 @@ class Store:
                     )
             _check_whole(connection)
             database = sqlite_utils.Database(connection, strict=True, execute_plugins=False)
+            if step := find_unknown_step(database):
+                raise StoreUnavailable(
+                    f"{self.path} was written by a newer appliance, which took the step {step}; "
+                    "install that version, or set APPLIANCE_DATA to another folder."
+                )
             build_migrations().apply(database)
         except BaseException:
             connection.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -37,6 +38,13 @@ def lock_folder(folder: Path) -> IO[bytes]:
             "stop it, or set APPLIANCE_DATA to another folder."
         ) from None
     return lock
+
+
+def make_private(file: Path) -> None:
+    """Begin a new database that only its owner may read, in whatever folder it stands; SQLite
+    gives the other parts the mode of the file."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def set_aside(file: Path) -> Path:

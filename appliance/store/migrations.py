@@ -51,12 +51,23 @@ M001 = (
 )
 
 
+def m001_sessions_turns_messages(database: Database) -> None:
+    for statement in M001:
+        database.execute(statement)
+
+
+STEPS = (m001_sessions_turns_messages,)
+
+
 def build_migrations() -> Migrations:
     migrations = Migrations("appliance")
-
-    @migrations()
-    def m001_sessions_turns_messages(database: Database) -> None:
-        for statement in M001:
-            database.execute(statement)
-
+    for step in STEPS:
+        migrations()(step)
     return migrations
+
+
+def find_unknown_step(database: Database) -> str:
+    """A step that only a newer appliance knows; empty where there is none."""
+    known = {step.__name__ for step in STEPS}
+    applied = [step.name for step in build_migrations().applied(database)]
+    return next((name for name in applied if name not in known), "")
