@@ -1,10 +1,46 @@
-"""Shared by every test: one event loop, asyncio's."""
+"""Shared by every test: one event loop, asyncio's, and the appliance with scripted answers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from appliance.engine.scripted import ScriptedEngine
+from tests.scripted_house import (
+    NO_MODEL,
+    HouseServer,
+    LoadingEngine,
+    answer,
+    choose_settings,
+    serving,
+)
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def scripted_server(tmp_path: Path) -> Iterator[HouseServer[ScriptedEngine]]:
+    """The appliance, ready, with the answers of `scripted_house.answer`."""
+    with serving(choose_settings(tmp_path), ScriptedEngine(answer)) as server:
+        yield server
+
+
+@pytest.fixture
+def loading_server(tmp_path: Path) -> Iterator[HouseServer[LoadingEngine]]:
+    """The same while its model loads; `server.call(server.engine.loaded.set)` ends that."""
+    with serving(choose_settings(tmp_path), LoadingEngine(answer)) as server:
+        yield server
+
+
+@pytest.fixture
+def modelless_server(tmp_path: Path) -> Iterator[HouseServer[ScriptedEngine]]:
+    """The same where the model cannot be had."""
+    engine = ScriptedEngine(answer)
+    engine.refuse(NO_MODEL)
+    with serving(choose_settings(tmp_path), engine) as server:
+        yield server

@@ -1,0 +1,80 @@
+"""The command line: help that teaches, settings that can be read back, mistakes in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from appliance import __version__
+from appliance.cli import main
+from appliance.config import Settings, load_settings
+
+
+def run(*arguments: str, **environ: str) -> Result:
+    return CliRunner().invoke(main, arguments, env=environ)
+
+
+def list_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from list_commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("command", [*list_commands(main)], ids=" ".join)
+def test_the_help_of_every_command_teaches_by_an_example(command: tuple[str, ...]) -> None:
+    shown = run(*command, "--help")
+    assert shown.exit_code == 0
+    _, _, example = shown.output.partition("Example: ")
+    assert "appliance " in example
+
+
+def test_the_first_help_shows_how_to_begin() -> None:
+    shown = run("-h").output
+    for line in ("appliance serve --demo", "appliance config", "APPLIANCE_PORT=9000"):
+        assert line in shown
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").output == f"appliance, version {__version__}\n"
+
+
+def test_the_settings_are_printed_as_a_file_that_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    prompt = '第一行 "引号" 和 \\n\n"""\t第二行\x7f\r\n'
+    shown = run("config", APPLIANCE_SYSTEM_PROMPT=prompt, APPLIANCE_TOP_P="0.00001")
+    assert shown.exit_code == 0
+    file = tmp_path / "printed.toml"
+    file.write_text(shown.output, "utf-8", newline="")
+    assert load_settings({}, file).settings == Settings(system_prompt=prompt, top_p=0.00001)
+
+
+def test_the_settings_are_printed_with_their_meaning_and_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = run("config", APPLIANCE_PORT="9000").output
+    assert "# Port to listen on; 0 takes a free one.\nport = 9000  # environment\n" in shown
+    assert "queue = 32  # default" in shown
+
+
+@pytest.mark.parametrize("command", [("config",), ("serve", "--demo"), ("models", "list")])
+def test_a_wrong_setting_is_one_sentence(command: tuple[str, ...], tmp_path: Path) -> None:
+    shown = run(*command, APPLIANCE_PORT="abc")
+    assert shown.exit_code in (1, 2)
+    assert shown.stderr == (
+        "port = 'abc' (from environment) is not possible; "
+        "allowed: a whole number from 0 to 65535.\n"
+    )
+
+
+def test_the_command_line_goes_before_the_environment() -> None:
+    shown = run("serve", "--demo", "--port", "65536", APPLIANCE_PORT="9000")
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("port = 65536 (from command line) is not possible")

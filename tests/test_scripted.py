@@ -1,0 +1,215 @@
+"""The engine without a model, and the whole appliance around it over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import pytest
+
+from appliance.engine.engine import (
+    Broken,
+    Finished,
+    Generation,
+    Output,
+    Piece,
+    Prefilled,
+    Run,
+    Waiting,
+)
+from appliance.engine.prompt import Exchange
+from appliance.engine.scripted import (
+    TEMPLATE,
+    Fail,
+    Line,
+    ScriptedEngine,
+    Wait,
+    play_demo,
+    read_question,
+)
+from appliance.errors import ModelUnavailable
+from tests.scripted_house import LONG_ANSWER, NO_MODEL, HouseServer, LoadingEngine
+
+
+def ids(text: str) -> tuple[int, ...]:
+    return tuple(map(ord, text))
+
+
+def asking(question: str, max_new_tokens: int = 100) -> Generation:
+    return Generation("a", TEMPLATE.render(ids("规则"), [], ids(question)), max_new_tokens)
+
+
+async def started(*lines: Line, parallel: int = 4) -> ScriptedEngine:
+    engine = ScriptedEngine(lambda _: lines, parallel=parallel)
+    await engine.start()
+    return engine
+
+
+async def hear(run: Run) -> list[Output]:
+    return [output async for output in run]
+
+
+def endings(outputs: Sequence[Output]) -> list[Output]:
+    return [output for output in outputs if isinstance(output, Finished | Broken)]
+
+
+def test_the_last_question_is_read_from_a_prompt_with_history() -> None:
+    prompt = TEMPLATE.render(ids("规则"), [Exchange(ids("早"), ids("早上好"))], ids("几点？"))
+    assert read_question(prompt.ids) == "几点？"
+
+
+async def test_it_says_the_script_and_ends_once() -> None:
+    engine = await started("你", "", "好")
+    outputs = await hear(engine.generate(asking("在吗")))
+    assert [output.text for output in outputs if isinstance(output, Piece)] == ["你", "好"]
+    assert isinstance(outputs[0], Prefilled)
+    assert isinstance(outputs[-1], Finished)
+    assert (outputs[-1].reason, outputs[-1].token_ids) == ("stop", ids("你好"))
+
+
+async def test_an_answer_is_cut_at_its_longest() -> None:
+    engine = await started("一二", "三四", "五")
+    *_, last_piece, end = await hear(engine.generate(asking("数", max_new_tokens=3)))
+    assert last_piece == Piece("三")
+    assert isinstance(end, Finished)
+    assert (end.reason, end.token_ids) == ("length", ids("一二三"))
+
+
+async def test_a_script_can_break() -> None:
+    engine = await started("半", Fail("跳闸了"), "句")
+    outputs = await hear(engine.generate(asking("问")))
+    assert endings(outputs) == [Broken("跳闸了")]
+    assert outputs[-1] == Broken("跳闸了")
+
+
+async def test_a_cancelled_answer_keeps_what_was_said() -> None:
+    engine = await started("前", Wait(asyncio.Event()), "后")
+    run = engine.generate(asking("问"))
+    outputs: list[Output] = []
+    async for output in run:
+        outputs.append(output)
+        if isinstance(output, Piece):
+            run.cancel()
+    assert len(endings(outputs)) == 1
+    assert isinstance(outputs[-1], Finished)
+    assert (outputs[-1].reason, outputs[-1].token_ids) == ("cancelled", ids("前"))
+
+
+async def test_one_who_waits_is_told_how_many_go_first_and_then_speaks() -> None:
+    gate = asyncio.Event()
+    engine = await started(Wait(gate), "好", parallel=1)
+    first = asyncio.create_task(hear(engine.generate(asking("一"))))
+    await asyncio.sleep(0)
+    second = engine.generate(asking("二"))
+    outputs = []
+    async for output in second:
+        outputs.append(output)
+        gate.set()
+    assert outputs[0] == Waiting(1, 1000)
+    assert isinstance(outputs[1], Prefilled)
+    assert isinstance((await first)[-1], Finished)
+
+
+async def test_one_who_waits_can_leave_before_his_place_is_free() -> None:
+    """It once waited for the place before it noticed that it was cancelled."""
+    engine = await started(Wait(asyncio.Event()), parallel=1)
+    first = engine.generate(asking("一"))
+    speaking = asyncio.create_task(hear(first))
+    await asyncio.sleep(0)
+    second = engine.generate(asking("二"))
+    outputs = []
+    async for output in second:
+        outputs.append(output)
+        second.cancel()
+    assert [type(output) for output in outputs] == [Waiting, Finished]
+    first.cancel()
+    assert isinstance((await speaking)[-1], Finished)
+
+
+async def test_a_place_is_free_as_soon_as_the_end_is_heard() -> None:
+    engine = await started("好", parallel=1)
+    async for output in engine.generate(asking("一")):
+        if isinstance(output, Finished):
+            break
+    outputs = await hear(engine.generate(asking("二")))
+    assert isinstance(outputs[0], Prefilled)
+
+
+async def test_stopping_ends_every_run_and_refuses_the_next() -> None:
+    engine = await started(Wait(asyncio.Event()), parallel=1)
+    runs = [asyncio.create_task(hear(engine.generate(asking("问")))) for _ in range(3)]
+    await asyncio.sleep(0)
+    await engine.stop()
+    for run in runs:
+        end = (await run)[-1]
+        assert isinstance(end, Finished) and end.reason == "cancelled"
+    with pytest.raises(ModelUnavailable):
+        engine.generate(asking("再问"))
+    with pytest.raises(ModelUnavailable):
+        await engine.wait_ready()
+
+
+async def test_what_was_refused_or_stopped_is_not_made_ready_by_a_late_start() -> None:
+    engine = ScriptedEngine(play_demo)
+    engine.refuse("没有模型")
+    await engine.start()
+    assert engine.status.phase == "unavailable"
+
+
+def ask(url: str, message: str, **headers: str) -> httpx2.Response:
+    return httpx2.post(f"{url}/chat", json={"message": message}, headers=headers)
+
+
+def read_frames(body: str) -> list[dict[str, Any]]:
+    return [
+        json.loads(line.removeprefix("data: "))
+        for line in body.splitlines()
+        if line.startswith("data: ")
+    ]
+
+
+def test_the_whole_house_says_the_words_back(scripted_server: HouseServer[ScriptedEngine]) -> None:
+    *tokens, last = read_frames(ask(scripted_server.url, "你好").text)
+    assert [frame["token"] for frame in tokens] == list("你说：你好")
+    assert last["done"] and last["finish_reason"] == "stop"
+
+
+def test_the_whole_house_tells_of_an_answer_that_broke(
+    scripted_server: HouseServer[ScriptedEngine],
+) -> None:
+    *tokens, last = read_frames(ask(scripted_server.url, "坏").text)
+    assert tokens
+    assert last["done"] and last["error"]["code"] == "engine_failed"
+
+
+def test_the_long_answer_is_whole(scripted_server: HouseServer[ScriptedEngine]) -> None:
+    assert 400 <= len(LONG_ANSWER) < 512
+    body = ask(scripted_server.url, "长", accept="application/json").json()
+    assert body["finish_reason"] == "stop"
+    assert body["answer"] == LONG_ANSWER
+
+
+def test_while_the_model_loads_the_answer_waits_and_tells_why(
+    loading_server: HouseServer[LoadingEngine],
+) -> None:
+    url = loading_server.url
+    assert httpx2.get(f"{url}/readyz").status_code == 503
+    with httpx2.stream("POST", f"{url}/chat", json={"message": "早"}) as response:
+        lines = response.iter_lines()
+        assert "model_loading" in next(lines)
+        loading_server.call(loading_server.engine.loaded.set)
+        *_, last = read_frames("\n".join(lines))
+    assert last["finish_reason"] == "stop"
+    assert httpx2.get(f"{url}/readyz").json()["ready"]
+
+
+def test_without_a_model_a_question_is_refused_with_the_reason(
+    modelless_server: HouseServer[ScriptedEngine],
+) -> None:
+    refused = ask(modelless_server.url, "早")
+    assert refused.status_code == 503
+    assert refused.json()["error"] == {"code": "model_unavailable", "message": NO_MODEL}
+    assert httpx2.get(modelless_server.url).status_code == 200
