@@ -57,15 +57,8 @@ class Conversations:
         """
         self._check_room()
         self._arriving += 1
-        try:
-            turn = await self._accept(message, session_id)
-        finally:
-            self._arriving -= 1
-        if self._is_closing:
-            turn.stop_asked.set()
-        self._turns[turn.session_key] = turn
-        self._tasks[turn.session_key] = asyncio.create_task(self._lead(turn))
-        return turn
+        # A caller that is cancelled in between must not leave an accepted turn unanswered.
+        return await asyncio.shield(asyncio.create_task(self._begin(message, session_id)))
 
     async def read(self, session_id: str) -> Transcript:
         """Raises SessionNotFound."""
@@ -107,6 +100,17 @@ class Conversations:
         """Take no more messages and end every turn; what was said so far is kept."""
         self._is_closing = True
         await asyncio.gather(*[self._stop(session_key) for session_key in list(self._turns)])
+
+    async def _begin(self, message: str, session_id: str | None) -> Turn:
+        try:
+            turn = await self._accept(message, session_id)
+        finally:
+            self._arriving -= 1
+        if self._is_closing:
+            turn.stop_asked.set()
+        self._turns[turn.session_key] = turn
+        self._tasks[turn.session_key] = asyncio.create_task(self._lead(turn))
+        return turn
 
     async def _accept(self, message: str, session_id: str | None) -> Turn:
         await self._recovered.wait()

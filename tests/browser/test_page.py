@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from appliance.engine.scripted import ScriptedEngine
 from tests.scripted_house import NO_MODEL, HouseServer, LoadingEngine
 
-CHROMIUM = os.environ.get("APPLIANCE_CHROMIUM") or shutil.which("chromium")
+CHROMIUM = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -48,7 +48,7 @@ HOSTILE = (
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium found; set APPLIANCE_CHROMIUM to its path"
+        CHROMIUM is None, reason="no chromium found; set CHROMIUM_PATH to its path"
     ),
 ]
 
