@@ -47,9 +47,7 @@ HOSTILE = (
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium found; set CHROMIUM_PATH to its path"
-    ),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; set CHROMIUM_PATH to its path"),
 ]
 
 
