@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,20 +13,26 @@ from appliance.engine.backend import Entry
 from appliance.engine.engine import Sampling
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.sequences import Copy, Remove
-from appliance.errors import ModelUnavailable
+from appliance.errors import ModelFileError, ModelUnavailable
 
 pytestmark = pytest.mark.model
 
 
+def open_backend(
+    cells: int = 2048, slots: int = 4, on_progress: Callable[[float], bool] = lambda _: True
+) -> LlamaBackend:
+    try:
+        path = models.resolve(Settings()).path
+    except ModelFileError as error:
+        pytest.skip(f"no model file: {error}")
+    return LlamaBackend(
+        path, threads=2, cells=cells, slots=slots, load_mode="map", on_progress=on_progress
+    )
+
+
 @pytest.fixture(scope="module")
 def backend() -> Iterator[LlamaBackend]:
-    try:
-        choice = models.resolve(Settings())
-    except ModelUnavailable as error:
-        pytest.skip(f"no model file: {error}")
-    opened = LlamaBackend(
-        choice.path, threads=2, cells=2048, slots=4, load_mode="map", on_progress=lambda _: None
-    )
+    opened = open_backend()
     yield opened
     opened.close()
 
@@ -100,6 +106,64 @@ def test_an_interrupted_step_leaves_a_usable_context(backend: LlamaBackend) -> N
     backend.apply(Remove(3, 0))
     fill(backend, 3, backend.encode("你好"))
     backend.apply(Remove(3, 0))
+
+
+def test_an_interrupt_just_before_a_step_ends_it_and_only_it(backend: LlamaBackend) -> None:
+    entry = Entry(backend.encode("你")[0], 0, 3, True)
+    backend.interrupt()
+    assert backend.decode([entry], interruptible=True) == "interrupted"
+    backend.apply(Remove(3, 0))
+    assert backend.decode([entry], interruptible=True) == "done"
+    backend.apply(Remove(3, 0))
+
+
+def test_a_message_of_special_strings_alone_is_encoded(backend: LlamaBackend) -> None:
+    text = "</s>" * 1000
+    assert b"".join(map(backend.get_piece, backend.encode(text))).decode() == text
+
+
+def test_a_tiny_context_does_not_abort_the_process() -> None:
+    """llama.cpp asserts that its batch holds every slot and every step."""
+    tiny = open_backend(cells=1, slots=64)
+    fill(tiny, 0, tiny.encode("退货政策。" * 100)[:200])
+    assert tiny.cells >= 200
+    tiny.close()
+
+
+def test_a_refused_model_is_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[LlamaBackend] = []
+    close = LlamaBackend.close
+    monkeypatch.setattr(LlamaBackend, "_format_chat", lambda *_: None)
+
+    def record(self: LlamaBackend) -> None:
+        closed.append(self)
+        close(self)
+
+    monkeypatch.setattr(LlamaBackend, "close", record)
+    with pytest.raises(ModelUnavailable, match="no chat template"):
+        open_backend()
+    assert len(closed) == 1
+
+
+def test_a_load_that_is_not_wanted_any_more_ends() -> None:
+    fractions: list[float] = []
+
+    def refuse(fraction: float) -> bool:
+        fractions.append(fraction)
+        return False
+
+    with pytest.raises(ModelUnavailable):
+        open_backend(on_progress=refuse)
+    assert len(fractions) == 1
+
+
+@pytest.mark.parametrize("kind", ["is_recurrent", "is_hybrid", "is_diffusion", "has_encoder"])
+def test_a_model_whose_memory_cannot_be_cut_is_refused(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"llama_cpp.llama_cpp.llama_model_{kind}", lambda _: True)
+    with pytest.raises(ModelUnavailable, match="plain transformer"):
+        open_backend()
 
 
 def test_what_would_abort_the_process_is_refused_first(backend: LlamaBackend) -> None:

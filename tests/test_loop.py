@@ -15,6 +15,7 @@ from appliance.engine.engine import Broken, Finished, Generation, Output, Piece,
 from appliance.engine.loop import EngineLoop, Job
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.engine.sequences import Copy, Operation
+from appliance.errors import ModelUnavailable
 
 PREFIX = (1, 2, 3)
 END = 0
@@ -278,6 +279,43 @@ def test_a_forgotten_conversation_leaves_no_cell_even_while_it_speaks() -> None:
         _, other = bench.ask("b", (7,))
         assert other.end
         assert not any(9 in cells for cells in backend.held)
+
+
+def test_a_conversation_forgotten_while_it_speaks_and_waits_leaves_no_cell() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        listeners = [bench.ask("a", (9, word))[1] for word in (5, 6)]
+        bench.loop.forget("a")
+        backend.before_decode.set()
+        assert all(isinstance(listener.end, Finished) for listener in listeners)
+        _, other = bench.ask("b", (7,))
+        assert other.end
+        assert not any(9 in cells for cells in backend.held)
+
+
+def test_a_conversation_whose_placing_failed_can_be_asked_again() -> None:
+    """Else its slot is busy for ever, and everybody waits behind it."""
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        apply = backend.apply
+
+        def fail_once(operation: Operation) -> None:
+            backend.apply = apply  # type: ignore[method-assign]
+            raise RuntimeError("toy")
+
+        backend.apply = fail_once  # type: ignore[method-assign]
+        _, broken = bench.ask("a", (9,))
+        assert isinstance(broken.end, Broken)
+        _, fine = bench.ask("a", (9,))
+        assert isinstance(fine.end, Finished)
+
+
+def test_an_interrupted_warming_is_told_in_a_sentence() -> None:
+    backend = ToyBackend()
+    backend.results = ["interrupted"]
+    with pytest.raises(ModelUnavailable, match="system prompt"):
+        EngineLoop(backend, 1).warm(PREFIX)
 
 
 def test_a_canary_never_reaches_another_conversations_cells() -> None:

@@ -1,7 +1,8 @@
 """What the engine's loop asks of a llama.cpp context, so that tests can put a toy in its place.
 
 It is not llama.cpp: `llama.py` is the only file that knows it. The rule that must not break:
-one thread calls a backend, except for `interrupt`, which any thread may call.
+one thread calls a backend, except for `interrupt`, which any thread may call, and `encode`,
+which only reads the vocabulary.
 """
 
 from __future__ import annotations

@@ -8,7 +8,9 @@ what goes in is checked here first. The rule that must not break: one thread cal
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,9 +44,10 @@ class LlamaBackend:
         cells: int,
         slots: int,
         load_mode: Literal["memory", "map"],
-        on_progress: Callable[[float], None],
+        on_progress: Callable[[float], bool],
     ) -> None:
-        """Raises ModelUnavailable when llama.cpp refuses the file or the memory is short."""
+        """Raises ModelUnavailable when llama.cpp refuses the file, the memory is short, or
+        `on_progress` says False: the load is not wanted any more."""
         # The abort callback is C's strlen over this buffer: an empty string goes on, one
         # letter aborts. A Python callback would take the GIL 485 times in every step.
         self._interrupt_flag = ctypes.create_string_buffer(2)
@@ -52,17 +55,37 @@ class LlamaBackend:
         self._log_callback = lib.llama_log_callback(self._pass_on_log)
         lib.llama_log_set(self._log_callback, ctypes.c_void_p(None))
         lib.llama_backend_init()
+        self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
+        self._model = self._context = None
+        try:
+            self._open(path, threads, cells, slots, load_mode, on_progress)
+        except BaseException:
+            # Else a refused model keeps its gigabyte for as long as the house goes on without it.
+            self.close()
+            raise
+
+    def _open(
+        self,
+        path: Path,
+        threads: int,
+        cells: int,
+        slots: int,
+        load_mode: str,
+        on_progress: Callable[[float], bool],
+    ) -> None:
         self._model = self._load(path, load_mode, on_progress)
+        self._check_kind()
         self._vocab = lib.llama_model_get_vocab(self._model)
         self._context = self._open_context(threads, cells, slots)
         self._memory = lib.llama_get_memory(self._context)
         self.slots = slots
         self.cells = int(lib.llama_n_ctx(self._context))
         self.batch_tokens = BATCH_TOKENS
-        self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
         self._token_count = int(lib.llama_vocab_n_tokens(self._vocab))
         self._pieces: dict[int, bytes] = {}
         self.special_strings = self._find_special_strings()
+        specials = "|".join(map(re.escape, self.special_strings))
+        self._special_start = re.compile(f"(?={specials})" if specials else "(?!)")
         self.template = self._read_template()
         self._abort_callback = ctypes.cast(ctypes.CDLL(None).strlen, lib.ggml_abort_callback)
         self._no_callback = lib.ggml_abort_callback()
@@ -104,12 +127,15 @@ class LlamaBackend:
             batch.seq_id[row][0] = entry.slot
             batch.logits[row] = entry.wants_logits
         batch.n_tokens = len(entries)
-        self._interrupt_flag[0] = b"\0"
         callback = self._abort_callback if interruptible else self._no_callback
         lib.llama_set_abort_callback(
             self._context, callback, ctypes.cast(self._interrupt_flag, ctypes.c_void_p)
         )
-        return DECODE_RESULTS.get(lib.llama_decode(self._context, batch), "failed")
+        result = lib.llama_decode(self._context, batch)
+        # Cleared behind the step and not before it: an interrupt that comes just before a step
+        # must end it. One that comes just after costs the next step a retry.
+        self._interrupt_flag[0] = b"\0"
+        return DECODE_RESULTS.get(result, "failed")
 
     def interrupt(self) -> None:
         self._interrupt_flag[0] = b"!"
@@ -125,23 +151,37 @@ class LlamaBackend:
         if level == GGML_ERROR_LEVEL and self._interrupt_flag.raw[:1] == b"\0":
             self._log.error("llama.cpp", text=text.decode(errors="replace").strip())
 
-    def _load(self, path: Path, load_mode: str, on_progress: Callable[[float], None]) -> Any:
+    def _load(self, path: Path, load_mode: str, on_progress: Callable[[float], bool]) -> Any:
         def report(fraction: float, _: object) -> bool:
-            on_progress(fraction)
-            return True
+            return on_progress(fraction)
 
         params = lib.llama_model_default_params()
         params.load_mode = LOAD_MODES[load_mode]
         callback = lib.llama_progress_callback(report)
         params.progress_callback = callback
-        model = lib.llama_model_load_from_file(str(path).encode(), params)
+        model = lib.llama_model_load_from_file(bytes(path), params)
         if not model:
             raise ModelUnavailable(f"llama.cpp could not load {path.name}.")
         return model
 
+    def _check_kind(self) -> None:
+        """A state that cannot be cut at a token would break every follow-up question."""
+        is_cut_at_tokens = not (
+            lib.llama_model_is_recurrent(self._model)
+            or lib.llama_model_is_hybrid(self._model)
+            or lib.llama_model_is_diffusion(self._model)
+            or lib.llama_model_has_encoder(self._model)
+        )
+        if not is_cut_at_tokens:
+            raise ModelUnavailable(
+                "This model is not a plain transformer, so its memory of a conversation cannot "
+                "be cut; choose another chat model."
+            )
+
     def _open_context(self, threads: int, cells: int, slots: int) -> Any:
         params = lib.llama_context_default_params()
-        params.n_ctx = cells
+        # llama.cpp takes no wider batch than its context, and a wider one aborts the process.
+        params.n_ctx = max(cells, BATCH_TOKENS)
         params.n_batch = params.n_ubatch = BATCH_TOKENS
         params.n_seq_max = slots
         params.n_threads = params.n_threads_batch = threads
@@ -186,12 +226,8 @@ class LlamaBackend:
 
     def _split_at_special(self, text: str) -> list[str]:
         """Cut every special string that occurs in `text` after its first letter."""
-        for special in self.special_strings:
-            if special in text:
-                head, tail = text.split(special, 1)
-                before = self._split_at_special(head + special[0])
-                return before + self._split_at_special(special[1:] + tail)
-        return [text]
+        cuts = (found.start() + 1 for found in self._special_start.finditer(text))
+        return [text[start:end] for start, end in pairwise((0, *cuts, len(text)))]
 
     def _read_template(self) -> Template:
         """The template's pieces, found by rendering marks with llama.cpp's own formatter, which

@@ -20,7 +20,7 @@ import structlog
 
 from appliance.config import Settings
 from appliance.engine import hardware, models
-from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output, Phase
+from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output
 from appliance.engine.loop import EngineLoop, Job
 from appliance.engine.prompt import Template, TokenIds
 from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SPARE_CONVERSATIONS = 4
 LEAST_SLOTS = 16
+# A question that every context must hold beside the system prompt and an answer.
+LEAST_QUESTION_TOKENS = 64
 
 
 class LocalRun:
@@ -93,7 +95,6 @@ class LocalEngine:
         if self._engine_loop is not None:
             self._engine_loop.stop()
         await self._ended.wait()
-        self._tokenizer.shutdown(wait=False)
 
     async def wait_ready(self) -> None:
         await self._settled.wait()
@@ -124,6 +125,8 @@ class LocalEngine:
             self._engine_loop.forget(conversation)
 
     def _require_ready(self) -> tuple[LlamaBackend, EngineLoop]:
+        if self._is_stopping:
+            raise ModelUnavailable("The engine is stopping.")
         if self._status.phase != "ready" or self._backend is None or self._engine_loop is None:
             raise ModelUnavailable(self._status.reason or f"The model is {self._status.phase}.")
         return self._backend, self._engine_loop
@@ -141,6 +144,8 @@ class LocalEngine:
             self._log.exception("engine did not start")
             self._refuse("The model could not be started; the log has the particulars.", "")
         finally:
+            # Its thread may still read the vocabulary, which goes with the model.
+            self._tokenizer.shutdown()
             if self._backend is not None:
                 self._backend.close()
             event_loop.call_soon_threadsafe(self._settled.set)
@@ -150,7 +155,7 @@ class LocalEngine:
         self._set(phase="loading")
         choice = models.resolve(self._settings)
         self._set(model_id=choice.id, model_name=choice.name, notes=choice.notes)
-        header = models.verify(choice)
+        header = models.verify(choice, lambda: not self._is_stopping)
         threads = hardware.choose_threads(self._settings.threads)
         context = hardware.choose_context(self._settings.context_tokens, header.context_length)
         model_bytes = sum(part.stat().st_size for part in models.list_parts(choice.path, ""))
@@ -166,16 +171,32 @@ class LocalEngine:
             cells=context.value,
             slots=max(LEAST_SLOTS, SPARE_CONVERSATIONS * self._settings.parallel),
             load_mode=load_mode,
-            on_progress=lambda fraction: self._set(progress=fraction),
+            on_progress=self._take_progress,
         )
         self._set(phase="warming", context_tokens=backend.cells)
         engine_loop = self._engine_loop = EngineLoop(backend, self._settings.parallel)
         if self._is_stopping:
             engine_loop.stop()
         system_ids = backend.encode(self._settings.system_prompt)
-        engine_loop.warm((*backend.template.system_open, *system_ids, *backend.template.first_open))
+        prefix = (*backend.template.system_open, *system_ids, *backend.template.first_open)
+        self._check_room(backend.cells, len(prefix))
+        engine_loop.warm(prefix)
         self._set(phase="ready", progress=1.0)
         return engine_loop
+
+    def _check_room(self, cells: int, prefix_tokens: int) -> None:
+        # Twice: once as the shared prefix, once in the prompt that `longest_tokens` bounds.
+        least = 2 * prefix_tokens + LEAST_QUESTION_TOKENS + self._settings.max_new_tokens
+        if cells < least:
+            raise ModelUnavailable(
+                f"A context of {cells} tokens does not hold the system prompt of {prefix_tokens} "
+                f"tokens and an answer; set APPLIANCE_CONTEXT_TOKENS to {least} or more, or "
+                "shorten the system prompt."
+            )
+
+    def _take_progress(self, fraction: float) -> bool:
+        self._set(progress=fraction)
+        return not self._is_stopping
 
     def _choose_load_mode(self, model_bytes: int) -> Literal["memory", "map"]:
         if self._settings.load_mode != "auto":
@@ -183,8 +204,10 @@ class LocalEngine:
         return "memory" if hardware.fits_in_memory(model_bytes) else "map"
 
     def _refuse(self, reason: str, remedy: str) -> None:
-        phase: Phase = "stopped" if self._is_stopping else "unavailable"
-        self._set(phase=phase, reason=reason, remedy=remedy)
+        if self._is_stopping:
+            self._set(phase="stopped")
+        else:
+            self._set(phase="unavailable", reason=reason, remedy=remedy)
 
     def _set(self, **changes: object) -> None:
         self._status = replace(self._status, **changes)  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ from appliance.engine.prompt import TokenIds
 from appliance.engine.scheduler import Scheduler, Share, Widths
 from appliance.engine.sequences import PREFIX_SLOT, Placement, SequenceTable
 from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
+from appliance.errors import ModelUnavailable
 
 Emit: TypeAlias = Callable[[Output], None]
 
@@ -42,6 +43,7 @@ class Job:
     emit: Emit
     arrived_at: float
     is_cancelled: bool = False
+    is_forgotten: bool = False
     placement: Placement | None = None
     sampler: Sampler | None = None
     read_tokens: int = 0
@@ -101,14 +103,14 @@ class EngineLoop:
         self._parallel = parallel
         self._table = SequenceTable(backend.slots, backend.cells)
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._forgotten: set[str] = set()
         self._in_step: tuple[Job, ...] = ()
         self._is_stopping = False
         self._log = structlog.get_logger(__name__)
         self.rates = Rates()
 
     def warm(self, prefix: TokenIds) -> None:
-        """Compute the cells that every conversation shares. Raises RuntimeError on failure."""
+        """Compute the cells that every conversation shares. Raises ModelUnavailable where
+        a step fails or `stop` interrupts it."""
         for start in range(0, len(prefix), 128):
             chunk = prefix[start : start + 128]
             entries = [
@@ -119,7 +121,7 @@ class EngineLoop:
             started_at = time.monotonic()
             result = self._backend.decode(entries, interruptible=True)
             if result != "done":
-                raise RuntimeError(f"warming up ended as {result!r}")
+                raise ModelUnavailable(f"Reading the system prompt ended as {result!r}.")
             self.rates.learn(len(chunk), 0, (time.monotonic() - started_at) * 1000)
             self._table.extend(PREFIX_SLOT, chunk)
 
@@ -176,7 +178,6 @@ class EngineLoop:
             wait = False
             match command:
                 case Job():
-                    self._forgotten.discard(command.generation.conversation)
                     self._scheduler.submit(command)
                 case Forget(conversation):
                     self._forget(conversation)
@@ -184,11 +185,14 @@ class EngineLoop:
                     pass
 
     def _forget(self, conversation: str) -> None:
-        operations = self._table.forget(conversation)
-        for operation in operations:
+        for job in [*self._scheduler.running, *self._scheduler.waiting]:
+            if job.generation.conversation == conversation:
+                job.is_forgotten = True
+        self._drop_idle(conversation)
+
+    def _drop_idle(self, conversation: str) -> None:
+        for operation in self._table.forget(conversation):
             self._backend.apply(operation)
-        if not operations:
-            self._forgotten.add(conversation)
 
     def _end_cancelled_and_late(self) -> None:
         now = time.monotonic()
@@ -205,9 +209,10 @@ class EngineLoop:
         )
         if placement is None:
             return False
+        # Set before anything can fail: whoever ends the job must find the slot to release.
+        job.placement, job.placed_at = placement, time.monotonic()
         for operation in placement.operations:
             self._backend.apply(operation)
-        job.placement, job.placed_at = placement, time.monotonic()
         job.read_tokens = placement.cached_tokens
         job.sampler = self._backend.make_sampler(generation.sampling)
         job.stops = StopMatcher(generation.stop)
@@ -340,6 +345,5 @@ class EngineLoop:
             job.sampler = None
         if job.placement is not None:
             self._table.release(job.placement.slot)
-        if job.generation.conversation in self._forgotten:
-            self._forgotten.discard(job.generation.conversation)
-            self._forget(job.generation.conversation)
+        if job.is_forgotten:
+            self._drop_idle(job.generation.conversation)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,11 +18,12 @@ from pathlib import Path
 from appliance.config import Settings
 from appliance.engine.catalogue import Catalogue, Entry, ModelFile, load_catalogue
 from appliance.engine.gguf import GgufHeader, read_header
-from appliance.errors import ModelFileError
+from appliance.errors import ModelFileError, ModelUnavailable
 
 ACTIVE = "active"
 SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf")
 MAX_PARTS = 64
+HASH_BYTES = 1 << 20
 
 # Architectures that llama.cpp loads and that hold no conversation.
 NO_CHAT = ("bert", "clip", "embedding", "encoder", "mmproj", "mtp", "wavtokenizer", "whisper")
@@ -149,20 +151,22 @@ def _write_whole(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
-def verify(choice: ModelChoice) -> GgufHeader:
+def verify(choice: ModelChoice, is_wanted: Callable[[], bool] = lambda: True) -> GgufHeader:
     """The header of a file that may be served.
 
-    Raises ModelFileError where name, size, hash or header say that it may not.
+    Raises ModelFileError where name, size, hash or header say that it may not, and
+    ModelUnavailable soon after `is_wanted` says False: a large file takes minutes.
     """
     if choice.entry is not None:
-        return _verify_entry(choice.entry, choice.path.parent)
+        return _verify_entry(choice.entry, choice.path.parent, is_wanted)
     remedy = "appliance models use " + load_catalogue().default.id
     return _verify_headers(list_parts(choice.path, remedy), remedy)
 
 
-def _verify_entry(entry: Entry, folder: Path) -> GgufHeader:
+def _verify_entry(entry: Entry, folder: Path, is_wanted: Callable[[], bool]) -> GgufHeader:
     for file in entry.files:
-        check_file(with_record(file, folder), folder / file.name, entry.remedy)
+        record = with_record(file, folder)
+        check_file(record, folder / file.name, entry.remedy, is_wanted)
     header = _verify_headers([folder / file.name for file in entry.files], entry.remedy)
     if header.architecture != entry.architecture:
         raise ModelFileError(
@@ -173,7 +177,9 @@ def _verify_entry(entry: Entry, folder: Path) -> GgufHeader:
     return header
 
 
-def check_file(file: ModelFile, path: Path, remedy: str) -> None:
+def check_file(
+    file: ModelFile, path: Path, remedy: str, is_wanted: Callable[[], bool] = lambda: True
+) -> None:
     """Size and hash of a catalogue file. Raises ModelFileError where they differ."""
     try:
         actual_bytes = path.stat().st_size if path.is_file() else -1
@@ -183,15 +189,20 @@ def check_file(file: ModelFile, path: Path, remedy: str) -> None:
             raise ModelFileError(
                 f"{path} has {actual_bytes:,} bytes, {file.file_bytes:,} are right.", remedy
             )
-        if file.sha256 and hash_file(path) != file.sha256:
+        if file.sha256 and hash_file(path, is_wanted) != file.sha256:
             raise ModelFileError(f"{path} was altered: its SHA-256 is not the right one.", remedy)
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror}.", remedy) from None
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Path, is_wanted: Callable[[], bool]) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(HASH_BYTES):
+            if not is_wanted():
+                raise ModelUnavailable("The check of the model file was called off.")
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def list_parts(path: Path, remedy: str) -> list[Path]:
