@@ -1,8 +1,8 @@
 """A bare llama.cpp decode loop: what the file gives on this machine with nothing around it.
 
-It shares no code with the appliance: one sequence, greedy, the same threads, cells and batch as
-the server it is compared with. Each line of standard input is a JSON request, each line of
-standard output its JSON result, so that it can take turns with the server in one run.
+It shares no code with the appliance: one sequence, the same threads, cells, batch and kind of
+sampler chain as the server it is compared with. Each line of standard input is a JSON request,
+each line of standard output its JSON result, so that it takes turns with the server in one run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import time
 from typing import Any
 
 import llama_cpp.llama_cpp as lib
-import numpy as np
 
 BATCH_TOKENS = 512
 
@@ -37,7 +36,15 @@ class BareLoop:
         self._context = lib.llama_init_from_model(self._model, context_params)
         self._memory = lib.llama_get_memory(self._context)
         vocab = lib.llama_model_get_vocab(self._model)
-        self._token_count = lib.llama_vocab_n_tokens(vocab)
+        self._sampler = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        for sampler in (
+            lib.llama_sampler_init_top_k(40),
+            lib.llama_sampler_init_penalties(lib.llama_vocab_n_tokens(vocab), 256, 1.1, 0.0, 0.0),
+            lib.llama_sampler_init_top_p(0.8, 1),
+            lib.llama_sampler_init_temp(0.3),
+            lib.llama_sampler_init_dist(1),
+        ):
+            lib.llama_sampler_chain_add(self._sampler, sampler)
         self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, 1)
 
     def run(self, cached_tokens: int, new_tokens: int, answer_tokens: int) -> dict[str, Any]:
@@ -68,8 +75,7 @@ class BareLoop:
         code = lib.llama_decode(self._context, batch)
         if code:
             raise RuntimeError(f"llama_decode gave {code}")
-        logits = lib.llama_get_logits_ith(self._context, len(ids) - 1)
-        return int(np.ctypeslib.as_array(logits, (self._token_count,)).argmax())
+        return int(lib.llama_sampler_sample(self._sampler, self._context, len(ids) - 1))
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ from appliance.config import Settings
 from appliance.engine import models
 
 ROUNDS = 5
+FIRST_TOKEN_ROUNDS = 9
 READMES = ("README.md", "README.zh-CN.md")
 MARKS = re.compile(r"(<!-- measured:begin -->\n).*?(<!-- measured:end -->)", re.DOTALL)
 LONG_QUESTION = "请详细介绍一下怎样挑选一双合适的跑鞋，写长一些。"
@@ -195,9 +196,15 @@ def measure() -> tuple[list[Row], list[str]]:
                     usage["completion_tokens"],
                 )
             )
+        greeted, prefills = _measure_first_tokens(server, bare)
         bare.close()
         questions = [(question, ask(server.client, question)) for question in QUESTIONS]
-        rows = [*_compare(served, loops), *_describe_start(server), *_describe(questions)]
+        rows = [
+            *_compare(served, loops),
+            _compare_first_tokens(greeted, prefills),
+            *_describe_start(server),
+            *_describe(questions),
+        ]
     where = [
         f"{_read_cpu_name()}, {ready['threads']} threads; {choice.path.name}, "
         f"{ready['context_tokens']} cells, at most {Settings().max_new_tokens} new tokens; "
@@ -212,22 +219,18 @@ def measure() -> tuple[list[Row], list[str]]:
 def _compare(served: list[Answer], loops: list[dict[str, float]]) -> list[Row]:
     speed = statistics.median(answer.tokens_per_s for answer in served)
     bare_speed = statistics.median(loop["tokens_per_s"] for loop in loops)
-    added_ms = statistics.median(
-        answer.ttft_ms - loop["ttft_ms"] for answer, loop in zip(served, loops, strict=True)
+    # Round by round: the machine's speed drifts more between rounds than within one.
+    ratio = statistics.median(
+        answer.tokens_per_s / loop["tokens_per_s"]
+        for answer, loop in zip(served, loops, strict=True)
     )
     gaps = sorted(gap for answer in served for gap in answer.gaps_ms)
     return [
         Row(
             "decode through HTTP / bare loop",
-            f"{speed:.1f} / {bare_speed:.1f} tokens/s = {speed / bare_speed:.3f}",
+            f"{speed:.1f} / {bare_speed:.1f} tokens/s = {ratio:.3f}",
             "≥ 0.95",
-            speed >= 0.95 * bare_speed,
-        ),
-        Row(
-            "time to first token, added to the bare prefill",
-            f"{added_ms:.1f} ms (in all {statistics.median(a.ttft_ms for a in served):.0f} ms)",
-            "≤ 30 ms",
-            added_ms <= 30,
+            ratio >= 0.95,
         ),
         Row(
             "gap between two tokens, median / longest",
@@ -236,6 +239,34 @@ def _compare(served: list[Answer], loops: list[dict[str, float]]) -> list[Row]:
             gaps[-1] < 100,
         ),
     ]
+
+
+def _measure_first_tokens(
+    server: Server, bare: BareLoop
+) -> tuple[list[Answer], list[dict[str, float]]]:
+    """A short question in turns with the bare prefill of as many tokens."""
+    greeted: list[Answer] = []
+    prefills: list[dict[str, float]] = []
+    for _ in range(FIRST_TOKEN_ROUNDS):
+        greeted.append(ask(server.client, QUESTIONS[-1]))
+        usage = greeted[-1].last["usage"]
+        new_tokens = usage["prompt_tokens"] - usage["cached_tokens"]
+        prefills.append(bare.run(usage["cached_tokens"], new_tokens, 2))
+    return greeted, prefills
+
+
+def _compare_first_tokens(greeted: list[Answer], prefills: list[dict[str, float]]) -> Row:
+    added_ms = statistics.median(
+        answer.ttft_ms - prefill["ttft_ms"]
+        for answer, prefill in zip(greeted, prefills, strict=True)
+    )
+    whole_ms = statistics.median(answer.ttft_ms for answer in greeted)
+    return Row(
+        "time to first token, added to the bare prefill",
+        f"{added_ms:.1f} ms (in all {whole_ms:.0f} ms; {FIRST_TOKEN_ROUNDS} rounds)",
+        "≤ 30 ms",
+        added_ms <= 30,
+    )
 
 
 def _describe_start(server: Server) -> list[Row]:
