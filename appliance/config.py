@@ -188,8 +188,13 @@ def _read_file(file: Path) -> dict[str, object]:
         layer = TomlConfigSettingsSource(Settings, file)()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file} cannot be read as TOML: {error}.") from None
-    for key in layer:
+    for key, value in layer.items():
         _check_known(key, str(file))
+        # Pydantic would take "9000" for a number: right for the environment, wrong for TOML.
+        if isinstance(value, str) and isinstance(Settings.model_fields[key].default, int | float):
+            raise SettingsError(
+                f'{key} = "{value}" (from {file}) is not possible; allowed: a number, unquoted.'
+            )
     return dict(layer)
 
 

@@ -135,3 +135,10 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, toml: bytes) -> None:
 
 def test_an_empty_cache_is_the_users_own() -> None:
     assert load_settings({"APPLIANCE_CACHE": ""}, Path("absent.toml")).settings.cache is None
+
+
+def test_a_number_in_quotes_is_a_wrong_type_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "appliance.toml"
+    file.write_text('port = "9000"')
+    with pytest.raises(SettingsError, match=r'port = "9000" .* allowed: a number, unquoted'):
+        load_settings({}, file)

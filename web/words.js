@@ -51,7 +51,7 @@ const zh = {
   waitQueueSeconds: "前面还有 {position} 位，大约 {seconds} 秒",
   waitNext: "马上就到您",
   waitLoading: "模型还在准备，好了就回答您",
-  waitRecovering: "稍等，恢复后会自动继续，您不用做什么",
+  waitRecovering: "稍等，正在恢复连接",
 
   endLength: "回答到了长度上限，可以说“继续”",
   endCancelled: "已停止",
@@ -152,7 +152,7 @@ const en = {
   waitQueueSeconds: "{position} ahead of you, about {seconds} s",
   waitNext: "You are next",
   waitLoading: "The model is still getting ready; you will be answered then",
-  waitRecovering: "One moment: this goes on by itself, nothing for you to do",
+  waitRecovering: "One moment: getting the connection back",
 
   endLength: "Cut at the length limit; you can say “go on”",
   endCancelled: "Stopped",
