@@ -26,7 +26,7 @@ class ToyBackend:
     """Holds the ids of each sequence and speaks a word that depends on them alone."""
 
     def __init__(self, slots: int = 6, cells: int = 120) -> None:
-        self.slots, self.cells, self.batch_tokens = slots, cells, 512
+        self.slots, self.cells = slots, cells
         self.template = Template((1,), (2,), (3,), (4,))
         self.held: list[list[int]] = [[] for _ in range(slots)]
         self.rows: list[tuple[int, ...] | None] = []

@@ -39,7 +39,6 @@ class Sampler(Protocol):
 class Backend(Protocol):
     slots: int
     cells: int
-    batch_tokens: int
     template: Template
 
     def encode(self, text: str) -> TokenIds:

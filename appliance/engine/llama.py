@@ -80,7 +80,6 @@ class LlamaBackend:
         self._memory = lib.llama_get_memory(self._context)
         self.slots = slots
         self.cells = int(lib.llama_n_ctx(self._context))
-        self.batch_tokens = BATCH_TOKENS
         self._token_count = int(lib.llama_vocab_n_tokens(self._vocab))
         self._pieces: dict[int, bytes] = {}
         self.special_strings = self._find_special_strings()
