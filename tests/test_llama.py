@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
+import llama_cpp.llama_cpp as lib
+import numpy as np
 import pytest
 
 from appliance.config import Settings
@@ -13,7 +15,7 @@ from appliance.engine.backend import Entry
 from appliance.engine.engine import Sampling
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.sequences import Copy, Remove
-from appliance.errors import ModelFileError, ModelUnavailable
+from appliance.errors import EngineFailure, ModelFileError, ModelUnavailable
 
 pytestmark = pytest.mark.model
 
@@ -171,3 +173,37 @@ def test_what_would_abort_the_process_is_refused_first(backend: LlamaBackend) ->
         backend.decode([Entry(1, at, 0, False) for at in range(513)], interruptible=False)
     with pytest.raises(ValueError, match="0 tokens"):
         backend.decode([], interruptible=False)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_word_is_never_drawn_from_what_is_no_number(backend: LlamaBackend, value: float) -> None:
+    ids = backend.encode("早上好")
+    fill(backend, 1, ids)
+    row = len(ids) - 1
+    sampler = backend.make_sampler(Sampling())
+    assert sampler.sample(row) >= 0
+    logits = lib.llama_get_logits_ith(backend._context, row)
+    np.ctypeslib.as_array(logits, (backend._token_count,))[ids[0]] = value
+    with pytest.raises(EngineFailure, match="finite"):
+        sampler.sample(row)
+    sampler.close()
+    backend.apply(Remove(1, 0))
+
+
+def test_what_was_accepted_is_penalized_like_what_was_sampled(backend: LlamaBackend) -> None:
+    ids = backend.encode("一二三四五，一二三四五，一二三四")
+    fill(backend, 1, ids)
+    sampling = Sampling(temperature=0.0, repeat_penalty=9.0)
+    fresh, resumed = backend.make_sampler(sampling), backend.make_sampler(sampling)
+    likeliest = fresh.sample(len(ids) - 1)
+    resumed.accept(likeliest)
+    assert resumed.sample(len(ids) - 1) == fresh.sample(len(ids) - 1) != likeliest
+    fresh.close()
+    resumed.close()
+    backend.apply(Remove(1, 0))
+
+
+@pytest.mark.parametrize("token", [-1, 1 << 30])
+def test_an_id_that_the_model_does_not_have_is_refused(backend: LlamaBackend, token: int) -> None:
+    with pytest.raises(EngineFailure, match=f"{token} is no token"):
+        backend.get_piece(token)

@@ -1,26 +1,31 @@
-"""The engine's start and end on the real model: stopped at any moment, it ends soon and whole."""
+"""The engine's start and end, most on the real model: stopped at any moment, it ends soon."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from appliance.config import Settings
 from appliance.engine import models
-from appliance.engine.engine import Generation, Phase
+from appliance.engine.engine import Finished, Generation, Phase, Piece, Sampling
+from appliance.engine.llama import LlamaBackend
 from appliance.engine.local import LocalEngine
-from appliance.engine.prompt import Prompt
+from appliance.engine.loop import EngineLoop
+from appliance.engine.prompt import Prompt, TokenIds
 from appliance.errors import ModelFileError, ModelUnavailable
+from tests.test_loop import ToyBackend
 
-pytestmark = pytest.mark.model
 STOP_S = 2.0
+SYSTEM = "简短。"
 
 
 def make_engine(**changes: object) -> LocalEngine:
-    settings = Settings(system_prompt="简短。", context_tokens=2048).model_copy(update=changes)
+    settings = Settings(system_prompt=SYSTEM, context_tokens=2048).model_copy(update=changes)
     try:
         models.resolve(settings)
     except ModelFileError as error:
@@ -48,6 +53,7 @@ async def stop_in(engine: LocalEngine, phase: Phase) -> None:
     assert engine.status.reason == ""
 
 
+@pytest.mark.model
 async def test_stopping_while_the_model_loads_ends_the_load() -> None:
     engine = make_engine(load_mode="memory")
     with capture_logs() as lines:
@@ -58,12 +64,14 @@ async def test_stopping_while_the_model_loads_ends_the_load() -> None:
         await engine.wait_ready()
 
 
+@pytest.mark.model
 async def test_stopping_while_the_model_warms_ends_the_warming_without_a_traceback() -> None:
     with capture_logs() as lines:
         await stop_in(make_engine(system_prompt="退货政策。" * 100), "warming")
     assert "engine did not start" not in [line["event"] for line in lines]
 
 
+@pytest.mark.model
 async def test_a_context_that_holds_no_question_is_refused_with_the_way_out() -> None:
     engine = make_engine(context_tokens=1)
     await engine.start()
@@ -76,6 +84,7 @@ async def test_a_context_that_holds_no_question_is_refused_with_the_way_out() ->
     await engine.stop()
 
 
+@pytest.mark.model
 async def test_the_model_outlives_every_use_of_its_vocabulary() -> None:
     """The tokenizer's thread in a freed model would end the process."""
     engine = make_engine()
@@ -91,3 +100,116 @@ async def test_the_model_outlives_every_use_of_its_vocabulary() -> None:
     opened.set()
     assert len((await encoding)[0]) > 100
     await stopping
+
+
+async def say(engine: LocalEngine, question: str, said: TokenIds) -> tuple[list[Piece], Finished]:
+    system, asked = await engine.encode([SYSTEM, question])
+    generation = Generation(
+        f"after {len(said)}",
+        engine.template.render(system, [], asked),
+        max_new_tokens=40,
+        sampling=Sampling(temperature=0.0, repeat_penalty=1.0),
+        said=said,
+    )
+    *outputs, end = [output async for output in engine.generate(generation)]
+    assert isinstance(end, Finished)
+    return [output for output in outputs if isinstance(output, Piece)], end
+
+
+@pytest.mark.model
+async def test_the_model_goes_on_from_any_piece_to_the_same_text() -> None:
+    """A sentence to be said again leaves the model no choice: one that does may end otherwise,
+    because a prompt read at once and one read word by word differ in their last bits."""
+    engine = make_engine()
+    await engine.start()
+    question = "请把这句话说一遍：退货请带好订单和发票，谢谢您！🦔"
+    pieces, end = await say(engine, question, ())
+    whole = "".join(piece.text for piece in pieces)
+    assert "退货请带好订单" in whole
+    for count in range(0, len(pieces) + 1, 3):
+        said = tuple(token for piece in pieces[:count] for token in piece.token_ids)
+        rest, rest_end = await say(engine, question, said)
+        assert "".join(piece.text for piece in (*pieces[:count], *rest)) == whole
+        assert rest_end.token_ids == end.token_ids
+    await engine.stop()
+
+
+def make_modelless_engine(folder: Path) -> LocalEngine:
+    return LocalEngine(Settings(models=folder, data=folder / "data"))
+
+
+def load_toy(engine: LocalEngine) -> EngineLoop:
+    toy = ToyBackend()
+    engine._backend = cast(LlamaBackend, toy)
+    engine._engine_loop = EngineLoop(toy, 1)
+    engine._set(phase="ready")
+    return engine._engine_loop
+
+
+async def test_an_engine_that_never_started_stops_at_once(tmp_path: Path) -> None:
+    engine = make_modelless_engine(tmp_path)
+    await engine.stop()
+    assert engine.status.phase == "stopped"
+    with pytest.raises(ModelUnavailable):
+        await engine.wait_ready()
+    await engine.start()
+    assert engine.status.phase == "stopped"
+
+
+async def test_what_is_withheld_is_refused_with_the_reason_until_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+
+    def load(self: LocalEngine) -> EngineLoop:
+        assert gate.wait(5)
+        return load_toy(self)
+
+    monkeypatch.setattr(LocalEngine, "_load", load)
+    engine = make_modelless_engine(tmp_path)
+    early = asyncio.create_task(engine.wait_ready())
+    await asyncio.sleep(0)
+    engine.withhold("The model ended the process twice.", "appliance retry")
+    with pytest.raises(ModelUnavailable, match="twice"):
+        await early
+    with pytest.raises(ModelUnavailable, match="twice"):
+        await engine.wait_ready()
+    assert (engine.status.phase, engine.status.remedy) == ("unavailable", "appliance retry")
+    starting = asyncio.create_task(engine.start())
+    await asyncio.sleep(0)
+    assert (engine.status.phase, engine.status.reason) == ("starting", "")
+    late = asyncio.create_task(engine.wait_ready())
+    await asyncio.sleep(0)
+    assert not late.done()
+    gate.set()
+    await late
+    await starting
+    assert await engine.encode(["早"]) == [(ord("早"),)]
+    await engine.stop()
+    assert engine.status.phase == "stopped"
+
+
+async def test_a_model_that_could_not_be_had_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice at once: it is one try. The tokenizer of the second is its own."""
+    tries: list[str] = []
+
+    def load(self: LocalEngine) -> EngineLoop:
+        tries.append(threading.current_thread().name)
+        if len(tries) == 1:
+            raise ModelFileError("There is no model.", "appliance models fetch")
+        return load_toy(self)
+
+    monkeypatch.setattr(LocalEngine, "_load", load)
+    engine = make_modelless_engine(tmp_path)
+    await engine.start()
+    assert engine.status.reason == "There is no model."
+    with pytest.raises(ModelUnavailable, match="no model"):
+        await engine.wait_ready()
+    await asyncio.gather(engine.start(), engine.start(), engine.wait_ready())
+    assert (engine.status.phase, len(tries)) == ("ready", 2)
+    assert await engine.encode(["早"]) == [(ord("早"),)]
+    await engine.start()
+    assert len(tries) == 2
+    await engine.stop()

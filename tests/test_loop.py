@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from appliance.engine.backend import DecodeResult, Entry
 from appliance.engine.engine import Broken, Finished, Generation, Output, Piece, Prefilled, Sampling
-from appliance.engine.loop import EngineLoop, Job
+from appliance.engine.jobs import Job
+from appliance.engine.loop import EngineLoop
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.engine.sequences import Copy, Operation
-from appliance.errors import ModelUnavailable
+from appliance.engine.text import StopMatcher, TextDecoder
+from appliance.errors import EngineFailure, ModelUnavailable
 
 PREFIX = (1, 2, 3)
 END = 0
@@ -37,6 +40,7 @@ class ToyBackend:
         self.before_decode = threading.Event()
         self.before_decode.set()
         self.interrupted = False
+        self.poison: set[int] = set()
 
     def encode(self, text: str) -> TokenIds:
         return tuple(map(ord, text))
@@ -68,7 +72,7 @@ class ToyBackend:
             self.rows.append(tuple(self.held[entry.slot]) if entry.wants_logits else None)
         self.decoded_tokens += len(entries)
         assert sum(map(len, self.held)) <= self.cells + len(PREFIX) * self.slots
-        return result
+        return result if all(entry.token not in self.poison for entry in entries) else "failed"
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -88,6 +92,9 @@ class ToySampler:
         if self._said > self._backend.answer_tokens:
             return END
         return 256 + WORD[(self._said - 1) % 3] + 512 * (sum(cells) % 97)
+
+    def accept(self, token: int) -> None:
+        self._said += 1
 
     def close(self) -> None:
         self._backend.open_samplers -= 1
@@ -233,6 +240,45 @@ def test_an_interrupted_step_is_taken_back_and_computed_again() -> None:
         assert listener.text == "款款"
 
 
+def test_a_step_that_fails_for_one_is_computed_again_for_the_others() -> None:
+    backend = ToyBackend()
+    backend.poison = {666}
+    with Bench(backend, parallel=3) as bench:
+        backend.before_decode.clear()
+        fine, broken, late = (
+            bench.ask(name, (9, word))[1] for name, word in zip("abc", (5, 666, 6), strict=True)
+        )
+        backend.before_decode.set()
+        assert broken.end == Broken("llama.cpp could not compute the next word.")
+        for listener in (fine, late):
+            assert isinstance(listener.end, Finished)
+            assert listener.text == "款款"
+
+
+def test_an_answer_without_numbers_breaks_and_the_one_beside_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = ToyBackend()
+    sample = ToySampler.sample
+
+    def sample_numbers(self: ToySampler, row: int) -> int:
+        cells = backend.rows[row]
+        if cells is not None and 666 in cells:
+            raise EngineFailure("No number.")
+        return sample(self, row)
+
+    monkeypatch.setattr(ToySampler, "sample", sample_numbers)
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        _, fine = bench.ask("a", (9, 5))
+        _, broken = bench.ask("b", (9, 666))
+        backend.before_decode.set()
+        assert broken.end == Broken("No number.")
+        assert isinstance(fine.end, Finished)
+        assert fine.text == "款款"
+        assert not any(666 in cells for cells in backend.held)
+
+
 @pytest.mark.parametrize("result", ["failed", "full"])
 def test_a_failed_step_breaks_its_jobs_and_nobody_else(result: DecodeResult) -> None:
     backend = ToyBackend()
@@ -250,10 +296,30 @@ def test_a_backend_that_raises_breaks_the_job_and_the_loop_lives_on() -> None:
         backend.rows = []
         get_piece, backend.get_piece = backend.get_piece, None  # type: ignore[method-assign, assignment]
         _, broken = bench.ask("a", (9, 9))
-        assert isinstance(broken.end, Broken)
+        assert broken.end == Broken("The engine failed in this step (TypeError).")
         backend.get_piece = get_piece  # type: ignore[method-assign]
         _, fine = bench.ask("a", (9, 9))
         assert isinstance(fine.end, Finished)
+
+
+def test_a_step_that_raises_ends_nobody_who_waits() -> None:
+    backend = ToyBackend()
+    decode = backend.decode
+
+    def fail_once(entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
+        decode(entries, interruptible=interruptible)
+        backend.decode = decode  # type: ignore[method-assign]
+        raise RuntimeError("toy")
+
+    with Bench(backend, parallel=1) as bench:
+        backend.decode = fail_once  # type: ignore[method-assign]
+        backend.before_decode.clear()
+        _, broken = bench.ask("a", (9,))
+        _, fine = bench.ask("b", (9,))
+        backend.before_decode.set()
+        assert broken.end == Broken("The engine failed in this step (RuntimeError).")
+        assert isinstance(fine.end, Finished)
+        assert fine.text == "款款"
 
 
 def test_stopping_ends_what_runs_and_what_waits() -> None:
@@ -339,3 +405,152 @@ def test_a_canary_never_reaches_another_conversations_cells() -> None:
             for cells in backend.held:
                 assert len({token for token in cells if 1000 <= token < 1200}) <= 1
         assert backend.open_samplers == 0
+
+
+# An answer cut into tokens as byte-level vocabularies cut it: within characters, across them.
+LONG_ANSWER = (
+    "您好👋，退货很简单：①拿好订单，②去柜台。🎉🇨🇳 家人👨‍👩‍👧都可以来！\n\n<|再|>见<|end|" * 2
+)
+FIRST_ID = 1000
+
+
+def cut_into_tokens(text: str, seed: int) -> list[bytes]:
+    chance, data, tokens = random.Random(seed), text.encode(), []
+    while data:
+        length = chance.choice([1, 2, 3, 4, 5, 7])
+        tokens.append(data[:length])
+        data = data[length:]
+    return tokens
+
+
+class TalkingBackend(ToyBackend):
+    """Says `tokens` one after the other; their ids are their places."""
+
+    def __init__(self, tokens: Sequence[bytes]) -> None:
+        super().__init__(cells=1000)
+        self.tokens = tokens
+        self.answer_tokens = len(tokens)
+
+    def get_piece(self, token: int) -> bytes:
+        return self.tokens[token - FIRST_ID]
+
+    def make_sampler(self, sampling: Sampling) -> ToySampler:
+        self.open_samplers += 1
+        return TalkingSampler(self)
+
+
+class TalkingSampler(ToySampler):
+    """It knows by its own history alone how far the answer is."""
+
+    def sample(self, row: int) -> int:
+        token = super().sample(row)
+        return token if token == END else FIRST_ID + self._said - 1
+
+
+def read_pieces(listener: Listener) -> list[Piece]:
+    return [output for output in listener.outputs if isinstance(output, Piece)]
+
+
+def list_cuts(pieces: Sequence[Piece]) -> Iterator[tuple[str, TokenIds]]:
+    """What a dead process may have left: the text and the ids of the pieces so far."""
+    for count in range(len(pieces) + 1):
+        kept = pieces[:count]
+        ids = itertools.chain.from_iterable(piece.token_ids for piece in kept)
+        yield "".join(piece.text for piece in kept), tuple(ids)
+
+
+@pytest.mark.parametrize("stop", [(), ("<|end|>",), ("<|end|>", "见<|x", "\n\n\n"), ("来！\n",)])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_answer_cut_anywhere_goes_on_to_the_same_text(seed: int, stop: tuple[str, ...]) -> None:
+    """Nothing lost, doubled or cut inside a character, and not an id more or less."""
+    backend = TalkingBackend(cut_into_tokens(LONG_ANSWER, seed))
+    with Bench(backend) as bench:
+        _, whole = bench.ask("whole", (9, 9), limit=300, stop=stop)
+        assert isinstance(whole.end, Finished)
+        matcher = StopMatcher(stop)
+        assert whole.text == matcher.feed(LONG_ANSWER) + matcher.flush()
+        for at, (text, said) in enumerate(list_cuts(read_pieces(whole))):
+            _, rest = bench.ask(f"cut {at}", (9, 9), limit=300, stop=stop, said=said)
+            assert isinstance(rest.end, Finished)
+            assert text + rest.text == whole.text
+            assert (rest.end.reason, rest.end.token_ids) == (whole.end.reason, whole.end.token_ids)
+            assert all(piece.text for piece in read_pieces(rest))
+    assert backend.open_samplers == 0
+
+
+@pytest.mark.parametrize("stop", [(), ("<|end|>",), ("见<|x", "👧都不")])
+def test_the_ids_of_the_pieces_so_far_are_their_text(stop: tuple[str, ...]) -> None:
+    with Bench(TalkingBackend(cut_into_tokens(LONG_ANSWER, 7))) as bench:
+        _, listener = bench.ask("a", (9,), limit=300, stop=stop)
+        assert listener.end
+        for text, ids in list_cuts(read_pieces(listener)):
+            decoder = TextDecoder()
+            decoded = "".join(decoder.feed(bench.backend.get_piece(token)) for token in ids)
+            assert decoded == text
+
+
+def test_an_answer_can_die_and_go_on_at_every_token_in_turn() -> None:
+    """Each process says one piece more and dies; the next knows what all before it said."""
+    backend = TalkingBackend(cut_into_tokens(LONG_ANSWER, 5))
+    text = ""
+    said: TokenIds = ()
+    with Bench(backend) as bench:
+        for life in itertools.count():
+            _, listener = bench.ask(f"life {life}", (9,), limit=300, said=said)
+            assert listener.end
+            pieces = read_pieces(listener)
+            if not pieces:
+                break
+            text, said = text + pieces[0].text, (*said, *pieces[0].token_ids)
+    assert text == LONG_ANSWER
+
+
+def test_what_was_said_is_read_but_is_no_part_of_the_prompt() -> None:
+    backend = TalkingBackend([b"a", b"b", b"c", b"d"])
+    with Bench(backend) as bench:
+        before = backend.decoded_tokens
+        _, listener = bench.ask("a", (9, 9), said=(FIRST_ID, FIRST_ID + 1))
+        assert isinstance(listener.end, Finished)
+        prefilled = listener.outputs[0]
+        assert isinstance(prefilled, Prefilled)
+        assert prefilled.prompt_tokens == len(PREFIX) + 2
+        assert backend.decoded_tokens - before == 2 + 2 + 2
+        _, again = bench.ask("a", (9, 9), said=(FIRST_ID, FIRST_ID + 1))
+        assert isinstance(again.end, Finished)
+        assert isinstance(again.outputs[0], Prefilled)
+        assert again.outputs[0].cached_tokens == len(PREFIX) + 2
+
+
+@pytest.mark.parametrize(("limit", "spoken"), [(3, ""), (2, ""), (4, "d")])
+def test_what_was_said_counts_into_the_longest_answer(limit: int, spoken: str) -> None:
+    backend = TalkingBackend([b"a", b"b", b"c", b"d", b"e"])
+    said = (FIRST_ID, FIRST_ID + 1, FIRST_ID + 2)
+    with Bench(backend) as bench:
+        before = backend.decoded_tokens
+        _, listener = bench.ask("a", (9, 9), limit=limit, said=said)
+        assert isinstance(listener.end, Finished)
+        assert (listener.end.reason, listener.text) == ("length", spoken)
+        assert listener.end.token_ids == (*said, *([FIRST_ID + 3] if spoken else []))
+        assert spoken or backend.decoded_tokens == before
+
+
+def test_an_answer_that_was_whole_before_is_only_ended() -> None:
+    backend = TalkingBackend([b"a", b"stop", b"c"])
+    with Bench(backend) as bench:
+        before = backend.decoded_tokens
+        _, stopped = bench.ask("a", (9,), said=(FIRST_ID, FIRST_ID + 1), stop=("stop",))
+        assert isinstance(stopped.end, Finished)
+        assert (stopped.end.reason, stopped.text) == ("stop", "")
+        _, looping = bench.ask("b", (9,), limit=90, said=(FIRST_ID,) * 24)
+        assert isinstance(looping.end, Finished)
+        assert looping.end.is_repetition
+        assert backend.decoded_tokens == before
+
+
+def test_ids_that_the_model_does_not_have_break_their_own_answer_only() -> None:
+    with Bench(TalkingBackend([b"a"])) as bench:
+        _, broken = bench.ask("a", (9,), said=(FIRST_ID + 5,))
+        assert isinstance(broken.end, Broken)
+        _, fine = bench.ask("a", (9,))
+        assert isinstance(fine.end, Finished)
+        assert fine.text == "a"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,8 +41,9 @@ def ids(text: str) -> tuple[int, ...]:
     return tuple(map(ord, text))
 
 
-def asking(question: str, max_new_tokens: int = 100) -> Generation:
-    return Generation("a", TEMPLATE.render(ids("规则"), [], ids(question)), max_new_tokens)
+def asking(question: str, max_new_tokens: int = 100, said: str = "") -> Generation:
+    prompt = TEMPLATE.render(ids("规则"), [], ids(question))
+    return Generation("a", prompt, max_new_tokens, said=ids(said))
 
 
 async def started(*lines: Line, parallel: int = 4) -> ScriptedEngine:
@@ -73,7 +77,7 @@ async def test_it_says_the_script_and_ends_once() -> None:
 async def test_an_answer_is_cut_at_its_longest() -> None:
     engine = await started("一二", "三四", "五")
     *_, last_piece, end = await hear(engine.generate(asking("数", max_new_tokens=3)))
-    assert last_piece == Piece("三")
+    assert last_piece == Piece("三", ids("三"))
     assert isinstance(end, Finished)
     assert (end.reason, end.token_ids) == ("length", ids("一二三"))
 
@@ -83,6 +87,71 @@ async def test_a_script_can_break() -> None:
     outputs = await hear(engine.generate(asking("问")))
     assert endings(outputs) == [Broken("跳闸了")]
     assert outputs[-1] == Broken("跳闸了")
+
+
+LINES = ("您好", Wait(asyncio.Event()), "👋，", "", "退", "货吗？")
+
+
+@pytest.mark.parametrize("chars", range(3, 9))
+async def test_a_script_goes_on_behind_what_was_said_and_waits_for_nothing_twice(
+    chars: int,
+) -> None:
+    text = "您好👋，退货吗？"
+    engine = await started(*LINES)
+    prefilled, *pieces, end = await hear(engine.generate(asking("在吗", said=text[:chars])))
+    assert isinstance(prefilled, Prefilled)
+    assert prefilled.prompt_tokens == len(asking("在吗").prompt.ids)
+    spoken = [piece for piece in pieces if isinstance(piece, Piece)]
+    assert "".join(piece.text for piece in spoken) == text[chars:]
+    assert all(piece.token_ids == ids(piece.text) for piece in spoken)
+    assert isinstance(end, Finished)
+    assert (end.reason, end.token_ids) == ("stop", ids(text))
+
+
+async def test_a_script_that_does_not_begin_so_is_played_behind_it() -> None:
+    engine = await started("你", "好")
+    *_, end = await hear(engine.generate(asking("在吗", said="早上")))
+    assert isinstance(end, Finished)
+    assert end.token_ids == ids("早上你好")
+
+
+@pytest.mark.parametrize(("limit", "whole"), [(2, "一二"), (1, "一二"), (3, "一二三")])
+async def test_what_was_said_counts_into_the_longest_answer(limit: int, whole: str) -> None:
+    engine = await started("一二三四")
+    *_, end = await hear(engine.generate(asking("数", max_new_tokens=limit, said="一二")))
+    assert isinstance(end, Finished)
+    assert (end.reason, end.token_ids) == ("length", ids(whole))
+
+
+async def test_a_fault_is_met_again_only_by_who_stands_before_it() -> None:
+    engine = await started("前", Fail("跳闸了"), "后")
+    assert (await hear(engine.generate(asking("问", said="前"))))[-1] == Broken("跳闸了")
+    *_, end = await hear(engine.generate(asking("问", said="前后")))
+    assert isinstance(end, Finished)
+
+
+CRASHING = """
+import asyncio
+from appliance.engine.engine import Generation
+from appliance.engine.scripted import TEMPLATE, Crash, ScriptedEngine
+
+async def main():
+    engine = ScriptedEngine(lambda _: ["半", Crash(), "句"])
+    await engine.start()
+    async for output in engine.generate(Generation("a", TEMPLATE.render((), [], (65,)), 9)):
+        print(output, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_script_can_end_the_whole_process() -> None:
+    crashed = subprocess.run(
+        [sys.executable, "-c", CRASHING], capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert crashed.returncode == -signal.SIGABRT
+    assert "半" in crashed.stdout
+    assert "句" not in crashed.stdout
 
 
 async def test_a_cancelled_answer_keeps_what_was_said() -> None:
@@ -152,11 +221,31 @@ async def test_stopping_ends_every_run_and_refuses_the_next() -> None:
         await engine.wait_ready()
 
 
-async def test_what_was_refused_or_stopped_is_not_made_ready_by_a_late_start() -> None:
+async def test_what_was_stopped_is_not_made_ready_by_a_late_start() -> None:
+    engine = ScriptedEngine(play_demo)
+    await engine.stop()
+    await engine.start()
+    assert engine.status.phase == "stopped"
+
+
+async def test_what_was_refused_is_not_made_ready_by_another_try() -> None:
     engine = ScriptedEngine(play_demo)
     engine.refuse("没有模型")
     await engine.start()
     assert engine.status.phase == "unavailable"
+
+
+async def test_what_is_withheld_is_refused_with_the_reason_until_it_is_started() -> None:
+    engine = ScriptedEngine(play_demo)
+    engine.withhold("死了两次", "appliance retry")
+    assert (engine.status.phase, engine.status.remedy) == ("unavailable", "appliance retry")
+    with pytest.raises(ModelUnavailable, match="死了两次"):
+        await engine.wait_ready()
+    with pytest.raises(ModelUnavailable, match="死了两次"):
+        engine.generate(asking("问"))
+    await engine.start()
+    await engine.wait_ready()
+    assert isinstance((await hear(engine.generate(asking("问", 4))))[-1], Finished)
 
 
 def ask(url: str, message: str, **headers: str) -> httpx2.Response:
@@ -199,7 +288,7 @@ def test_while_the_model_loads_the_answer_waits_and_tells_why(
     assert httpx2.get(f"{url}/readyz").status_code == 503
     with httpx2.stream("POST", f"{url}/chat", json={"message": "早"}) as response:
         lines = response.iter_lines()
-        assert "model_loading" in next(lines)
+        assert any("model_loading" in line for line in lines)
         loading_server.call(loading_server.engine.loaded.set)
         *_, last = read_frames("\n".join(lines))
     assert last["finish_reason"] == "stop"

@@ -63,6 +63,15 @@ def test_a_stop_string_cut_at_any_position_is_found_and_never_shown(stops: list[
             assert match_in_pieces(pieces, stops) == whole
 
 
+def test_the_matcher_says_whether_it_holds_anything_back() -> None:
+    matcher = StopMatcher(["<|end|>"])
+    holding = []
+    for text in ("再见", "<|", "x", "<|end", "|>y"):
+        matcher.feed(text)
+        holding.append(matcher.is_holding)
+    assert holding == [False, True, False, True, False]
+
+
 def test_what_only_looked_like_a_stop_string_is_shown_at_the_end() -> None:
     assert match_in_pieces(["再见", "<|", "en"], ["<|end|>"]) == ("再见<|en", False)
 

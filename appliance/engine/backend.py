@@ -31,7 +31,11 @@ DecodeResult: TypeAlias = Literal["done", "full", "interrupted", "failed"]
 
 class Sampler(Protocol):
     def sample(self, row: int) -> int:
-        """The next token after batch entry `row`, accepted into the sampler's own history."""
+        """The next token after batch entry `row`, accepted into the sampler's own history.
+        Raises EngineFailure where the row holds anything but numbers."""
+
+    def accept(self, token: int) -> None:
+        """`token` was sampled before, in another process: it belongs to the history too."""
 
     def close(self) -> None: ...
 
@@ -45,7 +49,8 @@ class Backend(Protocol):
         """Ids of a content: no id of a control or user-defined token, whatever the text."""
 
     def get_piece(self, token: int) -> bytes:
-        """The token's bytes; empty for a control token."""
+        """The token's bytes; empty for a control token. Raises EngineFailure for an id that
+        this model does not have."""
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends the assistant's turn."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from appliance.engine.prompt import Prompt, Template
+from appliance.engine.prompt import Prompt, Template, TokenIds
 
 Phase: TypeAlias = Literal["starting", "loading", "warming", "ready", "unavailable", "stopped"]
 EngineFinish: TypeAlias = Literal["stop", "length", "cancelled", "timeout"]
@@ -33,7 +33,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One request for text. `conversation` keys the kept KV cells; `deadline_s` is wall time."""
+    """One request for text. `conversation` keys the kept KV cells; `deadline_s` is wall time.
+
+    `said` are ids of this very answer from before the process died: the run goes on behind them
+    and says none of them again. They are part of `max_new_tokens`.
+    """
 
     conversation: str
     prompt: Prompt
@@ -41,6 +45,7 @@ class Generation:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     deadline_s: float = 60.0
+    said: TokenIds = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """The prompt is in the cache and decoding begins."""
+    """The prompt is in the cache and decoding begins. What was `said` before is no prompt."""
 
     prompt_tokens: int
     cached_tokens: int
@@ -63,24 +68,33 @@ class Prefilled:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Whole characters of the answer, never an empty string."""
+    """Whole characters of the answer, never an empty string, and the ids sampled for them.
+
+    The ids of `said` and of all pieces, decoded, are the text of all pieces, and half a character
+    at most behind it. So text waits while its end may yet become a stop string. Only where a stop
+    string ended the answer do the ids reach into it, and who goes on from there ends at once.
+    """
 
     text: str
+    token_ids: TokenIds
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`token_ids` are the answer's ids as decoded, without an end-of-turn token."""
+    """`token_ids` are all of the answer's ids, `said` and new, without an end-of-turn token."""
 
     reason: EngineFinish
-    token_ids: tuple[int, ...]
+    token_ids: TokenIds
     decode_ms: float
     is_repetition: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The generation failed in the engine; nothing of it stays in the cache."""
+    """The generation failed in the engine; nothing of it stays in the cache.
+
+    `message` is one plain sentence that names what happened.
+    """
 
     message: str
 
@@ -122,7 +136,13 @@ class Engine(Protocol):
     def status(self) -> EngineStatus: ...
 
     async def start(self) -> None:
-        """Load and warm; returns when ready or unavailable. Never raises for a bad model."""
+        """Load and warm; returns when ready or unavailable. Never raises for a bad model.
+
+        After `withhold`, and where the model could not be had, it is tried again."""
+
+    def withhold(self, reason: str, remedy: str = "") -> None:
+        """Be unavailable with these words, without having tried, until `start`. Only while
+        nothing is loaded or loading."""
 
     async def stop(self) -> None:
         """End every run with `Finished("cancelled")`, then free the context."""
@@ -143,7 +163,7 @@ class Engine(Protocol):
 
     def generate(self, generation: Generation) -> Run:
         """Queue one generation. Raises ModelUnavailable without a model, ValueError for a
-        prompt that cannot fit. How many may wait is for the caller to bound."""
+        prompt that cannot fit with its answer. How many may wait is for the caller to bound."""
 
     def estimate_wait_s(self) -> int:
         """When a place is likely to be free if all are taken, from measured rates; at least 1."""

@@ -1,8 +1,9 @@
 """The engine in this process: an asyncio face over the one thread that owns llama.cpp.
 
 It loads, warms and explains itself; the computing is `loop.py`'s. A model that cannot be had
-never raises out of `start`: the house goes on without it and `status` says why. The rule that
-must not break: nothing here waits for the engine's thread on the event loop.
+never raises out of `start`: the house goes on without it, `status` says why, and `start` may be
+called again. The rule that must not break: nothing here waits for the engine's thread on the
+event loop.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import structlog
 from appliance.config import Settings
 from appliance.engine import hardware, models
 from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output
-from appliance.engine.loop import EngineLoop, Job
+from appliance.engine.jobs import Job
+from appliance.engine.loop import EngineLoop
 from appliance.engine.prompt import Template, TokenIds
 from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
 
@@ -64,8 +66,10 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._status = EngineStatus("starting")
+        # Settled: ready, or it will not come by itself. Ended: no engine thread lives.
         self._settled = asyncio.Event()
         self._ended = asyncio.Event()
+        self._ended.set()
         self._is_stopping = False
         self._tokenizer = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
         self._backend: LlamaBackend | None = None
@@ -85,19 +89,31 @@ class LocalEngine:
         return self._require_ready()[1].longest_tokens - self._settings.max_new_tokens
 
     async def start(self) -> None:
-        event_loop = asyncio.get_running_loop()
-        thread = threading.Thread(target=self._live, args=(event_loop,), name="engine", daemon=True)
-        thread.start()
+        if self._status.phase == "unavailable":
+            # The thread that could not load it may still be on its way out.
+            await self._ended.wait()
+        if self._ended.is_set() and not self._is_stopping:
+            self._begin()
         await self._settled.wait()
+
+    def withhold(self, reason: str, remedy: str = "") -> None:
+        assert self._ended.is_set(), "only while nothing is loaded or loading"
+        self._refuse(reason, remedy)
+        self._settled.set()
 
     async def stop(self) -> None:
         self._is_stopping = True
-        if self._engine_loop is not None:
-            self._engine_loop.stop()
+        engine_loop = self._engine_loop
+        if engine_loop is not None:
+            engine_loop.stop()
         await self._ended.wait()
+        self._set(phase="stopped", reason="", remedy="")
+        self._settled.set()
 
     async def wait_ready(self) -> None:
-        await self._settled.wait()
+        # In a loop: who wakes up after the next try began waits for that one.
+        while not self._settled.is_set():
+            await self._settled.wait()
         self._require_ready()
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
@@ -109,6 +125,7 @@ class LocalEngine:
 
     def generate(self, generation: Generation) -> LocalRun:
         _, engine_loop = self._require_ready()
+        # What was said before is part of what may be said.
         needed = len(generation.prompt.ids) + generation.max_new_tokens
         if needed > engine_loop.longest_tokens:
             raise ValueError(f"{needed} tokens; allowed: {engine_loop.longest_tokens}")
@@ -116,20 +133,32 @@ class LocalEngine:
 
     def estimate_wait_s(self) -> int:
         """One whole answer, shared by those that are given at the same time."""
-        step_ms = self._engine_loop.rates.decode_ms_per_step if self._engine_loop else 0.0
+        engine_loop = self._engine_loop
+        step_ms = engine_loop.rates.decode_ms_per_step if engine_loop else 0.0
         answer_s = self._settings.max_new_tokens * step_ms / 1000
         return max(1, math.ceil(answer_s / self._settings.parallel))
 
     async def forget(self, conversation: str) -> None:
-        if self._engine_loop is not None:
-            self._engine_loop.forget(conversation)
+        engine_loop = self._engine_loop
+        if engine_loop is not None:
+            engine_loop.forget(conversation)
 
     def _require_ready(self) -> tuple[LlamaBackend, EngineLoop]:
         if self._is_stopping:
             raise ModelUnavailable("The engine is stopping.")
-        if self._status.phase != "ready" or self._backend is None or self._engine_loop is None:
-            raise ModelUnavailable(self._status.reason or f"The model is {self._status.phase}.")
-        return self._backend, self._engine_loop
+        status, backend, engine_loop = self._status, self._backend, self._engine_loop
+        if status.phase != "ready" or backend is None or engine_loop is None:
+            raise ModelUnavailable(status.reason or f"The model is {status.phase}.")
+        return backend, engine_loop
+
+    def _begin(self) -> None:
+        """One try, on a thread of its own that ends with the model it loaded."""
+        self._settled.clear()
+        self._ended.clear()
+        self._status = EngineStatus("starting")
+        self._tokenizer = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        event_loop = asyncio.get_running_loop()
+        threading.Thread(target=self._live, args=(event_loop,), name="engine", daemon=True).start()
 
     def _live(self, event_loop: asyncio.AbstractEventLoop) -> None:
         """The engine thread, from the first byte of the model to the last."""
@@ -146,10 +175,15 @@ class LocalEngine:
         finally:
             # Its thread may still read the vocabulary, which goes with the model.
             self._tokenizer.shutdown()
-            if self._backend is not None:
-                self._backend.close()
-            event_loop.call_soon_threadsafe(self._settled.set)
-            event_loop.call_soon_threadsafe(self._ended.set)
+            backend, self._backend, self._engine_loop = self._backend, None, None
+            if backend is not None:
+                backend.close()
+            event_loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        """Both at once: a try that begins now hears nothing more of this one."""
+        self._ended.set()
+        self._settled.set()
 
     def _load(self) -> EngineLoop:
         self._set(phase="loading")

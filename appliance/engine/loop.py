@@ -1,68 +1,35 @@
 """The engine's thread: takes generations, computes step by step, gives out text.
 
-It knows no asyncio, no sessions and no llama.cpp: it drives a `Backend` and calls each job's
-`emit`. One step reads as `_run_step`: take what came in, admit, plan, decode, hand out. The rule
-that must not break: every job that came in is emitted exactly one `Finished` or `Broken`.
+It knows no asyncio, no sessions and no llama.cpp: it drives a `Backend` and tells each `Job` its
+tokens. One step reads as `_run_step`: take what came in, admit, plan, decode, hand out. The rule
+that must not break: every job that came in is emitted exactly one `Finished` or `Broken`, and a
+fault of one ends no other.
 """
 
 from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import structlog
 
-from appliance.engine.backend import Backend, DecodeResult, Entry, Sampler
-from appliance.engine.engine import (
-    Broken,
-    EngineFinish,
-    Finished,
-    Generation,
-    Output,
-    Piece,
-    Prefilled,
-    Waiting,
-)
+from appliance.engine.backend import Backend, DecodeResult, Entry
+from appliance.engine.engine import Broken, Prefilled, Waiting
+from appliance.engine.jobs import Ending, Job
 from appliance.engine.prompt import TokenIds
+from appliance.engine.rates import Rates
 from appliance.engine.scheduler import Scheduler, Share, Widths
-from appliance.engine.sequences import PREFIX_SLOT, Placement, SequenceTable
-from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
-from appliance.errors import ModelUnavailable
+from appliance.engine.sequences import PREFIX_SLOT, SequenceTable
+from appliance.errors import ApplianceError, ModelUnavailable
 
-Emit: TypeAlias = Callable[[Output], None]
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """One generation on its way: waiting (no placement), reading its prompt, speaking."""
-
-    generation: Generation
-    emit: Emit
-    arrived_at: float
-    is_cancelled: bool = False
-    is_forgotten: bool = False
-    placement: Placement | None = None
-    sampler: Sampler | None = None
-    read_tokens: int = 0
-    placed_at: float = 0.0
-    speaks_since: float = 0.0
-    ids: list[int] = field(default_factory=list)
-    whole_ids: int = 0
-    decoder: TextDecoder = field(default_factory=TextDecoder)
-    stops: StopMatcher = field(default_factory=lambda: StopMatcher(()))
-    loops: LoopDetector = field(default_factory=LoopDetector)
-    last_waiting: Waiting | None = None
-
-    @property
-    def unread_tokens(self) -> int:
-        return len(self.generation.prompt.ids) - self.read_tokens
-
-    @property
-    def deadline(self) -> float:
-        return (self.placed_at or self.arrived_at) + self.generation.deadline_s
+FAILURES: dict[DecodeResult, str] = {
+    "full": "The engine's memory for conversations had no room for the next word.",
+    "failed": "llama.cpp could not compute the next word.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +43,6 @@ class Stop:
 
 
 Command: TypeAlias = Job | Forget | Stop | None
-
-
-@dataclass(slots=True)
-class Rates:
-    """What a token costs on this machine, from the steps measured so far."""
-
-    prefill_ms_per_token: float = 8.0
-    decode_ms_per_step: float = 30.0
-
-    def learn(self, prefill_tokens: int, streams: int, step_ms: float) -> None:
-        if prefill_tokens and not streams:
-            self.prefill_ms_per_token += 0.2 * (
-                step_ms / prefill_tokens - self.prefill_ms_per_token
-            )
-        elif streams and not prefill_tokens:
-            self.decode_ms_per_step += 0.05 * (step_ms - self.decode_ms_per_step)
 
 
 class EngineLoop:
@@ -152,13 +103,14 @@ class EngineLoop:
         while not self._is_stopping:
             try:
                 self._run_step()
-            except Exception:
+            except Exception as error:
                 self._log.exception("engine step failed")
-                for job in [*self._scheduler.running, *self._scheduler.waiting]:
-                    self._break(job, "The engine failed in this step.")
+                # Who still waits had no part in the step, unless there was nobody else.
+                for job in [*self._scheduler.running] or self._list_jobs():
+                    self._break(job, _explain(error))
         self._take_commands(wait=False)
-        for job in [*self._scheduler.running, *self._scheduler.waiting]:
-            self._finish(job, "cancelled")
+        for job in self._list_jobs():
+            self._finish(job, Ending("cancelled"))
 
     def _run_step(self) -> None:
         self._take_commands(wait=self._scheduler.is_idle)
@@ -178,14 +130,34 @@ class EngineLoop:
             wait = False
             match command:
                 case Job():
-                    self._scheduler.submit(command)
+                    self._take_up(command)
                 case Forget(conversation):
                     self._forget(conversation)
                 case _:
                     pass
 
+    def _take_up(self, job: Job) -> None:
+        """Let the job wait for its place, unless what it said before was its whole answer."""
+        self._scheduler.submit(job)
+        with self._alone(job):
+            job.resume(self._backend.get_piece)
+            if job.ending:
+                self._finish(job, job.ending)
+
+    @contextmanager
+    def _alone(self, job: Job) -> Iterator[None]:
+        """Whatever is raised here is the fault of this job, and the end of no other."""
+        try:
+            yield
+        except Exception as error:
+            self._log.exception("answer failed")
+            self._break(job, _explain(error))
+
+    def _list_jobs(self) -> list[Job]:
+        return [*self._scheduler.running, *self._scheduler.waiting]
+
     def _forget(self, conversation: str) -> None:
-        for job in [*self._scheduler.running, *self._scheduler.waiting]:
+        for job in self._list_jobs():
             if job.generation.conversation == conversation:
                 job.is_forgotten = True
         self._drop_idle(conversation)
@@ -196,17 +168,20 @@ class EngineLoop:
 
     def _end_cancelled_and_late(self) -> None:
         now = time.monotonic()
-        for job in [*self._scheduler.running, *self._scheduler.waiting]:
+        for job in self._list_jobs():
             if job.is_cancelled:
-                self._finish(job, "cancelled")
+                self._finish(job, Ending("cancelled"))
             elif now > job.deadline and job.placement is not None:
-                self._finish(job, "timeout")
+                self._finish(job, Ending("timeout"))
 
     def _place(self, job: Job) -> bool:
+        with self._alone(job):
+            return self._find_place(job)
+        return False
+
+    def _find_place(self, job: Job) -> bool:
         generation = job.generation
-        placement = self._table.place(
-            generation.conversation, generation.prompt.ids, generation.max_new_tokens
-        )
+        placement = self._table.place(generation.conversation, job.to_read, job.tokens_to_say)
         if placement is None:
             return False
         # Set before anything can fail: whoever ends the job must find the slot to release.
@@ -215,7 +190,8 @@ class EngineLoop:
             self._backend.apply(operation)
         job.read_tokens = placement.cached_tokens
         job.sampler = self._backend.make_sampler(generation.sampling)
-        job.stops = StopMatcher(generation.stop)
+        for token in generation.said:
+            job.sampler.accept(token)
         return True
 
     def _tell_waiting(self) -> None:
@@ -228,10 +204,9 @@ class EngineLoop:
             ahead_ms += self._estimate_ms(job)
 
     def _estimate_ms(self, job: Job) -> float:
-        to_say = job.generation.max_new_tokens - len(job.ids)
         return (
             job.unread_tokens * self.rates.prefill_ms_per_token
-            + to_say * self.rates.decode_ms_per_step
+            + job.tokens_to_say * self.rates.decode_ms_per_step
         )
 
     def _compute(self, shares: Sequence[Share[Job]]) -> None:
@@ -247,7 +222,8 @@ class EngineLoop:
             return
         self.rates.learn(prefill_tokens, len(entries) - prefill_tokens, step_ms)
         for share, row in zip(shares, rows, strict=True):
-            self._take_result(share, row)
+            with self._alone(share.job):
+                self._take_result(share, row)
 
     def _fill_batch(self, shares: Sequence[Share[Job]]) -> tuple[list[Entry], list[int]]:
         """The batch's entries and, per share, the row that its next token is sampled from."""
@@ -266,18 +242,24 @@ class EngineLoop:
 
     def _next_tokens(self, job: Job, tokens: int) -> Sequence[int]:
         if job.unread_tokens:
-            return job.generation.prompt.ids[job.read_tokens : job.read_tokens + tokens]
+            return job.to_read[job.read_tokens : job.read_tokens + tokens]
         return job.ids[-1:]
 
     def _roll_back(self, shares: Sequence[Share[Job]], result: DecodeResult) -> None:
-        """The step's cells go; a cancelled step is no fault, any other ends its jobs."""
+        """The step's cells go. A cancelled step is no fault; any other is computed again job by
+        job, and ends the job that fails alone."""
         for job in (share.job for share in shares):
             assert job.placement is not None
             slot = job.placement.slot
             self._backend.apply(self._table.truncate(slot, self._table.get_length(slot)))
-            if result != "interrupted":
-                self._log.error("decode failed", result=result, tokens=len(shares))
-                self._break(job, "The engine could not compute this answer.")
+        if result == "interrupted":
+            return
+        self._log.error("decode failed", result=result, jobs=len(shares))
+        if len(shares) == 1:
+            self._break(shares[0].job, FAILURES[result])
+            return
+        for share in shares:
+            self._compute([share])
 
     def _take_result(self, share: Share[Job], row: int) -> None:
         job = share.job
@@ -290,45 +272,30 @@ class EngineLoop:
             self._tell_prefilled(job)
         token = job.sampler.sample(row)
         if self._backend.is_end(token):
-            self._finish(job, "stop")
-        else:
-            self._say(job, token)
+            self._finish(job, Ending("stop"))
+            return
+        job.say(token, self._backend.get_piece(token))
+        if job.ending:
+            self._finish(job, job.ending)
 
     def _tell_prefilled(self, job: Job) -> None:
         assert job.placement is not None
         job.speaks_since = time.monotonic()
+        prompt_tokens = len(job.generation.prompt.ids)
         job.emit(
             Prefilled(
-                prompt_tokens=len(job.generation.prompt.ids),
-                cached_tokens=job.placement.cached_tokens,
+                prompt_tokens=prompt_tokens,
+                cached_tokens=min(job.placement.cached_tokens, prompt_tokens),
                 queued_ms=(job.placed_at - job.arrived_at) * 1000,
                 prefill_ms=(job.speaks_since - job.placed_at) * 1000,
             )
         )
 
-    def _say(self, job: Job, token: int) -> None:
-        job.ids.append(token)
-        text = job.stops.feed(job.decoder.feed(self._backend.get_piece(token)))
-        if job.decoder.is_between_characters:
-            job.whole_ids = len(job.ids)
-        if text:
-            job.emit(Piece(text))
-        if job.stops.is_stopped:
-            self._finish(job, "stop")
-        elif job.loops.feed(token):
-            self._finish(job, "stop", is_repetition=True)
-        elif len(job.ids) >= job.generation.max_new_tokens:
-            self._finish(job, "length")
-
-    def _finish(self, job: Job, reason: EngineFinish, *, is_repetition: bool = False) -> None:
-        rest = job.stops.flush()
-        if rest:
-            job.emit(Piece(rest))
-        decode_ms = (time.monotonic() - job.speaks_since) * 1000 if job.speaks_since else 0.0
-        self._leave(job)
-        # Ids of half a character at the end were never shown, so they are not part of it.
-        ids = tuple(job.ids[: job.whole_ids])
-        job.emit(Finished(reason, ids, decode_ms, is_repetition))
+    def _finish(self, job: Job, ending: Ending) -> None:
+        """The last output comes after the place is free: nobody asks for one more."""
+        with self._alone(job):
+            self._leave(job)
+            job.finish(ending)
 
     def _break(self, job: Job, sentence: str) -> None:
         if job.placement is not None:
@@ -347,3 +314,10 @@ class EngineLoop:
             self._table.release(job.placement.slot)
         if job.is_forgotten:
             self._drop_idle(job.generation.conversation)
+
+
+def _explain(error: Exception) -> str:
+    """What happened, in a sentence that a customer may see; the log has the rest."""
+    if isinstance(error, ApplianceError):
+        return str(error)
+    return f"The engine failed in this step ({type(error).__name__})."

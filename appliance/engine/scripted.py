@@ -1,13 +1,14 @@
 """An engine without a model: it says what a script says, for `make demo` and for tests.
 
-It is a whole `Engine` with the same queue, cancelling and endings, so every room above can be
-tried on a machine with no model file. Its token ids are code points. The rule that must not
-break: like any engine it ends every run in exactly one `Finished` or `Broken`.
+It is a whole `Engine` with the same queue, cancelling, going on and endings, so every room above
+can be tried on a machine with no model file. Its token ids are code points. The rule that must
+not break: like any engine it ends every run in exactly one `Finished` or `Broken`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -47,7 +48,12 @@ class Fail:
     message: str = "The script broke this answer."
 
 
-Line: TypeAlias = str | Wait | Fail
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """The whole process dies here, as when llama.cpp aborts."""
+
+
+Line: TypeAlias = str | Wait | Fail | Crash
 Script: TypeAlias = Callable[[str], Sequence[Line]]
 
 
@@ -81,6 +87,7 @@ class ScriptedEngine:
         self._open: set[asyncio.Event] = set()
         self._status = EngineStatus("starting")
         self._settled = asyncio.Event()
+        self._refusal: EngineStatus | None = None
         self.prompts: list[TokenIds] = []
         self.forgotten: list[str] = []
 
@@ -97,12 +104,17 @@ class ScriptedEngine:
         return 6000
 
     async def start(self) -> None:
-        if self._status.phase == "starting":
-            self._settle(EngineStatus("ready", "scripted", "Scripted answers", progress=1.0))
+        if self._status.phase in ("starting", "unavailable"):
+            ready = EngineStatus("ready", "scripted", "Scripted answers", progress=1.0)
+            self._settle(self._refusal or ready)
+
+    def withhold(self, reason: str, remedy: str = "") -> None:
+        self._settle(EngineStatus("unavailable", reason=reason, remedy=remedy))
 
     def refuse(self, reason: str) -> None:
-        """From now on be as an engine whose model cannot be had."""
-        self._settle(EngineStatus("unavailable", reason=reason))
+        """From now on be as an engine whose model cannot be had, however often it is tried."""
+        self._refusal = EngineStatus("unavailable", reason=reason)
+        self._settle(self._refusal)
 
     async def stop(self) -> None:
         for cancelled in self._open:
@@ -140,7 +152,11 @@ class ScriptedEngine:
     ) -> AsyncIterator[Output]:
         """The last output comes after the place is free: nobody asks for one more."""
         arrived_at = time.monotonic()
-        ending: Finished | Broken = Finished("cancelled", (), 0.0)
+        ending: Finished | Broken = Finished("cancelled", generation.said, 0.0)
+        if len(generation.said) >= generation.max_new_tokens:
+            self._open.discard(cancelled)
+            yield Finished("length", generation.said, 0.0)
+            return
         try:
             if self._parallel.locked():
                 yield Waiting(len(self._open) - self._places, 1000)
@@ -172,10 +188,11 @@ class ScriptedEngine:
     async def _speak(
         self, generation: Generation, cancelled: asyncio.Event
     ) -> AsyncIterator[Output]:
-        said: list[int] = []
+        ids = list(generation.said)
         began_at = time.monotonic()
         reason: EngineFinish = "stop"
-        for line in self._script(read_question(generation.prompt.ids)):
+        lines = self._script(read_question(generation.prompt.ids))
+        for line in _skip_said(lines, "".join(map(chr, ids))):
             if isinstance(line, Wait):
                 await _wait(line, cancelled)
             if cancelled.is_set():
@@ -184,15 +201,34 @@ class ScriptedEngine:
             if isinstance(line, Fail):
                 yield Broken(line.message)
                 return
+            if isinstance(line, Crash):
+                os.abort()
             if isinstance(line, str) and line:
-                room = generation.max_new_tokens - len(said)
-                said += map(ord, line[:room])
-                yield Piece(line[:room])
-                if len(line) >= room:
+                text = line[: generation.max_new_tokens - len(ids)]
+                new_ids = tuple(map(ord, text))
+                ids += new_ids
+                yield Piece(text, new_ids)
+                if len(ids) == generation.max_new_tokens:
                     reason = "length"
                     break
         decode_ms = (time.monotonic() - began_at) * 1000
-        yield Finished(reason, tuple(said), decode_ms)
+        yield Finished(reason, tuple(ids), decode_ms)
+
+
+def _skip_said(lines: Sequence[Line], said: str) -> Sequence[Line]:
+    """The script behind what was said, without what stood between it: waits, faults, crashes.
+    A script that does not begin so is played whole."""
+    if not "".join(line for line in lines if isinstance(line, str)).startswith(said):
+        return lines
+    left = len(said)
+    for at, line in enumerate(lines):
+        if not left:
+            return lines[at:]
+        if isinstance(line, str):
+            if left < len(line):
+                return [line[left:], *lines[at + 1 :]]
+            left -= len(line)
+    return []
 
 
 async def _wait(line: Wait, cancelled: asyncio.Event) -> None:

@@ -53,6 +53,11 @@ class StopMatcher:
             return self._take(min(found)[1])
         return self._take(len(self._held) - self._count_held_back())
 
+    @property
+    def is_holding(self) -> bool:
+        """True while the end of the text may yet become a stop string."""
+        return bool(self._held) and not self.is_stopped
+
     def flush(self) -> str:
         """End of input: what was held back was no stop string after all."""
         return "" if self.is_stopped else self._take(len(self._held))

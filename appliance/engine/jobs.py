@@ -1,0 +1,119 @@
+"""One generation on its way through the engine: what it read, what it said, what it gave out.
+
+It computes nothing and holds no cells: `loop.py` decodes and samples, and tells it each token.
+The rule that must not break: the ids that are given out with the pieces are those whose text is
+given out, so an answer that goes on behind them loses, doubles and cuts no character.
+
+    prompt.ids | said | sampled and given out | sampled, half a character or a half stop string
+               |<- ids ------------------------------------------------------------------------>|
+               |<- _given_ids ---------------->|
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from appliance.engine.backend import Sampler
+from appliance.engine.engine import EngineFinish, Finished, Generation, Output, Piece, Waiting
+from appliance.engine.prompt import TokenIds
+from appliance.engine.sequences import Placement
+from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
+
+Emit: TypeAlias = Callable[[Output], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why an answer is at its end."""
+
+    reason: EngineFinish
+    is_repetition: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One generation: waiting (no placement), reading its prompt, speaking."""
+
+    generation: Generation
+    emit: Emit
+    arrived_at: float
+    is_cancelled: bool = False
+    is_forgotten: bool = False
+    placement: Placement | None = None
+    sampler: Sampler | None = None
+    read_tokens: int = 0
+    placed_at: float = 0.0
+    speaks_since: float = 0.0
+    last_waiting: Waiting | None = None
+    ids: list[int] = field(default_factory=list)
+    to_read: TokenIds = field(init=False)
+    _stops: StopMatcher = field(init=False)
+    _decoder: TextDecoder = field(default_factory=TextDecoder)
+    _loops: LoopDetector = field(default_factory=LoopDetector)
+    _is_loop: bool = False
+    _text: str = ""
+    _given_ids: int = 0
+    _whole_ids: int = 0
+
+    def __post_init__(self) -> None:
+        self.to_read = (*self.generation.prompt.ids, *self.generation.said)
+        self._stops = StopMatcher(self.generation.stop)
+
+    @property
+    def unread_tokens(self) -> int:
+        return len(self.to_read) - self.read_tokens
+
+    @property
+    def tokens_to_say(self) -> int:
+        return max(0, self.generation.max_new_tokens - len(self.ids))
+
+    @property
+    def deadline(self) -> float:
+        return (self.placed_at or self.arrived_at) + self.generation.deadline_s
+
+    @property
+    def ending(self) -> Ending | None:
+        """Why nothing more is to be said, once that is so."""
+        if self._stops.is_stopped:
+            return Ending("stop")
+        if self._is_loop:
+            return Ending("stop", is_repetition=True)
+        return None if self.tokens_to_say else Ending("length")
+
+    def resume(self, get_piece: Callable[[int], bytes]) -> None:
+        """Hear again what was said before the process died; none of it is given out twice."""
+        for token in self.generation.said:
+            self._hear(token, get_piece(token))
+        self._stops.flush()
+        self._text, self._given_ids = "", len(self.ids)
+
+    def say(self, token: int, data: bytes) -> None:
+        """`token` was sampled; `data` are its bytes."""
+        self._hear(token, data)
+        if not self._stops.is_holding:
+            self._give_out()
+
+    def finish(self, ending: Ending) -> None:
+        """Give out the rest and the end."""
+        decode_ms = (time.monotonic() - self.speaks_since) * 1000 if self.speaks_since else 0.0
+        self._text += self._stops.flush()
+        self._give_out()
+        # Ids of half a character at the end were never shown, so they are not part of it.
+        ids = tuple(self.ids[: self._whole_ids])
+        self.emit(Finished(ending.reason, ids, decode_ms, ending.is_repetition))
+
+    def _hear(self, token: int, data: bytes) -> None:
+        self.ids.append(token)
+        self._text += self._stops.feed(self._decoder.feed(data))
+        if self._decoder.is_between_characters:
+            self._whole_ids = len(self.ids)
+        self._is_loop = self._loops.feed(token)
+
+    def _give_out(self) -> None:
+        if self._text:
+            text, ids = self._text, tuple(self.ids[self._given_ids :])
+            self._text, self._given_ids = "", len(self.ids)
+            self.emit(Piece(text, ids))
