@@ -89,6 +89,16 @@ class Settings(BaseSettings):
     history_turns: int = Field(
         6, ge=0, le=64, description="Past exchanges that the model is shown."
     )
+    retention_days: int = Field(
+        30, ge=0, le=3650, description="Days an untouched conversation stays; 0 keeps it for good."
+    )
+    backup_hours: float = Field(
+        24.0, ge=0.0, le=8760.0, description="Hours between two backups; 0 makes none."
+    )
+    backups: Path | None = Field(
+        None, description="Folder of the backups; empty takes `backups` in the data folder."
+    )
+    backups_kept: int = Field(3, ge=1, le=365, description="Backups that are kept.")
     max_message_chars: int = Field(
         2000, ge=1, le=4000, description="Longest message of a customer, in characters."
     )
@@ -133,7 +143,7 @@ class Settings(BaseSettings):
             raise PydanticCustomError("boolean", "a boolean")
         return value
 
-    @field_validator("cache", mode="before")
+    @field_validator("cache", "backups", mode="before")
     @classmethod
     def _read_empty_as_none(cls, value: object) -> object:
         return None if value == "" else value

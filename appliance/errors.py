@@ -9,6 +9,7 @@
     ├── SessionNotFound          (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
+    ├── Restarting               the appliance stops; a turn goes on after the restart (503)
     ├── StoreUnavailable         the conversation cannot be saved now (503)
     ├── ModelUnavailable         no model is loaded, and why (503)
     │   └── ModelFileError       the file was refused before llama.cpp saw it; `remedy` mends it
@@ -86,6 +87,12 @@ class Busy(ApplianceError):
     def __init__(self, sentence: str, retry_after_s: int) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
+
+
+class Restarting(ApplianceError):
+    code = "restarting"
+    status = 503
+    retry_after_s = 2
 
 
 class StoreUnavailable(ApplianceError):

@@ -1,7 +1,8 @@
 """The events of a session: the only output of a turn, as plain frozen values.
 
-They know no wire format and no storage; `http/` encodes them, `store/` keeps what must be kept.
-The rule that must not break: every accepted turn ends in exactly one `Done` or `Failed`.
+They know no wire format and no storage; `http/` encodes them, `store/` keeps those that have a
+number. The rules that must not break: every accepted turn ends in exactly one `Done` or `Failed`,
+and one number of a session never stands for two events.
 """
 
 from __future__ import annotations
@@ -40,22 +41,27 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
-class Queued:
-    """The turn waits: for `reason` "model_loading" or behind `position` others in the queue."""
+class Message:
+    """A whole message: a customer's, an operator's, the system's."""
 
-    position: int
-    eta_ms: int
-    reason: Literal["queue", "model_loading"] = "queue"
+    role: Role
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
+    """The answer begins; `model_id` says whose the token ids are."""
+
     source: Source
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A piece of the answer; `token_ids` are what the model said for it, kept to go on from."""
+
     text: str
+    token_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,14 @@ class Notice:
 
     code: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Events above number `after` are lost: of the answer under way its first `chars` stand."""
+
+    after: int
+    chars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +96,31 @@ class Failed:
     message: str
 
 
-Event: TypeAlias = Queued | Started | Token | Notice | Done | Failed
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The turn waits: for `reason` "model_loading" or behind `position` others in the queue."""
+
+    position: int
+    eta_ms: int
+    reason: Literal["queue", "model_loading"] = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """The appliance stops in order: come back after `retry_ms`."""
+
+    retry_ms: int
+
+
 Ending: TypeAlias = Done | Failed
+Event: TypeAlias = Message | Started | Token | Notice | Rewind | Done | Failed | Queued | Bye
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """One event in its place: `number` counts from 1 within its session, with gaps where a power
+    cut took events; it is 0 for one that passes by and is not stored (`Queued`, `Bye`)."""
+
+    number: int
+    run_id: str
+    event: Event

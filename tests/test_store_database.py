@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,11 +14,9 @@ import pytest
 import sqlite_utils
 
 from appliance.errors import StoreUnavailable
-from appliance.store.database import PRAGMAS, Store
-from appliance.store.sealing import PLAIN
-from appliance.store.sessions import Sessions
-
-PAGE_BYTES = 4096
+from appliance.store.connections import PRAGMAS
+from appliance.store.database import WAL_CAP_BYTES, Store
+from tests.store_rows import insert_session, make_database
 
 
 @asynccontextmanager
@@ -49,6 +46,7 @@ async def test_every_pragma_holds_on_the_writing_connection(tmp_path: Path) -> N
         "journal_size_limit": 8_388_608,
         "busy_timeout": 2000,
         "secure_delete": 1,
+        "temp_store": 2,
     }
 
 
@@ -83,7 +81,7 @@ async def test_writes_share_one_thread_and_reads_use_others(tmp_path: Path) -> N
 
 async def test_a_change_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     def insert_and_stumble(database: sqlite_utils.Database) -> None:
-        database.conn.execute("INSERT INTO sessions VALUES ('half', 1, 1)")
+        database.conn.execute("INSERT INTO sessions VALUES ('half', 1, 1, 0)")
         raise KeyError("stumbled")
 
     async with opened(tmp_path) as store:
@@ -118,10 +116,15 @@ async def test_the_data_folder_is_made_for_its_owner_only(tmp_path: Path) -> Non
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-async def test_a_second_appliance_on_one_folder_is_refused(tmp_path: Path) -> None:
+async def test_a_second_appliance_on_one_folder_is_refused_by_the_first_one_s_number(
+    tmp_path: Path,
+) -> None:
+    refusal = rf"Another appliance \(process {os.getpid()}\) uses .*APPLIANCE_DATA"
     async with opened(tmp_path) as first:
         second = Store(tmp_path)
-        with pytest.raises(StoreUnavailable, match=r"Another appliance .* APPLIANCE_DATA"):
+        with pytest.raises(StoreUnavailable, match=refusal):
+            second.lock()
+        with pytest.raises(StoreUnavailable, match=refusal):
             await second.open()
         assert not second.is_open
         with pytest.raises(StoreUnavailable, match="Another appliance"):
@@ -132,11 +135,75 @@ async def test_a_second_appliance_on_one_folder_is_refused(tmp_path: Path) -> No
         assert await count_sessions(third) == 1
 
 
+async def test_a_folder_locked_before_the_opening_stays_locked_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.lock()
+    store.lock()
+    with pytest.raises(StoreUnavailable, match="Another appliance"):
+        Store(tmp_path).lock()
+    await store.open()
+    await store.write(insert_session("kept"))
+    await store.close()
+    again = Store(tmp_path)
+    again.lock()
+    await again.close()
+
+
+def test_a_folder_that_cannot_be_locked_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("not a folder")
+    with pytest.raises(StoreUnavailable, match="set APPLIANCE_DATA to a folder that can be"):
+        Store(tmp_path / "data").lock()
+
+
+async def test_the_state_of_the_store_is_told_in_a_word(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    states = [store.state]
+    await store.open()
+    states.append(store.state)
+    await store.close()
+    assert [*states, store.state] == ["opening", "ready", "unavailable"]
+
+
+async def test_the_write_ahead_log_is_folded_when_it_grows_over_its_cap(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(12):
+            await store.write(insert_session(f"{number}" * 500_000))
+            assert store.measure().wal_bytes <= WAL_CAP_BYTES
+        assert store.measure().database_bytes > WAL_CAP_BYTES
+
+
+async def test_a_log_that_somebody_reads_is_folded_later_and_nobody_waits(tmp_path: Path) -> None:
+    def insert_after(reading: threading.Event, database: sqlite_utils.Database) -> None:
+        assert reading.wait(10)
+        insert_session("x" * (WAL_CAP_BYTES + 1))(database)
+
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def read_slowly(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT count(*) FROM sessions").fetchone()
+        has_begun.set()
+        assert may_go_on.wait(10)
+
+    async with opened(tmp_path) as store:
+        await store.write(insert_session("one"))
+        reading = asyncio.create_task(store.read(read_slowly))
+        await store.write(lambda database: insert_after(has_begun, database))
+        assert store.measure().wal_bytes > WAL_CAP_BYTES
+        may_go_on.set()
+        await reading
+        await store.write(insert_session("two"))
+        assert store.measure().wal_bytes <= WAL_CAP_BYTES
+
+
 async def test_a_clean_close_leaves_one_file_and_no_log(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.write(insert_session("kept"))
         assert (tmp_path / "appliance.db-wal").stat().st_size > 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["appliance.db", "lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "appliance.db",
+        "ballast",
+        "lock",
+    ]
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.write(insert_session("late"))
 
@@ -176,28 +243,8 @@ async def test_a_read_only_disk_is_told_in_plain_words(tmp_path: Path) -> None:
             await store.write(insert_session("unkept"))
 
 
-async def test_a_full_disk_refuses_the_message_and_keeps_what_was_kept(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
-        sessions = Sessions(store, PLAIN, lambda: 0)
-        session_id = await sessions.create()
-        await sessions.accept(session_id, "kept")
-        await store.write(fill_up)
-        with pytest.raises(StoreUnavailable, match="the disk is full") as refusal:
-            for _ in range(50):
-                await store.write(insert_session(os.urandom(20_000).hex()))
-        assert isinstance(refusal.value.__cause__, sqlite3.Error)
-        kept = await sessions.read_messages(session_id)
-        assert [message.text for message in kept] == ["kept"]
-        await store.write(lambda database: database.conn.execute("PRAGMA max_page_count=100000"))
-        await store.write(insert_session("room again"))
-
-
-def fill_up(database: sqlite_utils.Database) -> None:
-    database.conn.execute("PRAGMA max_page_count=1")
-
-
 async def test_a_locked_file_is_an_error_and_never_set_aside(tmp_path: Path) -> None:
-    await make_file_with_a_message(tmp_path)
+    await make_database(tmp_path)
     before = (tmp_path / "appliance.db").read_bytes()
     intruder = sqlite3.connect(tmp_path / "appliance.db", isolation_level=None)
     intruder.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -230,8 +277,7 @@ async def test_a_file_that_cannot_be_read_is_an_error_and_never_set_aside(
     [
         (sqlite3.SQLITE_IOERR, "just now"),
         (sqlite3.SQLITE_BUSY, "just now"),
-        (sqlite3.SQLITE_FULL, "disk is full"),
-        (sqlite3.SQLITE_CORRUPT, "restarting the appliance sets it aside"),
+        (sqlite3.SQLITE_READONLY, "disk is read-only"),
     ],
 )
 async def test_an_error_while_serving_is_told_in_words_and_touches_no_file(
@@ -250,122 +296,10 @@ async def test_an_error_while_serving_is_told_in_words_and_touches_no_file(
     assert list_set_aside(tmp_path) == []
 
 
-def scribble(start: int, length: int) -> Callable[[Path], None]:
-    def damage(file: Path) -> None:
-        content = bytearray(file.read_bytes())
-        content[start : start + length] = random.Random(start).randbytes(length)
-        file.write_bytes(content)
-
-    return damage
-
-
-def replace(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "the first bytes": scribble(0, 64),
-    "the whole first page": scribble(0, PAGE_BYTES),
-    "the schema's tree": scribble(100, 400),
-    "the middle": scribble(PAGE_BYTES, 3 * PAGE_BYTES),
-    "no database at all": lambda file: replace(file, b"hello " * 4000),
-    "only zeros": lambda file: replace(file, bytes(3 * PAGE_BYTES)),
-    "cut short": lambda file: os.truncate(file, 2 * PAGE_BYTES),
-    "nothing in it": lambda file: os.truncate(file, 0),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGES)
-async def test_a_damaged_file_is_set_aside_and_reported(tmp_path: Path, name: str) -> None:
-    await make_file_with_a_message(tmp_path)
-    DAMAGES[name](tmp_path / "appliance.db")
-    damaged = (tmp_path / "appliance.db").read_bytes()
-
-    async with opened(tmp_path) as store:
-        [kept] = list_set_aside(tmp_path)
-        assert (tmp_path / kept).read_bytes() == damaged
-        [note] = store.notes
-        assert kept in note
-        assert "damaged" in note
-        assert await count_sessions(store) == 0
-        await store.write(insert_session("fresh"))
-    async with opened(tmp_path) as store:
-        assert await count_sessions(store) == 1
-        assert store.notes == ()
-
-
-async def test_a_log_of_a_killed_process_is_replayed(tmp_path: Path) -> None:
-    await leave_a_log(tmp_path, tmp_path / "left")
-    async with opened(tmp_path / "left") as store:
-        assert await count_sessions(store) == 30
-        assert store.notes == ()
-
-
-@pytest.mark.parametrize("start", [0, 32 + 24 + 100, 32 + 8 * (24 + PAGE_BYTES)])
-async def test_a_damaged_log_is_set_aside_with_its_file(tmp_path: Path, start: int) -> None:
-    folder = tmp_path / "left"
-    await leave_a_log(tmp_path, folder)
-    scribble(start, 1000)(folder / "appliance.db-wal")
-    damaged = (folder / "appliance.db-wal").read_bytes()
-
-    async with opened(folder) as store:
-        kept = list_set_aside(folder)
-        assert [name[-4:] for name in kept] == [kept[0][-4:], "-wal"]
-        assert (folder / kept[1]).read_bytes() == damaged
-        assert "write-ahead log" in store.notes[0]
-
-
-@pytest.mark.parametrize("is_there", [True, False])
-async def test_a_log_beside_no_file_is_never_thrown_away(tmp_path: Path, is_there: bool) -> None:
-    folder = tmp_path / "left"
-    await leave_a_log(tmp_path, folder)
-    (folder / "appliance.db").unlink()
-    if is_there:
-        (folder / "appliance.db").touch()
-    log = (folder / "appliance.db-wal").read_bytes()
-
-    async with opened(folder) as store:
-        kept = list_set_aside(folder)
-        assert (folder / kept[-1]).read_bytes() == log
-        assert len(store.notes) == 1
-
-
-async def test_two_damaged_files_in_one_second_take_two_names(tmp_path: Path) -> None:
-    for number in range(3):
-        (tmp_path / "appliance.db").write_text(f"damaged {number}")
-        async with opened(tmp_path):
-            pass
-    kept = {(tmp_path / name).read_text() for name in list_set_aside(tmp_path)}
-    assert kept == {"damaged 0", "damaged 1", "damaged 2"}
-
-
-def insert_session(key: str) -> Callable[[sqlite_utils.Database], None]:
-    def change(database: sqlite_utils.Database) -> None:
-        database.conn.execute("INSERT INTO sessions VALUES (?, 1, 1)", (key,))
-
-    return change
-
-
 async def count_sessions(store: Store) -> int:
     return await store.read(
         lambda connection: int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
     )
-
-
-async def make_file_with_a_message(folder: Path) -> None:
-    async with opened(folder) as store:
-        sessions = Sessions(store, PLAIN, lambda: 0)
-        await sessions.accept(await sessions.create(), "问题" * 1000)
-
-
-async def leave_a_log(living: Path, left: Path) -> None:
-    """What `kill -9` leaves: the files of a store that was never closed."""
-    left.mkdir()
-    async with opened(living / "living") as store:
-        for number in range(30):
-            await store.write(insert_session(f"{number}"))
-        for part in ("appliance.db", "appliance.db-wal"):
-            (left / part).write_bytes((living / "living" / part).read_bytes())
 
 
 def list_set_aside(folder: Path) -> list[str]:

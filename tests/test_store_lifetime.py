@@ -14,8 +14,11 @@ import sqlite_utils
 from appliance.errors import StoreUnavailable
 from appliance.events import Done
 from appliance.store.database import Store
+from appliance.store.events import EventLog
+from appliance.store.live import LiveLog
+from appliance.store.messages import Answer
 from appliance.store.sealing import PLAIN, Label, Seals
-from appliance.store.sessions import Answer, Sessions, key_of
+from appliance.store.sessions import Sessions, key_of
 
 DONE = Done("stop", "model")
 
@@ -104,20 +107,28 @@ async def test_a_database_of_a_newer_appliance_is_refused_and_not_touched(tmp_pa
         await older.open()
     await older.close()
     assert store.path.read_bytes() == before
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["appliance.db", "lock"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "appliance.db",
+        "ballast",
+        "lock",
+    ]
 
 
 async def test_no_byte_of_a_forgotten_session_is_left_after_the_closing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     await store.open()
-    sessions = Sessions(store, PLAIN, lambda: 0)
+    log = EventLog(store, LiveLog(tmp_path, PLAIN), PLAIN)
+    await log.open()
+    sessions = Sessions(store, log, PLAIN, lambda: 0)
     gone, other = await sessions.create(), await sessions.create()
     for session_id, word in ((gone, "CANARY"), (other, "KEPT")):
         for number in range(20):
             accepted = await sessions.accept(session_id, f"{word} {number} " * 300)
-            await sessions.finish(accepted.run_id, Answer(f"{word} {number} " * 300), DONE)
+            answer = Answer(f"{word} {number} " * 300)
+            await sessions.finish(accepted.session_key, accepted.run_id, answer, DONE)
     assert b"CANARY" in read_all_bytes(tmp_path)
     await sessions.forget(gone)
+    await log.close()
     await store.close()
 
     left = read_all_bytes(tmp_path)
@@ -139,11 +150,15 @@ async def test_answers_swapped_on_disk_are_refused_by_the_seal(tmp_path: Path, c
 
     store = Store(tmp_path)
     await store.open()
-    sessions = Sessions(store, Seals(seal, unseal), lambda: 0)
+    seals = Seals(seal, unseal)
+    log = EventLog(store, LiveLog(tmp_path, seals), seals)
+    await log.open()
+    sessions = Sessions(store, log, seals, lambda: 0)
     ids = [await sessions.create() for _ in range(2)]
     for session_id in ids:
         accepted = await sessions.accept(session_id, "hello")
-        await sessions.finish(accepted.run_id, Answer("yes", (0, 151_935, 2**31)), DONE)
+        answer = Answer("yes", (0, 151_935, 2**31))
+        await sessions.finish(accepted.session_key, accepted.run_id, answer, DONE)
     [exchange] = await sessions.read_exchanges(key_of(ids[0]), lambda _: 0)
     assert exchange.answer_token_ids == (0, 151_935, 2**31)
 
@@ -156,12 +171,13 @@ async def test_answers_swapped_on_disk_are_refused_by_the_seal(tmp_path: Path, c
     await store.write(lambda database: database.conn.execute(swap))
     with pytest.raises(ValueError, match="swapped"):
         await sessions.read_exchanges(key_of(ids[0]), lambda _: 0)
+    await log.close()
     await store.close()
 
 
 async def insert_session(store: Store, key: str) -> None:
     await store.write(
-        lambda database: database.conn.execute("INSERT INTO sessions VALUES (?, 1, 1)", (key,))
+        lambda database: database.conn.execute("INSERT INTO sessions VALUES (?, 1, 1, 0)", (key,))
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlite_utils
+from sqlite_utils import Migrations
 from sqlite_utils.db import Column
 
 from appliance.store.database import Store
-from appliance.store.migrations import build_migrations
+from appliance.store.migrations import build_migrations, m001_sessions_turns_messages
 
 TABLES = {
     "sessions": {
         "session_key": "TEXT NOT NULL",
         "created_ms": "INTEGER NOT NULL",
         "touched_ms": "INTEGER NOT NULL",
+        "number_floor": "INTEGER NOT NULL",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -29,6 +31,9 @@ TABLES = {
         "timings": "TEXT",
         "error_code": "TEXT",
         "error_message": "TEXT",
+        "client_id": "TEXT",
+        "event_id": "INTEGER NOT NULL",
+        "deaths": "INTEGER NOT NULL",
     },
     "messages": {
         "session_key": "TEXT NOT NULL",
@@ -39,22 +44,49 @@ TABLES = {
         "token_ids": "BLOB",
         "created_ms": "INTEGER NOT NULL",
     },
+    "events": {
+        "session_key": "TEXT NOT NULL",
+        "first_number": "INTEGER NOT NULL",
+        "last_number": "INTEGER NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "body": "BLOB NOT NULL",
+    },
+    "boots": {
+        "id": "INTEGER",
+        "boot_id": "TEXT NOT NULL",
+        "is_clean": "INTEGER NOT NULL",
+    },
+    "house_time": {
+        "id": "INTEGER",
+        "house_ms": "INTEGER NOT NULL",
+        "wall_ms": "INTEGER NOT NULL",
+        "boot_id": "TEXT NOT NULL",
+        "uptime_ms": "INTEGER NOT NULL",
+        "sure_house_ms": "INTEGER NOT NULL",
+        "sure_wall_ms": "INTEGER NOT NULL",
+        "sure_boot_id": "TEXT NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
     "turns": ["run_id"],
     "messages": ["session_key", "position"],
+    "events": ["session_key", "first_number"],
+    "boots": ["id"],
+    "house_time": ["id"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
     ("messages", "session_key", "sessions", "CASCADE"),
     ("messages", "run_id", "turns", "CASCADE"),
+    ("events", "session_key", "sessions", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
     "WHERE state = 'running'",
     "turns_of_session": "CREATE INDEX turns_of_session ON turns (session_key, accepted_ms)",
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
+    "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
 }
 
 
@@ -76,6 +108,34 @@ async def test_the_steps_make_the_schema_that_is_written_here(tmp_path: Path) ->
     database.close()
 
 
+async def test_a_database_of_the_first_release_keeps_what_it_holds(tmp_path: Path) -> None:
+    database = sqlite_utils.Database(tmp_path / "appliance.db")
+    first = Migrations("appliance")
+    first()(m001_sessions_turns_messages)
+    first.apply(database)
+    database.execute("INSERT INTO sessions VALUES ('key', 1, 2)")
+    for run_id, state in (("a", "done"), ("b", "running")):
+        database.execute(
+            "INSERT INTO turns (run_id, session_key, state, accepted_ms) VALUES (?, 'key', ?, 3)",
+            [run_id, state],
+        )
+    database.conn.commit()
+    database.close()
+    store = Store(tmp_path)
+    await store.open()
+    rows = await store.read(
+        lambda connection: connection.execute(
+            "SELECT run_id, state, client_id, event_id, deaths, number_floor, touched_ms "
+            "FROM turns JOIN sessions USING (session_key) ORDER BY run_id"
+        ).fetchall()
+    )
+    await store.close()
+    assert [tuple(row) for row in rows] == [
+        ("a", "done", None, 0, 0, 0, 2),
+        ("b", "running", None, 0, 0, 0, 2),
+    ]
+
+
 async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
     for _ in range(2):
         store = Store(tmp_path)
@@ -84,7 +144,10 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
 
     database = sqlite_utils.Database(store.path)
     migrations = build_migrations()
-    assert [step.name for step in migrations.applied(database)] == ["m001_sessions_turns_messages"]
+    assert [step.name for step in migrations.applied(database)] == [
+        "m001_sessions_turns_messages",
+        "m002_events",
+    ]
     assert migrations.pending(database) == []
     database.close()
 

@@ -1,4 +1,4 @@
-"""The one SQLite file: how it is opened, and which thread may touch it.
+"""The one SQLite file: which thread may touch it, and what is done when it fails.
 
 It knows no table. One connection on one thread writes (SQLite before 3.51.3 can corrupt a WAL
 with two writers); two others read with `mode=ro`. The rule that must not break: a file that is
@@ -11,61 +11,64 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import local as ThreadLocal
-from time import monotonic
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-import sqlite_utils
 import structlog
 
 from appliance.errors import StoreUnavailable
-from appliance.store.folder import lock_folder, make_private, set_aside
-from appliance.store.migrations import build_migrations, find_unknown_step
-from appliance.store.wal import find_damage
+from appliance.store.ballast import BALLAST_BYTES, Ballast
+from appliance.store.connections import (
+    DISK_IS_FULL,
+    PRAGMAS,
+    check_parts,
+    close_untouched,
+    connect_writer,
+    explain,
+    is_damage,
+)
+from appliance.store.figures import StoreFigures, WriteMeter, get_free_bytes, get_size
+from appliance.store.folder import FILE_NAME, install_successor, lock_folder
+from appliance.store.readers import Readers
+from appliance.store.renewal import Renewal, renew, tell_replacement
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 T = TypeVar("T")
+StoreState: TypeAlias = Literal["opening", "ready", "full", "unavailable"]
 
-FILE_NAME = "appliance.db"
-READERS = 2
-# What every connection that writes is set to, and what it must read back as.
-PRAGMAS: dict[str, str | int] = {
-    "busy_timeout": 2000,
-    "journal_mode": "wal",
-    "synchronous": 2,
-    "foreign_keys": 1,
-    "trusted_schema": 0,
-    "cell_size_check": 1,
-    "mmap_size": 0,
-    "journal_size_limit": 8 << 20,
-    "secure_delete": 1,
-}
 CLOSED = "The conversation store is closed."
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-# A start is not kept waiting longer; damage further in shows itself where it is first read.
-CHECK_S = 5.0
-CHECK_STEPS = 100_000
-
-
-class _Damaged(Exception):
-    """The file is no whole database; the message says in a few words what was found."""
+WAL_CAP_BYTES = 4 << 20
+LOOK_PAUSE_S = 10.0
 
 
 class Store:
-    """The database of one data folder. `write` and `read` wait until it is open."""
+    """The database of one data folder. `write` and `read` wait until it is open.
 
-    def __init__(self, folder: Path) -> None:
+    The hooks run on the writing thread: `on_open` in a transaction after every opening,
+    `on_renewed` after a damaged file was replaced, `on_full` in a transaction on a full disk.
+    """
+
+    def __init__(self, folder: Path, ballast_bytes: int = BALLAST_BYTES) -> None:
         self._folder = folder
+        self._ballast = Ballast(folder, ballast_bytes)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
-        self._reading = ThreadLocal()
-        self._connections: list[sqlite3.Connection] = []
+        self._readers = Readers(self.path)
+        self._meter = WriteMeter()
         self._database: sqlite_utils.Database | None = None
         self._lock: IO[bytes] | None = None
         self._settled = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
         self._refusal = ""
+        self._damages = 0
         self._log = structlog.get_logger(__name__)
         self.notes: tuple[str, ...] = ()
+        self.on_open: list[Callable[[sqlite3.Connection], object]] = []
+        self.on_renewed: list[Callable[[], None]] = []
+        self.on_full: list[Callable[[sqlite3.Connection], object]] = []
 
     @property
     def path(self) -> Path:
@@ -73,12 +76,47 @@ class Store:
 
     @property
     def is_open(self) -> bool:
-        return self._database is not None
+        return self._settled.is_set() and not self._refusal
+
+    @property
+    def state(self) -> StoreState:
+        if self._refusal:
+            return "unavailable"
+        if not self._settled.is_set():
+            return "opening"
+        return "full" if self._ballast.is_full else "ready"
 
     @property
     def refusal(self) -> str:
         """Why it cannot be used; empty while it can, or will."""
         return self._refusal
+
+    def check_room(self) -> None:
+        """Raises StoreUnavailable while the disk is too full to accept anything new."""
+        if self._ballast.is_full:
+            raise StoreUnavailable(DISK_IS_FULL)
+
+    def measure(self) -> StoreFigures:
+        written_bytes, written_bytes_per_day = self._meter.look()
+        return StoreFigures(
+            database_bytes=get_size(self.path),
+            wal_bytes=get_size(self._wal),
+            free_bytes=get_free_bytes(self._folder),
+            written_bytes_total=written_bytes,
+            written_bytes_per_day=written_bytes_per_day,
+            damages=self._damages,
+            is_full=self._ballast.is_full,
+        )
+
+    def lock(self) -> None:
+        """Take the folder until `close`; nothing where it is taken already. Raises
+        StoreUnavailable where another appliance has it, or it cannot be used."""
+        if self._lock is not None:
+            return
+        try:
+            self._lock = lock_folder(self._folder)
+        except OSError as error:
+            raise self._refuse_folder(error) from error
 
     async def open(self) -> None:
         """Lock the folder, check the file, bring its schema up to date.
@@ -92,192 +130,219 @@ class Store:
             raise
         finally:
             self._settled.set()
+        self._watch = asyncio.create_task(self._look_for_ever())
 
     async def close(self) -> None:
         """Refuse later calls, finish what is queued, fold the WAL into the file, free the lock."""
         self._refusal = self._refusal or CLOSED
         self._settled.set()
+        self._closing.set()
+        if self._watch is not None:
+            await self._watch
         event_loop = asyncio.get_running_loop()
-        await event_loop.run_in_executor(None, self._readers.shutdown)
+        await event_loop.run_in_executor(None, self._readers.close)
         await event_loop.run_in_executor(self._writer, self._close)
         self._writer.shutdown(wait=False)
 
     async def write(self, change: Callable[[sqlite_utils.Database], T]) -> T:
         """Run `change` in one transaction on the writing thread; when this returns, it is on
-        disk. Raises StoreUnavailable when it could not be saved."""
+        disk. It is run once more where damage or a full disk was dealt with in between.
+        Raises StoreUnavailable when it could not be saved."""
         await self._wait_until_open()
-
-        def work() -> T:
-            assert self._database is not None
-            connection = self._database.conn
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                outcome = change(self._database)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return outcome
-
-        return await self._run(self._writer, work)
+        try:
+            return await self._run(lambda: self._commit_or_mend(change))
+        except sqlite3.Error as error:
+            raise self._report(error) from error
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `query` on a read-only connection, all of it at one moment of the database.
-        Raises StoreUnavailable."""
+        """Run `query` on a read-only connection, all of it at one moment of the database; once
+        more where the database was damaged and renewed in between. Raises StoreUnavailable."""
         await self._wait_until_open()
-
-        def work() -> T:
-            connection = self._get_reader()
-            connection.execute("BEGIN")
+        known_damages = self._damages
+        try:
             try:
-                return query(connection)
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                return await self._readers.read(query)
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                finding = str(error)
+            await self._wait_until_open()
+            await self._run(lambda: self._renew(finding, known_damages))
+            await self._wait_until_open()
+            return await self._readers.read(query)
+        except sqlite3.Error as error:
+            raise self._report(error) from error
 
-        return await self._run(self._readers, work)
+    async def look_for_room(self) -> None:
+        """Make the ballast again where there is room for it; the store is no longer full then."""
+        await self._run(self._ballast.restore)
+
+    @property
+    def _wal(self) -> Path:
+        return Path(f"{self.path}-wal")
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._database is None:
+            raise StoreUnavailable(self._refusal or CLOSED)
+        return self._database.conn
 
     async def _wait_until_open(self) -> None:
         await self._settled.wait()
-        if self._refusal or self._database is None:
+        if self._refusal:
             # Raised anew: one kept error would gather the frames of every call it refused.
-            raise StoreUnavailable(self._refusal or CLOSED)
+            raise StoreUnavailable(self._refusal)
 
-    async def _run(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(executor, work)
-        except sqlite3.Error as error:
-            self._log.error("store failed", error=str(error))
-            raise StoreUnavailable(_explain(error)) from error
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+    async def _look_for_ever(self) -> None:
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), LOOK_PAUSE_S)
+            self._meter.look()
+            await self.look_for_room()
+
+    def _report(self, error: sqlite3.Error) -> StoreUnavailable:
+        self._log.error("store failed", error=str(error))
+        return StoreUnavailable(explain(error))
+
+    def _refuse_folder(self, error: OSError) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"The data folder {self._folder} cannot be used: {error.strerror}; "
+            "set APPLIANCE_DATA to a folder that can be written."
+        )
 
     def _open(self) -> None:
+        self.lock()
         try:
-            self._lock = lock_folder(self._folder)
-            database = self._open_or_set_aside()
+            if kept := install_successor(self.path):
+                self._log.warning("a replacement of the database was ended", kept=kept.name)
+                self.notes += (tell_replacement(kept),)
+            self._ballast.begin()
+            try:
+                self._connect_or_renew()
+            except (OSError, sqlite3.Error) as error:
+                if not self._ballast.is_needed(error):
+                    raise
+                self._ballast.give_up()
+                self._connect_or_renew()
         except OSError as error:
-            raise StoreUnavailable(
-                f"The data folder {self._folder} cannot be used: {error.strerror}; "
-                "set APPLIANCE_DATA to a folder that can be written."
-            ) from error
+            raise self._refuse_folder(error) from error
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self.path} cannot be opened: {error}.") from error
-        self._database = database
 
-    def _open_or_set_aside(self) -> sqlite_utils.Database:
+    def _connect_or_renew(self) -> None:
         try:
-            self._check_parts()
-            return self._connect()
-        except _Damaged as damage:
-            self._set_aside(str(damage))
+            check_parts(self.path)
+            self._database = connect_writer(self.path)
+            self._greet()
         except sqlite3.DatabaseError as error:
-            if _get_code(error) not in DAMAGE:
+            if not is_damage(error):
                 raise
-            self._set_aside(str(error))
-        return self._connect()
+            self._renew(str(error), self._damages)
 
-    def _check_parts(self) -> None:
-        """Find what SQLite would pass over in silence: it takes an empty file for a new one,
-        throws away the log beside it, and replays no log beyond its first broken frame."""
-        wal = Path(f"{self.path}-wal")
-        if self.path.exists() and self.path.stat().st_size == 0:
-            raise _Damaged("the file is empty")
-        if wal.exists() and not self.path.exists():
-            raise _Damaged("the file is missing beside its write-ahead log")
-        if finding := find_damage(wal):
-            raise _Damaged(finding)
+    def _greet(self) -> None:
+        for hook in self.on_open:
+            try:
+                self._run_hook(hook)
+            except sqlite3.Error as error:
+                if is_damage(error):
+                    raise
+                # The hook's own affair; what is kept can be read all the same.
+                self._log.error("store not greeted", error=str(error))
 
-    def _connect(self) -> sqlite_utils.Database:
-        """Open, set the pragmas, prove that they hold and that the file is whole."""
-        make_private(self.path)
-        connection = sqlite3.connect(self.path, isolation_level=None)
+    def _run_hook(self, hook: Callable[[sqlite3.Connection], object]) -> None:
+        self._commit(lambda database: hook(database.conn))
+
+    def _commit_or_mend(self, change: Callable[[sqlite_utils.Database], T]) -> T:
         try:
-            for name, value in PRAGMAS.items():
-                connection.execute(f"PRAGMA {name} = {value}")
-            for name, value in PRAGMAS.items():
-                held = connection.execute(f"PRAGMA {name}").fetchone()[0]
-                if held != value:
-                    raise StoreUnavailable(
-                        f"{self.path} cannot be opened safely: "
-                        f"PRAGMA {name} stays {held}, not {value}; use another disk."
-                    )
-            _check_whole(connection)
-            database = sqlite_utils.Database(connection, strict=True, execute_plugins=False)
-            if step := find_unknown_step(database):
-                raise StoreUnavailable(
-                    f"{self.path} was written by a newer appliance, which took the step {step}; "
-                    "install that version, or set APPLIANCE_DATA to another folder."
-                )
-            build_migrations().apply(database)
-        except BaseException:
-            connection.close()
-            raise
-        return database
-
-    def _set_aside(self, finding: str) -> None:
-        kept = set_aside(self.path).name
-        self.notes = (
-            f"The conversation database was damaged ({finding}); it was set aside as {kept} "
-            "and a new one was begun.",
-        )
-        self._log.error("damaged database set aside", kept=kept, finding=finding)
-
-    def _get_reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._reading, "connection", None)
-        if connection is None:
-            address = f"{self.path.resolve().as_uri()}?mode=ro"
-            connection = sqlite3.connect(address, uri=True, check_same_thread=False)
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA query_only = 1")
-            connection.execute("PRAGMA busy_timeout = 2000")
-            self._reading.connection = connection
-            self._connections.append(connection)
-        return connection
-
-    def _close(self) -> None:
-        for connection in self._connections:
-            connection.close()
-        database, self._database = self._database, None
-        try:
-            if database is not None:
-                database.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return self._commit(change)
         except sqlite3.Error as error:
-            # The log stays beside the file and is replayed at the next start.
+            if is_damage(error):
+                self._renew(str(error), self._damages)
+            elif self._ballast.is_needed(error):
+                self._make_room()
+            else:
+                raise
+        return self._commit(change)
+
+    def _commit(self, change: Callable[[sqlite_utils.Database], T]) -> T:
+        connection = self._connection
+        assert self._database is not None
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            outcome = change(self._database)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        if get_size(self._wal) > WAL_CAP_BYTES:
+            self._fold_wal(wait_ms=0)
+        return outcome
+
+    def _fold_wal(self, wait_ms: int) -> None:
+        """Carry the WAL into the file and empty it; where somebody still reads it, another time."""
+        try:
+            self._connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            # What was committed stands in the log; it is replayed at the next start.
             self._log.error("store not folded", error=str(error))
         finally:
-            if database is not None:
-                database.conn.close()
-            if self._lock is not None:
-                self._lock.close()
+            self._connection.execute(f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}")
 
+    def _renew(self, finding: str, known_damages: int) -> None:
+        """Set the damaged file aside and go on with what can be read of it, unless another call
+        had that done since it knew of `known_damages`."""
+        if self._damages != known_damages:
+            return
+        with self._readers.paused():
+            try:
+                database, self._database = self._database, None
+                if database is not None:
+                    close_untouched(database, self.path)
+                renewal = self._renew_in_any_room()
+                self._database = connect_writer(self.path)
+            except (OSError, sqlite3.Error, StoreUnavailable) as error:
+                self._refusal = (
+                    f"The conversation database {self.path} is damaged ({finding}) and no new one "
+                    f"could be begun: {error}"
+                )
+                self._log.error("damaged database not replaced", finding=finding, error=str(error))
+                raise StoreUnavailable(self._refusal) from error
+        self._damages += 1
+        self.notes += (renewal.tell(finding),)
+        self._log.error(
+            "damaged database set aside", kept=renewal.kept.name, finding=finding, **renewal.rows
+        )
+        self._greet()
+        for hook in self.on_renewed:
+            hook()
 
-def _check_whole(connection: sqlite3.Connection) -> None:
-    """Raises _Damaged for a file whose pages do not fit together."""
-    deadline = monotonic() + CHECK_S
-    connection.set_progress_handler(lambda: monotonic() > deadline, CHECK_STEPS)
-    try:
-        finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.OperationalError as error:
-        if _get_code(error) != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return
-    finally:
-        connection.set_progress_handler(None, 0)
-    if finding != "ok":
-        raise _Damaged(" ".join(finding.split()))
+    def _renew_in_any_room(self) -> Renewal:
+        try:
+            return renew(self.path)
+        except (OSError, sqlite3.Error) as error:
+            if not self._ballast.is_needed(error):
+                raise
+            self._ballast.give_up()
+            return renew(self.path)
 
+    def _make_room(self) -> None:
+        self._log.error("disk full")
+        self._ballast.give_up()
+        self._fold_wal(wait_ms=0)
+        for hook in self.on_full:
+            with suppress(sqlite3.Error):
+                self._run_hook(hook)
+        self._fold_wal(wait_ms=0)
 
-def _get_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 for an error of the driver's own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _explain(error: sqlite3.Error) -> str:
-    code = _get_code(error)
-    if code == sqlite3.SQLITE_FULL:
-        return "The conversation cannot be saved: the disk is full."
-    if code == sqlite3.SQLITE_READONLY:
-        return "The conversation cannot be saved: the disk is read-only."
-    if code in DAMAGE:
-        return "The conversation database is damaged; restarting the appliance sets it aside."
-    return "The conversation cannot be saved or read just now."
+    def _close(self) -> None:
+        if self._database is not None:
+            self._fold_wal(wait_ms=2000)
+            self._database.conn.close()
+            self._database = None
+        if self._lock is not None:
+            self._lock.close()

@@ -6,7 +6,10 @@ further one is added.
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database, Migrations
 
 # Times are milliseconds since 1970 in UTC. Columns of sealed values are BLOB.
 M001 = (
@@ -51,15 +54,62 @@ M001 = (
 )
 
 
+# `events` holds chunks of consecutive numbers. `number_floor` is a number that no later event of
+# the session may have; it is raised where stored numbers may be lower than those that were shown.
+M002 = (
+    "ALTER TABLE sessions ADD COLUMN number_floor INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE turns ADD COLUMN client_id TEXT",
+    "ALTER TABLE turns ADD COLUMN event_id INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE turns ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
+    "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
+    """
+    CREATE TABLE events (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        first_number INTEGER NOT NULL,
+        last_number INTEGER NOT NULL,
+        run_id TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (session_key, first_number)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE boots (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        boot_id TEXT NOT NULL,
+        is_clean INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE house_time (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        house_ms INTEGER NOT NULL,
+        wall_ms INTEGER NOT NULL,
+        boot_id TEXT NOT NULL,
+        uptime_ms INTEGER NOT NULL,
+        sure_house_ms INTEGER NOT NULL,
+        sure_wall_ms INTEGER NOT NULL,
+        sure_boot_id TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
 
 
-STEPS = (m001_sessions_turns_messages,)
+def m002_events(database: Database) -> None:
+    for statement in M002:
+        database.execute(statement)
+
+
+STEPS = (m001_sessions_turns_messages, m002_events)
 
 
 def build_migrations() -> Migrations:
+    from sqlite_utils import Migrations
+
     migrations = Migrations("appliance")
     for step in STEPS:
         migrations()(step)

@@ -1,0 +1,108 @@
+"""The schedule of backups: when the next one is due, and which old ones go.
+
+It copies nothing itself. The rule that must not break: it deletes only files that carry the name
+it gives, and never the newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import structlog
+
+from appliance.errors import StoreUnavailable
+from appliance.store.backup import Contents, make_backup
+from appliance.store.database import Store
+
+NAME = re.compile(r"appliance-\d{8}T\d{6}Z(\.\d+)?\.db")
+HOUR_S = 3600.0
+
+
+class Backups:
+    """Of one store; `hours` 0 makes none."""
+
+    def __init__(self, store: Store, folder: Path, hours: float, kept: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._pause_s = hours * HOUR_S
+        self._kept = kept
+        self._stopping = asyncio.Event()
+        self._log = structlog.get_logger(__name__)
+
+    async def run_forever(self) -> None:
+        """Make one whenever it is due, until `stop`; the store is open."""
+        if not self._pause_s:
+            return
+        wait_s = await asyncio.to_thread(self._find_first_wait)
+        while not await self._is_stopped_within(wait_s):
+            try:
+                await self.run()
+                wait_s = self._pause_s
+            except StoreUnavailable as error:
+                if self._stopping.is_set():
+                    return
+                self._log.error("backup failed", reason=str(error))
+                wait_s = min(self._pause_s, HOUR_S)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> Contents:
+        """Make one now and delete those that are too many. Raises StoreUnavailable."""
+        self._store.check_room()
+        contents = await asyncio.to_thread(
+            make_backup,
+            self._store.path,
+            name_backup(self._folder, datetime.now(UTC)),
+            is_unwanted=self._stopping.is_set,
+        )
+        await asyncio.to_thread(self._delete_old, contents.path)
+        self._log.info("backup made", path=str(contents.path), conversations=contents.conversations)
+        return contents
+
+    async def _is_stopped_within(self, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), wait_s)
+        return self._stopping.is_set()
+
+    def _find_first_wait(self) -> float:
+        """A box that is switched off every evening gets its backup too: the first one ever comes
+        within the hour, a later one when the newest is old enough by its file's time."""
+        newest = max(list_backups(self._folder), key=_get_time_s, default=None)
+        if newest is None:
+            return min(self._pause_s, HOUR_S)
+        age_s = max(0.0, time.time() - _get_time_s(newest))
+        return max(0.0, self._pause_s - age_s)
+
+    def _delete_old(self, newest: Path) -> None:
+        """`newest` stays whatever the clock says of the others."""
+        older = [path for path in list_backups(self._folder) if path != newest]
+        older.sort(key=_get_time_s, reverse=True)
+        for path in older[self._kept - 1 :]:
+            path.unlink(missing_ok=True)
+
+
+def name_backup(folder: Path, now: datetime) -> Path:
+    stamped = f"appliance-{now:%Y%m%dT%H%M%SZ}"
+    names = (f"{stamped}.{number}.db" if number else f"{stamped}.db" for number in count())
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
+def list_backups(folder: Path) -> list[Path]:
+    """Those that were named here, in no order."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+
+
+def _get_time_s(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,211 @@
+"""The event log: every event gets its number here and is kept before anybody sees it.
+
+    append   number → live.db (no wait for the disk) → shown        each token
+    move     pending events of all sessions → main file             at most twice a second
+    commit   what is pending, the event, a change → main file       acknowledgements and ends
+
+It knows nothing of turns and watchers. The rule that must not break: an event that was returned
+from here survives the process, and its number never stands for another one, not after a power
+cut either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from appliance.errors import SessionNotFound, StoreUnavailable
+from appliance.events import Event, Numbered
+from appliance.store.chunks import find_last_event, has_session, insert_events, read_events
+from appliance.store.database import Store
+from appliance.store.live import HIGHEST_NUMBER, LiveLog
+from appliance.store.recovery import Unfinished, mark_clean, recover
+from appliance.store.sealing import Seals
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+MOVE_PAUSE_S = 0.5
+# A watcher is given a page of history at a time, so that its memory does not grow with it.
+CHUNKS_PER_READ = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LogFigures:
+    """Since the start: events that were numbered, and commits of the mover."""
+
+    events_total: int = 0
+    commits_total: int = 0
+
+
+class EventLog:
+    def __init__(self, store: Store, live: LiveLog, seals: Seals) -> None:
+        self._store = store
+        self._live = live
+        self._seals = seals
+        self._next: dict[str, int] = {}
+        self._pending: dict[str, list[Numbered]] = {}
+        self._has_pending = asyncio.Event()
+        self._moving = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._mover: asyncio.Task[None] | None = None
+        self._figures = LogFigures()
+        self._log = structlog.get_logger(__name__)
+
+    def measure(self) -> LogFigures:
+        return self._figures
+
+    async def open(self) -> tuple[Unfinished, ...]:
+        """Settle what the last run left and begin; the turns it left unfinished.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            return await recover(self._store, self._live, self._seals)
+        finally:
+            self._mover = asyncio.create_task(self._move_for_ever())
+
+    async def close(self) -> None:
+        """Carry over what is pending, and say that nothing is missing. Where that fails, `live.db`
+        stays for the next start. Raises StoreUnavailable."""
+        self._closing.set()
+        self._has_pending.set()
+        is_clean = False
+        try:
+            if self._mover is not None:
+                await self._mover
+                await self.move()
+                await mark_clean(self._store)
+                is_clean = True
+        finally:
+            await self._live.close(is_clean=is_clean)
+
+    def begin(self, session_key: str, number: int) -> None:
+        """A turn begins: the session's next event has `number`."""
+        self._next[session_key] = number
+
+    async def append(self, session_key: str, run_id: str, event: Event) -> Numbered:
+        """Number `event` of a running turn. Raises StoreUnavailable, and SessionNotFound where the
+        session was forgotten meanwhile; then it must not be shown."""
+        if session_key not in self._next:
+            raise SessionNotFound("There is no such conversation; it may have been deleted.")
+        numbered = Numbered(self._next[session_key], run_id, event)
+        self._next[session_key] += 1
+        await self._live.add(session_key, numbered)
+        # Only now: an event that nobody was shown must not come to light later.
+        self._pending.setdefault(session_key, []).append(numbered)
+        self._has_pending.set()
+        self._count(events=1)
+        return numbered
+
+    async def mark_handed_over(self, run_id: str, deaths: int) -> None:
+        """The turn goes into the engine: a death of the process may now be its doing."""
+        await self._live.mark_handed_over(run_id, deaths)
+
+    async def end(
+        self,
+        session_key: str,
+        run_id: str,
+        event: Event,
+        change: Callable[[sqlite_utils.Database], None],
+    ) -> Numbered:
+        """Keep the turn's last event with all before it and with `change`, in one transaction.
+        Nothing is kept, and it has no number, where the session was forgotten meanwhile."""
+        if session_key not in self._next:
+            return Numbered(0, run_id, event)
+        numbered = Numbered(self._next[session_key], run_id, event)
+
+        def keep(database: sqlite_utils.Database) -> None:
+            change(database)
+            events = [*self._pending.get(session_key, ()), numbered]
+            insert_events(database.conn, self._seals, session_key, events)
+
+        # No batch is under way meanwhile, so what is pending is whole.
+        async with self._moving:
+            await self._store.write(keep)
+            self._drop(session_key)
+        with suppress(StoreUnavailable):
+            await self._live.drop_turn(session_key, run_id)
+        self._count(events=1)
+        return numbered
+
+    def _drop(self, session_key: str) -> None:
+        self._next.pop(session_key, None)
+        self._pending.pop(session_key, None)
+
+    async def forget(self, session_key: str) -> None:
+        """Nothing of the session stays here."""
+        async with self._moving:
+            self._drop(session_key)
+        await self._live.drop_moved([(session_key, HIGHEST_NUMBER)])
+
+    async def read(self, session_key: str, after: int) -> list[Numbered]:
+        """The next events above `after` that the main file has, a page at a time."""
+
+        def query(connection: sqlite3.Connection) -> list[Numbered]:
+            return read_events(connection, self._seals, session_key, after, CHUNKS_PER_READ)
+
+        return await self._store.read(query)
+
+    async def find_last_number(self, session_key: str, upto: int) -> int | None:
+        """Of the last event in the main file that is not above `upto`; None where the session
+        is gone."""
+
+        def query(connection: sqlite3.Connection) -> int | None:
+            if not has_session(connection, session_key):
+                return None
+            return find_last_event(connection, session_key, upto)
+
+        return await self._store.read(query)
+
+    async def move(self) -> None:
+        """Carry all that is pending to the main file, in one transaction."""
+        async with self._moving:
+            batch = {key: tuple(events) for key, events in self._pending.items() if events}
+            self._has_pending.clear()
+            if not batch:
+                return
+            await self._store.write(lambda database: self._insert(database.conn, batch))
+            for session_key, events in batch.items():
+                if session_key in self._pending:
+                    del self._pending[session_key][: len(events)]
+        self._count(commits=1)
+        with suppress(StoreUnavailable):
+            await self._live.drop_moved(
+                [(session_key, events[-1].number) for session_key, events in batch.items()]
+            )
+
+    def _insert(
+        self, connection: sqlite3.Connection, batch: Mapping[str, Sequence[Numbered]]
+    ) -> None:
+        for session_key, events in batch.items():
+            insert_events(connection, self._seals, session_key, events)
+
+    async def _move_for_ever(self) -> None:
+        is_failing = False
+        while not self._closing.is_set():
+            await self._has_pending.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), MOVE_PAUSE_S)
+            try:
+                await self.move()
+                is_failing = False
+            except StoreUnavailable as error:
+                # The events stay pending and in live.db; the next round tries again.
+                if not is_failing:
+                    self._log.error("events not carried over", reason=str(error))
+                is_failing = True
+                self._has_pending.set()
+
+    def _count(self, *, events: int = 0, commits: int = 0) -> None:
+        self._figures = replace(
+            self._figures,
+            events_total=self._figures.events_total + events,
+            commits_total=self._figures.commits_total + commits,
+        )

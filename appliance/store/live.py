@@ -1,0 +1,194 @@
+"""The disposable second file: every event is here before anybody sees it.
+
+`live.db` is written without waiting for the disk, so it outlives the process and not the plug;
+the main file gets the same events in batches. The rule that must not break: its rows are trusted
+only by the kernel that wrote them, because after a power cut the file may hold anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import structlog
+
+from appliance.errors import StoreUnavailable
+from appliance.events import Numbered
+from appliance.store.chunks import decode_event, encode_event
+from appliance.store.folder import PARTS, make_private
+from appliance.store.sealing import Label, Seals
+
+T = TypeVar("T")
+
+FILE_NAME = "live.db"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# Small pages and a short log: an event costs about 1 kB of writing, and the kernel writes the same
+# few blocks of the card again and again instead of ever new ones.
+SCHEMA = """
+PRAGMA page_size = 1024;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+PRAGMA wal_autocheckpoint = 64;
+PRAGMA temp_store = MEMORY;
+PRAGMA trusted_schema = OFF;
+PRAGMA secure_delete = ON;
+CREATE TABLE IF NOT EXISTS events (
+    session_key TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (session_key, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS handed_over (run_id TEXT PRIMARY KEY, deaths INTEGER NOT NULL) STRICT;
+"""
+
+
+ADD = "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)"
+DROP = "DELETE FROM events WHERE session_key = ? AND number <= ?"
+MARK = "INSERT OR REPLACE INTO handed_over VALUES (?, ?)"
+UNMARK = "DELETE FROM handed_over WHERE run_id = ?"
+HIGHEST_NUMBER = (1 << 63) - 1
+Statement: TypeAlias = tuple[str, tuple[str | int | bytes, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a dead process left: events by session, oldest first, and the turns that were in the
+    engine with the number of deaths they had seen before."""
+
+    events: dict[str, list[Numbered]]
+    handed_over: dict[str, int]
+
+
+def read_boot_id() -> str:
+    """Names this run of the kernel; empty where the kernel does not say."""
+    try:
+        return BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+class LiveLog:
+    def __init__(self, folder: Path, seals: Seals) -> None:
+        self._path = folder / FILE_NAME
+        self._seals = seals
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._connection: sqlite3.Connection | None = None
+        self._log = structlog.get_logger(__name__)
+
+    async def read_leftover(self) -> Leftover | None:
+        """None where there is no file, or none that can be read to its end."""
+        return await self._run(self._read_leftover)
+
+    async def begin(self) -> None:
+        """Begin the file anew, empty. Raises StoreUnavailable."""
+        await self._run(self._begin)
+
+    async def add(self, session_key: str, numbered: Numbered) -> None:
+        """Raises StoreUnavailable; then nobody may be shown the event."""
+        label = _label(session_key, numbered.number)
+        body = self._seals.seal(encode_event(numbered.event), label)
+        await self._write((ADD, (session_key, numbered.number, numbered.run_id, body)))
+
+    async def mark_handed_over(self, run_id: str, deaths: int) -> None:
+        """From here on a death of the process may be this turn's doing."""
+        await self._write((MARK, (run_id, deaths)))
+
+    async def drop_turn(self, session_key: str, run_id: str) -> None:
+        """The turn's end is in the main file, or its session is forgotten."""
+        await self._write((DROP, (session_key, HIGHEST_NUMBER)), (UNMARK, (run_id,)))
+
+    async def drop_moved(self, moved: Iterable[tuple[str, int]]) -> None:
+        """Drop each session's events up to a number: they are in the main file."""
+        await self._write(*((DROP, upto) for upto in moved))
+
+    async def close(self, *, is_clean: bool) -> None:
+        """Close, and remove the file where all of it is in the main one."""
+        await self._run(lambda: self._close(remove=is_clean))
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (sqlite3.Error, OSError) as error:
+            self._log.error("live log failed", error=str(error))
+            raise StoreUnavailable("The conversation cannot be saved just now.") from error
+
+    async def _write(self, *statements: Statement) -> None:
+        def work() -> None:
+            if self._connection is None:
+                self._begin()
+            try:
+                self._execute(statements)
+            except sqlite3.Error as error:
+                # Disposable: what is not in the main file yet is lost only if the process dies
+                # within the half second until it is, and the next start sees the gap.
+                self._log.warning("live log begun anew", error=str(error))
+                self._begin()
+                self._execute(statements)
+
+        await self._run(work)
+
+    def _execute(self, statements: Sequence[Statement]) -> None:
+        assert self._connection is not None
+        if len(statements) == 1:
+            self._connection.execute(*statements[0])
+            return
+        with self._connection:
+            self._connection.execute("BEGIN")
+            for statement in statements:
+                self._connection.execute(*statement)
+
+    def _begin(self) -> None:
+        self._close(remove=True)
+        make_private(self._path)
+        self._connection = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        try:
+            connection.executescript(SCHEMA)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _read_leftover(self) -> Leftover | None:
+        if not self._path.exists():
+            return None
+        connection = self._connection
+        try:
+            connection = connection or self._connect()
+            rows = connection.execute(
+                "SELECT * FROM events ORDER BY session_key, number"
+            ).fetchall()
+            handed_over = connection.execute("SELECT run_id, deaths FROM handed_over").fetchall()
+            events: dict[str, list[Numbered]] = {}
+            for session_key, number, run_id, sealed in rows:
+                body = self._seals.open(sealed, _label(session_key, number))
+                numbered = Numbered(number, run_id, decode_event(body))
+                events.setdefault(session_key, []).append(numbered)
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            self._log.warning("live log not readable", error=str(error))
+            if connection is not None:
+                connection.close()
+            return None
+        self._connection = connection
+        return Leftover(events, dict(handed_over))
+
+    def _close(self, *, remove: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if remove:
+            for suffix in PARTS:
+                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+
+
+def _label(session_key: str, number: int) -> Label:
+    return Label("live", str(number), "body", session_key)

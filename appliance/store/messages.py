@@ -1,0 +1,147 @@
+"""Messages as rows: how they are sealed, appended and read back.
+
+It begins no transaction and knows no turn's story; every function works on the connection or the
+row it is given. The rule that must not break: a customer's words pass the seals in both
+directions, bound to the place where they stand.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from appliance.events import FinishReason, Role, Source
+from appliance.store.sealing import Label, Seals
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the assistant said; `token_ids` are the very ids of model `model_id`."""
+
+    text: str
+    token_ids: tuple[int, ...] = ()
+    model_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message as history shows it. Every ended turn has one of role "assistant": with the
+    error where it failed, and then perhaps with an empty text."""
+
+    position: int
+    role: Role
+    text: str
+    created_ms: int
+    run_id: str
+    source: Source | None = None
+    finish_reason: FinishReason | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    total_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExchange:
+    question: str
+    answer: str
+    answer_token_ids: tuple[int, ...]
+    model_id: str
+
+
+MESSAGES = """
+SELECT messages.*, turns.source, turns.finish_reason, turns.error_code, turns.error_message,
+    turns.timings
+FROM messages JOIN turns USING (run_id)
+WHERE messages.session_key = ? ORDER BY messages.position
+"""
+
+ANSWERED = """
+FROM turns
+JOIN messages AS question ON question.run_id = turns.run_id AND question.role = 'customer'
+JOIN messages AS answer ON answer.run_id = turns.run_id AND answer.role = 'assistant'
+WHERE turns.session_key = ? AND turns.state = 'done' AND length(answer.text) > 0
+"""
+
+EXCHANGES = f"""
+SELECT question.position AS question_position, question.text AS question,
+    answer.position AS answer_position, answer.text AS answer, answer.token_ids, turns.model_id
+{ANSWERED} ORDER BY answer.position LIMIT -1 OFFSET ?
+"""
+
+
+class MessageRows:
+    def __init__(self, seals: Seals, clock: Callable[[], int]) -> None:
+        self._seals = seals
+        self._clock = clock
+
+    def append(
+        self,
+        connection: sqlite3.Connection,
+        session_key: str,
+        run_id: str,
+        role: Role,
+        said: Answer,
+    ) -> None:
+        """Add a message at the session's end."""
+        position: int = connection.execute(
+            "SELECT coalesce(max(position), 0) + 1 FROM messages WHERE session_key = ?",
+            (session_key,),
+        ).fetchone()[0]
+        packed = struct.pack(f"<{len(said.token_ids)}I", *said.token_ids)
+        connection.execute(
+            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                session_key,
+                position,
+                run_id,
+                role,
+                # Sealed, an empty text would no longer be seen to be empty.
+                self._seal(said.text.encode(), position, "text", session_key) if said.text else b"",
+                self._seal(packed, position, "token_ids", session_key) if packed else None,
+                self._clock(),
+            ),
+        )
+
+    def read_message(self, row: sqlite3.Row, session_key: str) -> StoredMessage:
+        is_answer = row["role"] == "assistant"
+        timings = json.loads(row["timings"]) if is_answer and row["timings"] else {}
+        return StoredMessage(
+            position=row["position"],
+            role=row["role"],
+            text=self.open_text(row["text"], row["position"], session_key),
+            created_ms=row["created_ms"],
+            run_id=row["run_id"],
+            source=row["source"] if is_answer else None,
+            finish_reason=row["finish_reason"] if is_answer else None,
+            error_code=row["error_code"] if is_answer else None,
+            error_message=row["error_message"] if is_answer else None,
+            total_ms=timings.get("total_ms"),
+        )
+
+    def read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:
+        packed = b""
+        if row["token_ids"]:
+            label = _label(row["answer_position"], "token_ids", session_key)
+            packed = self._seals.open(row["token_ids"], label)
+        return StoredExchange(
+            question=self.open_text(row["question"], row["question_position"], session_key),
+            answer=self.open_text(row["answer"], row["answer_position"], session_key),
+            answer_token_ids=struct.unpack(f"<{len(packed) // 4}I", packed),
+            model_id=row["model_id"] or "",
+        )
+
+    def open_text(self, sealed: bytes, position: int, session_key: str) -> str:
+        """A worn card may flip a bit that no check of SQLite's sees: one sign is lost then and
+        not the whole history."""
+        label = _label(position, "text", session_key)
+        return self._seals.open(sealed, label).decode(errors="replace") if sealed else ""
+
+    def _seal(self, value: bytes, position: int, column: str, session_key: str) -> bytes:
+        return self._seals.seal(value, _label(position, column, session_key))
+
+
+def _label(position: int, column: str, session_key: str) -> Label:
+    return Label("messages", str(position), column, session_key)

@@ -1,0 +1,82 @@
+"""What is kept how long: conversations that nobody touched for the days of the setting are deleted.
+
+It asks the house's own time and never the wall clock, and leaves a conversation alone while it is
+answered. The rule that must not break: a clock that jumps deletes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from appliance.errors import StoreUnavailable
+from appliance.store.clock import HouseClock
+from appliance.store.database import Store
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+DAY_MS = 86_400_000
+PAUSE_S = 3600.0
+# Sessions in one transaction: a customer's message does not wait for a whole month's.
+BATCH = 50
+UNTOUCHED = """
+SELECT session_key FROM sessions
+WHERE touched_ms < ? AND session_key NOT IN (SELECT session_key FROM turns WHERE state = 'running')
+ORDER BY touched_ms LIMIT ?
+"""
+
+
+class Retention:
+    """Of one store, before it is opened; `days` 0 keeps everything for good."""
+
+    def __init__(self, store: Store, clock: HouseClock, days: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._days = days
+        self._stopping = asyncio.Event()
+        self._log = structlog.get_logger(__name__)
+        store.on_open.append(clock.load)
+        store.on_full.append(self._purge_batch)
+
+    async def run_forever(self) -> None:
+        """Once the store is open and then every hour, until `stop`."""
+        while not self._stopping.is_set():
+            # Tried again in an hour; the store has said why.
+            with suppress(StoreUnavailable):
+                await self.run()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), PAUSE_S)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Delete what is old enough, and write down the time; how many conversations that were.
+        Raises StoreUnavailable."""
+        deleted = 0
+        while not self._stopping.is_set():
+            batch = await self._store.write(self._keep_time_and_purge)
+            deleted += batch
+            if batch < BATCH:
+                break
+        if deleted:
+            self._log.info("old conversations deleted", sessions=deleted, after_days=self._days)
+        return deleted
+
+    def _keep_time_and_purge(self, database: sqlite_utils.Database) -> int:
+        self._clock.keep(database.conn)
+        return self._purge_batch(database.conn)
+
+    def _purge_batch(self, connection: sqlite3.Connection) -> int:
+        if not self._days or not self._clock.is_loaded:
+            return 0
+        before_ms = self._clock.read_house_ms() - self._days * DAY_MS
+        keys = connection.execute(UNTOUCHED, (before_ms, BATCH)).fetchall()
+        # Turns, messages and events go with their session.
+        connection.executemany("DELETE FROM sessions WHERE session_key = ?", [*map(tuple, keys)])
+        return len(keys)

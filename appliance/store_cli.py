@@ -1,0 +1,112 @@
+"""The commands `appliance backup` and `appliance restore`.
+
+They decide nothing themselves: `store/backup.py` copies, checks and replaces. The rule that must
+not break: a failure is one sentence and the way out, exit 1, and leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import click
+
+from appliance.config import Settings, load_settings
+from appliance.errors import ApplianceError
+
+# A copy that is done sooner shows no progress.
+QUIET_S = 1.0
+
+
+class Failure(click.ClickException):
+    """One sentence on stderr, nothing before it."""
+
+    def show(self, file: object = None) -> None:
+        click.echo(self.message, err=True)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    try:
+        yield
+    except ApplianceError as error:
+        raise Failure(str(error)) from None
+    except KeyboardInterrupt:
+        raise Failure("Stopped; nothing was changed.") from None
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
+def backup(file: Path | None) -> None:
+    """Copy all conversations to one file, also while the appliance runs.
+
+    Without FILE: a new file in the folder of backups (the setting `backups`), named after the
+    time. The copy is opened and checked before it gets its name; a file that is there already
+    is never written over. The server makes such backups by itself every `backup_hours`.
+
+    \b
+    Example: appliance backup
+             appliance backup /media/stick/conversations.db
+    """
+    from datetime import UTC, datetime
+
+    from appliance.store.backup import make_backup
+    from appliance.store.backups import name_backup
+    from appliance.store.folder import FILE_NAME
+
+    with plainly():
+        settings = load_settings().settings
+        target = file or name_backup(get_backups_folder(settings), datetime.now(UTC))
+        contents = make_backup(settings.data / FILE_NAME, target, make_watch("Copying"))
+    click.echo(
+        f"{contents.path}  {contents.file_bytes / 1e6:,.1f} MB, "
+        f"{contents.conversations:,} conversations, {contents.messages:,} messages, checked"
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+def restore(file: Path) -> None:
+    """Put a backup in the place of the conversations that are there now.
+
+    The appliance must be stopped. FILE is checked first. What it replaces is kept beside it as
+    appliance.db.before-restore.<time>, and can be restored in the same way.
+
+    \b
+    Example: appliance restore data/backups/appliance-20270131T030000Z.db
+    """
+    from appliance.store.backup import restore as restore_with
+
+    with plainly():
+        settings = load_settings().settings
+        restored = restore_with(settings.data, file, make_watch("Restoring"))
+    contents = restored.contents
+    click.echo(
+        f"{file} is restored: {contents.conversations:,} conversations, "
+        f"{contents.messages:,} messages."
+    )
+    if restored.kept is not None:
+        click.echo(f"What was there before: {restored.kept}")
+
+
+def get_backups_folder(settings: Settings) -> Path:
+    return settings.backups or settings.data / "backups"
+
+
+def make_watch(doing: str) -> Callable[[int, int], None]:
+    """Tells how far it is, on a terminal and where it takes long."""
+    began_s = monotonic()
+    is_told = False
+
+    def watch(left: int, pages: int) -> None:
+        nonlocal is_told
+        if not sys.stderr.isatty() or (monotonic() - began_s < QUIET_S and not is_told):
+            return
+        is_told = True
+        done = 100 * (pages - left) // max(pages, 1)
+        click.echo(f"\r{doing}: {done} %" + ("\n" if not left else ""), err=True, nl=False)
+
+    return watch
