@@ -1,34 +1,64 @@
-"""The dialogue with a scripted engine and a real store: what is kept, and how every turn ends."""
+"""The dialogue with a scripted engine and a real store: what is kept, and how every turn ends.
+
+`Desk.close` is an orderly stop, `Desk.die` leaves of it what a killed process leaves.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import pytest
+from sqlite_utils import Database, Migrations
 
 from appliance.app import read_clock_ms
 from appliance.config import Settings
-from appliance.dialogue.conversations import Conversations, Transcript
-from appliance.dialogue.turn import TRIMMED, Turn
+from appliance.dialogue.answering import TRIMMED
+from appliance.dialogue.conversations import (
+    INTERRUPTED,
+    Asked,
+    Conversations,
+    Transcript,
+)
+from appliance.dialogue.turn import Turn
 from appliance.engine.scripted import CONTROL_IDS, Fail, Line, Script, ScriptedEngine, Wait
 from appliance.errors import (
     ApplianceError,
     Busy,
     ModelUnavailable,
+    Restarting,
     SessionNotFound,
     StoreUnavailable,
     TurnRunning,
 )
-from appliance.events import Done, Event, Failed, Queued, Started, Token
+from appliance.events import (
+    Bye,
+    Done,
+    Ending,
+    Event,
+    Failed,
+    Message,
+    Numbered,
+    Queued,
+    Rewind,
+    Started,
+    Token,
+)
+from appliance.store import recovery
 from appliance.store.database import Store
+from appliance.store.events import EventLog
+from appliance.store.live import LiveLog
+from appliance.store.messages import Answer, StoredMessage
+from appliance.store.migrations import m001_sessions_turns_messages
 from appliance.store.sealing import PLAIN
-from appliance.store.sessions import INTERRUPTED, Answer, Sessions, StoredMessage
+from appliance.store.sessions import Sessions, key_of
 from tests.scripted_house import LoadingEngine
 
 FULL_DISK = "The conversation cannot be saved: the disk is full."
@@ -40,17 +70,15 @@ class FrailSessions(Sessions):
     is_full = False
     gate: asyncio.Event | None = None
 
-    async def finish(self, run_id: str, answer: Answer, done: Done) -> None:
+    async def finish(
+        self, session_key: str, run_id: str, answer: Answer, ending: Ending
+    ) -> Numbered:
         if self.is_full:
             raise StoreUnavailable(FULL_DISK)
-        await super().finish(run_id, answer, done)
+        kept = await super().finish(session_key, run_id, answer, ending)
         if self.gate is not None:
             await self.gate.wait()
-
-    async def fail(self, run_id: str, answer: Answer, failed: Failed) -> None:
-        if self.is_full:
-            raise StoreUnavailable(FULL_DISK)
-        await super().fail(run_id, answer, failed)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +86,38 @@ class Desk:
     conversations: Conversations
     engine: ScriptedEngine
     sessions: FrailSessions
+    log: EventLog
+    live: LiveLog
     store: Store
+    start: asyncio.Task[None]
+
+    async def ask(self, message: str, session_id: str | None = None) -> tuple[str, Turn]:
+        """A message that begins a turn: its session and the turn."""
+        asked = await self.conversations.say(message, session_id)
+        assert asked.turn is not None
+        return asked.session_id, asked.turn
+
+    async def hear_to_the_end(self, session_id: str, after: int = 0) -> list[Numbered]:
+        """What a watcher is shown and keeps, until the answer under way ends."""
+        heard: list[Numbered] = []
+        running = (await self.conversations.read(session_id)).running
+        watched = cast(AsyncGenerator[Numbered], await self.conversations.watch(session_id, after))
+        async with aclosing(watched) as events:
+            async for one in events:
+                if one.number:
+                    heard.append(one)
+                if isinstance(one.event, Done | Failed) and (
+                    running is None or one.run_id == running.run_id
+                ):
+                    break
+        return heard
+
+    async def hear_all(self, session_id: str) -> list[Numbered]:
+        """Every event that is kept of the session."""
+        heard: list[Numbered] = []
+        while page := await self.log.read(key_of(session_id), heard[-1].number if heard else 0):
+            heard += page
+        return heard
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What is on disk, as another process would see it."""
@@ -68,6 +127,43 @@ class Desk:
         finally:
             connection.close()
 
+    async def close(self) -> None:
+        await self.conversations.close()
+        await self.engine.stop()
+        await self.start
+        await self.log.close()
+        await self.store.close()
+
+    async def die(self) -> None:
+        """From one moment to the next nobody does anything more; the files stay as they are."""
+        tasks = [*self.conversations._tasks.values(), self.start]
+        if self.log._mover is not None:
+            tasks.append(self.log._mover)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.live.close(is_clean=False)
+        await self.store.close()
+
+
+async def open_desk(
+    folder: Path,
+    script: Script | None = None,
+    engine: ScriptedEngine | None = None,
+    **chosen: object,
+) -> Desk:
+    settings = Settings.model_validate({"data": folder, **chosen})
+    engine = engine or ScriptedEngine(script or echo, parallel=settings.parallel)
+    store, live = Store(folder), LiveLog(folder, PLAIN)
+    log = EventLog(store, live, PLAIN)
+    sessions = FrailSessions(store, log, PLAIN, read_clock_ms)
+    conversations = Conversations(engine, sessions, log, settings)
+    await store.open()
+    await conversations.resume(await log.open())
+    start = asyncio.create_task(engine.start())
+    await asyncio.sleep(0)
+    return Desk(conversations, engine, sessions, log, live, store, start)
+
 
 @asynccontextmanager
 async def desk(
@@ -76,22 +172,11 @@ async def desk(
     engine: ScriptedEngine | None = None,
     **chosen: object,
 ) -> AsyncIterator[Desk]:
-    settings = Settings.model_validate({"data": folder, **chosen})
-    engine = engine or ScriptedEngine(script or echo, parallel=settings.parallel)
-    store = Store(folder)
-    sessions = FrailSessions(store, PLAIN, read_clock_ms)
-    conversations = Conversations(engine, sessions, settings)
-    await store.open()
-    await conversations.recover()
-    start = asyncio.create_task(engine.start())
-    await asyncio.sleep(0)
+    opened = await open_desk(folder, script, engine, **chosen)
     try:
-        yield Desk(conversations, engine, sessions, store)
+        yield opened
     finally:
-        await conversations.close()
-        await engine.stop()
-        await start
-        await store.close()
+        await opened.close()
 
 
 def echo(question: str) -> Sequence[Line]:
@@ -103,13 +188,21 @@ def waiting_for(gate: asyncio.Event) -> Script:
 
 
 async def hear(turn: Turn) -> list[Event]:
-    return [event async for event in turn.watch()]
+    return [one.event async for one in turn.watch()]
 
 
 async def hear_until(turn: Turn, kind: type[Event]) -> None:
-    async for event in turn.watch():
-        if isinstance(event, kind):
+    async for one in turn.watch():
+        if isinstance(one.event, kind):
             return
+
+
+def events_of(heard: Sequence[Numbered]) -> list[Event]:
+    return [one.event for one in heard]
+
+
+def text_of(heard: Sequence[Numbered]) -> str:
+    return "".join(one.event.text for one in heard if isinstance(one.event, Token))
 
 
 def texts(transcript: Transcript) -> list[str]:
@@ -124,9 +217,9 @@ async def test_the_message_is_on_disk_before_it_is_accepted(tmp_path: Path) -> N
 
 async def test_the_answer_is_on_disk_before_its_end_is_published(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
-        turn = await at.conversations.say("您好", None)
-        async for event in turn.watch():
-            if isinstance(event, Done):
+        _, turn = await at.ask("您好")
+        async for one in turn.watch():
+            if isinstance(one.event, Done):
                 assert at.rows("SELECT text FROM messages WHERE role = 'assistant'") == [
                     ("你说：您好".encode(),)
                 ]
@@ -147,36 +240,36 @@ async def test_a_caller_cancelled_while_its_message_is_taken_leaves_no_open_turn
             if len(transcript.messages) == 2:
                 break
         if transcript.running is not None:
-            assert isinstance([event async for event in transcript.running.watch()][-1], Done)
-        turn = await here.conversations.say("还在吗", session_id)
-        assert isinstance([event async for event in turn.watch()][-1], Done)
+            assert isinstance((await hear(transcript.running))[-1], Done)
+        _, turn = await here.ask("还在吗", session_id)
+        assert isinstance((await hear(turn))[-1], Done)
 
 
 async def test_a_second_message_while_one_is_answered_is_refused(tmp_path: Path) -> None:
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
-        turn = await at.conversations.say("一", None)
+        session_id, _ = await at.ask("一")
         with pytest.raises(TurnRunning):
-            await at.conversations.say("二", turn.session_id)
-        assert texts(await at.conversations.read(turn.session_id)) == ["一"]
+            await at.conversations.say("二", session_id)
+        assert texts(await at.conversations.read(session_id)) == ["一"]
 
 
 async def test_stopping_keeps_what_was_said(tmp_path: Path) -> None:
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         await hear_until(turn, Token)
-        assert await at.conversations.stop(turn.session_id)
-        transcript = await at.conversations.read(turn.session_id)
+        assert await at.conversations.stop(session_id)
+        transcript = await at.conversations.read(session_id)
         assert transcript.running is None
         assert texts(transcript) == ["问", "先说"]
         assert transcript.messages[-1].finish_reason == "cancelled"
-        assert not await at.conversations.stop(turn.session_id)
+        assert not await at.conversations.stop(session_id)
 
 
 async def test_stopping_while_the_model_loads_ends_the_turn(tmp_path: Path) -> None:
     async with desk(tmp_path, engine=LoadingEngine(echo)) as at:
-        turn = await at.conversations.say("问", None)
-        assert await at.conversations.stop(turn.session_id)
-        queued, done = await hear(turn)
+        session_id, turn = await at.ask("问")
+        assert await at.conversations.stop(session_id)
+        _, queued, done = await hear(turn)
         assert queued == Queued(0, 0, "model_loading")
         assert isinstance(done, Done) and done.finish_reason == "cancelled"
 
@@ -184,8 +277,8 @@ async def test_stopping_while_the_model_loads_ends_the_turn(tmp_path: Path) -> N
 async def test_a_turn_waits_for_the_model_and_is_answered(tmp_path: Path) -> None:
     engine = LoadingEngine(echo)
     async with desk(tmp_path, engine=engine) as at:
-        turn = await at.conversations.say("问", None)
-        assert (await at.conversations.read(turn.session_id)).running is turn
+        session_id, turn = await at.ask("问")
+        assert (await at.conversations.read(session_id)).running is turn
         engine.loaded.set()
         await hear(turn)
         assert turn.text == "你说：问"
@@ -194,7 +287,7 @@ async def test_a_turn_waits_for_the_model_and_is_answered(tmp_path: Path) -> Non
 async def test_a_model_that_will_not_come_fails_the_turns_that_waited(tmp_path: Path) -> None:
     engine = LoadingEngine(echo)
     async with desk(tmp_path, engine=engine) as at:
-        turn = await at.conversations.say("问", None)
+        _, turn = await at.ask("问")
         engine.refuse("The file is damaged.")
         assert (await hear(turn))[-1] == Failed("model_unavailable", "The file is damaged.")
 
@@ -202,7 +295,7 @@ async def test_a_model_that_will_not_come_fails_the_turns_that_waited(tmp_path: 
 async def test_a_watcher_who_leaves_changes_nothing(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with desk(tmp_path, waiting_for(gate)) as at:
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         watcher = asyncio.create_task(hear(turn))
         await hear_until(turn, Token)
         watcher.cancel()
@@ -210,33 +303,35 @@ async def test_a_watcher_who_leaves_changes_nothing(tmp_path: Path) -> None:
             await watcher
         gate.set()
         await hear(turn)
-        assert texts(await at.conversations.read(turn.session_id)) == ["问", "先说问"]
+        assert texts(await at.conversations.read(session_id)) == ["问", "先说问"]
 
 
 async def test_watchers_early_and_late_see_the_same_events(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with desk(tmp_path, waiting_for(gate)) as at:
-        turn = await at.conversations.say("问", None)
+        _, turn = await at.ask("问")
         early = [asyncio.create_task(hear(turn)) for _ in range(2)]
         await hear_until(turn, Token)
         middle = asyncio.create_task(hear(turn))
         gate.set()
         heard = [*await asyncio.gather(*early), await middle, await hear(turn)]
         assert all(events == heard[0] for events in heard)
-        assert [type(event) for event in heard[0]] == [Started, Token, Token, Done]
+        assert [type(event) for event in heard[0]] == [Message, Started, Token, Token, Done]
 
 
 async def test_forgetting_ends_the_answer_and_leaves_nothing(tmp_path: Path) -> None:
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         await hear_until(turn, Token)
-        forgotten = await at.conversations.forget(turn.session_id)
+        forgotten = await at.conversations.forget(session_id)
         assert (forgotten.messages, forgotten.turns) == (2, 1)
         assert isinstance((await hear(turn))[-1], Done)
         assert at.engine.forgotten == [turn.session_key]
-        assert at.rows("SELECT * FROM messages") == []
-        with pytest.raises(SessionNotFound):
-            await at.conversations.read(turn.session_id)
+        for table in ("messages", "turns", "events", "sessions"):
+            assert at.rows(f"SELECT * FROM {table}") == []
+        for call in (at.conversations.read(session_id), at.conversations.watch(session_id, 0)):
+            with pytest.raises(SessionNotFound):
+                await call
 
 
 async def test_a_message_that_came_in_while_forgetting_is_not_answered_on(tmp_path: Path) -> None:
@@ -247,7 +342,9 @@ async def test_a_message_that_came_in_while_forgetting_is_not_answered_on(tmp_pa
         for _ in range(2):
             await asyncio.sleep(0)
         await at.conversations.forget(session_id)
-        assert (await asking).is_ended
+        turn = (await asking).turn
+        assert turn is not None
+        assert turn.is_ended
 
 
 async def test_without_a_model_nothing_is_stored(tmp_path: Path) -> None:
@@ -267,7 +364,7 @@ async def test_of_a_crowd_that_comes_at_once_no_more_than_the_places_are_taken(
         said = await asyncio.gather(
             *[at.conversations.say("问", None) for _ in range(9)], return_exceptions=True
         )
-        assert sum(isinstance(outcome, Turn) for outcome in said) == 3
+        assert sum(isinstance(outcome, Asked) for outcome in said) == 3
         assert sum(isinstance(outcome, Busy) for outcome in said) == 6
         assert at.rows("SELECT count(*) FROM sessions") == [(3,)]
         gate.set()
@@ -277,9 +374,10 @@ async def test_an_answer_goes_into_the_next_prompt_as_the_very_ids_that_were_sai
     tmp_path: Path,
 ) -> None:
     async with desk(tmp_path, system_prompt="规") as at:
-        first = await at.conversations.say("一", None)
+        session_id, first = await at.ask("一")
         await hear(first)
-        await hear(await at.conversations.say("二", first.session_id))
+        _, second = await at.ask("二", session_id)
+        await hear(second)
         told = "".join(
             "|" if token in CONTROL_IDS else chr(token) for token in at.engine.prompts[1]
         )
@@ -291,7 +389,8 @@ async def test_the_window_of_history_moves_in_blocks(tmp_path: Path) -> None:
     async with desk(tmp_path, history_turns=2) as at:
         session_id = await at.conversations.open()
         for number in range(7):
-            await hear(await at.conversations.say(f"问{number}", session_id))
+            _, turn = await at.ask(f"问{number}", session_id)
+            await hear(turn)
         shown = [
             sum(token == CONTROL_IDS[2] for token in prompt) - 1 for prompt in at.engine.prompts
         ]
@@ -306,23 +405,25 @@ class SmallEngine(ScriptedEngine):
 
 async def test_history_beyond_the_budget_is_left_out_with_a_notice(tmp_path: Path) -> None:
     async with desk(tmp_path, engine=SmallEngine(echo), system_prompt="规") as at:
-        first = await at.conversations.say("长" * 20, None)
+        session_id, first = await at.ask("长" * 20)
         assert TRIMMED not in await hear(first)
-        assert TRIMMED in await hear(await at.conversations.say("短", first.session_id))
+        _, second = await at.ask("短", session_id)
+        assert TRIMMED in await hear(second)
 
 
 async def test_a_question_that_fits_no_prompt_fails_in_plain_words(tmp_path: Path) -> None:
     async with desk(tmp_path, engine=SmallEngine(echo), system_prompt="规") as at:
-        *_, end = await hear(await at.conversations.say("长" * 50, None))
+        _, turn = await at.ask("长" * 50)
+        *_, end = await hear(turn)
         assert isinstance(end, Failed)
         assert (end.code, "shorten" in end.message) == ("invalid_field", True)
 
 
 async def test_an_answer_that_breaks_keeps_what_was_said(tmp_path: Path) -> None:
     async with desk(tmp_path, lambda _: ["一半", Fail("The engine fell.")]) as at:
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         assert (await hear(turn))[-1] == Failed("engine_failed", "The engine fell.")
-        last = (await at.conversations.read(turn.session_id)).messages[-1]
+        last = (await at.conversations.read(session_id)).messages[-1]
         assert (last.text, last.error_code) == ("一半", "engine_failed")
 
 
@@ -330,68 +431,112 @@ async def test_an_answer_that_cannot_be_kept_fails_and_is_kept_later(tmp_path: P
     """Its turn once stayed open on disk, and the session took no more messages until a restart."""
     async with desk(tmp_path) as at:
         at.sessions.is_full = True
-        turn = await at.conversations.say("一", None)
-        assert (await hear(turn))[-1] == Failed("store_unavailable", FULL_DISK)
+        session_id, turn = await at.ask("一")
+        [*_, end] = [one async for one in turn.watch()]
+        assert end == Numbered(0, turn.run_id, Failed("store_unavailable", FULL_DISK))
         with pytest.raises(StoreUnavailable):
-            await at.conversations.say("二", turn.session_id)
+            await at.ask("二", session_id)
         at.sessions.is_full = False
-        await hear(await at.conversations.say("二", turn.session_id))
-        transcript = await at.conversations.read(turn.session_id)
+        _, second = await at.ask("二", session_id)
+        await hear(second)
+        transcript = await at.conversations.read(session_id)
         assert texts(transcript) == ["一", "你说：一", "二", "你说：二"]
         assert transcript.messages[1].error_code == "store_unavailable"
+        events = await at.hear_all(session_id)
+        assert [one.number for one in events] == list(range(1, 11))
+        assert [type(one.event) for one in events[:5]] == [Message, Started, Token, Token, Failed]
+
+
+async def test_an_end_the_disk_refused_is_no_end_for_the_next_process(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        at.sessions.is_full = True
+        session_id, turn = await at.ask("一")
+        await hear(turn)
+        assert at.rows("SELECT state FROM turns") == [("running",)]
+    async with desk(tmp_path) as at:
+        events = await at.hear_to_the_end(session_id)
+        assert [type(one) for one in events_of(events)] == [Message, Started, Token, Token, Done]
+        assert texts(await at.conversations.read(session_id)) == ["一", "你说：一"]
 
 
 async def test_a_fault_while_keeping_the_answer_still_ends_the_turn(tmp_path: Path) -> None:
     """An exception that was not the store's own once left every watcher waiting for ever."""
     async with desk(tmp_path, lambda _: ["半个字符\ud83d"]) as at:
-        turn = await at.conversations.say("问", None)
+        _, turn = await at.ask("问")
         end = (await asyncio.wait_for(hear(turn), 5))[-1]
         assert isinstance(end, Failed) and end.code == "internal"
 
 
-async def test_closing_keeps_partial_answers_and_refuses_new_messages(tmp_path: Path) -> None:
+async def test_closing_parks_what_is_answered_and_refuses_new_messages(tmp_path: Path) -> None:
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
-        turns = [await at.conversations.say("问", None) for _ in range(2)]
-        await asyncio.gather(*[hear_until(turn, Token) for turn in turns])
+        asked = [await at.ask("问") for _ in range(2)]
+        await asyncio.gather(*[hear_until(turn, Token) for _, turn in asked])
         await at.conversations.close()
-        with pytest.raises(ModelUnavailable, match="shutting down"):
-            await at.conversations.say("还有", None)
-        for turn in turns:
-            last = (await at.conversations.read(turn.session_id)).messages[-1]
-            assert (last.text, last.finish_reason) == ("先说", "cancelled")
+        with pytest.raises(Restarting, match="restarts"):
+            await at.ask("还有")
+        for session_id, turn in asked:
+            assert [type(event) for event in await hear(turn)] == [Message, Started, Token]
+            assert texts(await at.conversations.read(session_id)) == ["问"]
+        assert at.rows("SELECT DISTINCT state FROM turns") == [("running",)]
 
 
-async def test_a_message_that_came_in_while_closing_is_ended_too(tmp_path: Path) -> None:
+async def test_an_answer_whose_end_was_asked_for_is_ended_and_not_parked(tmp_path: Path) -> None:
+    """It once went on after the restart, although its stop had been answered."""
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
-        arriving = asyncio.create_task(at.conversations.say("问", None))
+        session_id, turn = await at.ask("问")
+        await hear_until(turn, Token)
+        stopping = asyncio.create_task(at.conversations.stop(session_id))
         await asyncio.sleep(0)
         await at.conversations.close()
-        end = (await hear(await arriving))[-1]
-        assert isinstance(end, Done) and end.finish_reason == "cancelled"
-
-
-async def test_turns_of_a_dead_process_are_closed_at_the_next_start(tmp_path: Path) -> None:
-    async with desk(tmp_path) as at:
-        session_id = await at.conversations.open()
-        await at.sessions.accept(session_id, "没人回答")
-    async with desk(tmp_path) as at:
+        assert await stopping
         last = (await at.conversations.read(session_id)).messages[-1]
-        assert (last.error_code, last.error_message) == (INTERRUPTED.code, INTERRUPTED.message)
-        await hear(await at.conversations.say("再问", session_id))
+        assert (last.text, last.finish_reason) == ("先说", "cancelled")
+    async with desk(tmp_path) as at:
+        assert at.conversations.measure().continued_total == 0
+
+
+async def test_a_message_that_came_in_while_closing_is_answered_after_the_restart(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+        arriving = asyncio.create_task(at.ask("问"))
+        await asyncio.sleep(0)
+        await at.conversations.close()
+        session_id, turn = await arriving
+        assert Done not in [type(event) for event in await hear(turn)]
+    async with desk(tmp_path) as at:
+        assert isinstance((await at.hear_to_the_end(session_id))[-1].event, Done)
+        assert texts(await at.conversations.read(session_id)) == ["问", "你说：问"]
+
+
+async def test_a_turn_that_nobody_had_begun_is_begun_at_the_next_start(tmp_path: Path) -> None:
+    first = await open_desk(tmp_path, engine=LoadingEngine(echo))
+    session_id, _ = await first.ask("没人回答")
+    await first.die()
+    async with desk(tmp_path) as at:
+        await at.hear_to_the_end(session_id)
+        assert texts(await at.conversations.read(session_id)) == ["没人回答", "你说：没人回答"]
+        assert at.conversations.measure().continued_total == 1
 
 
 async def test_no_message_is_taken_before_the_last_process_is_cleared_up(tmp_path: Path) -> None:
     """A message at the very start was once itself taken for one of the dead process."""
     store = Store(tmp_path)
-    sessions = Sessions(store, PLAIN, read_clock_ms)
+    log = EventLog(store, LiveLog(tmp_path, PLAIN), PLAIN)
+    sessions = Sessions(store, log, PLAIN, read_clock_ms)
     engine = ScriptedEngine(echo)
-    conversations = Conversations(engine, sessions, Settings(data=tmp_path))
+    conversations = Conversations(engine, sessions, log, Settings(data=tmp_path))
     await asyncio.gather(store.open(), engine.start())
-    early = asyncio.create_task(conversations.say("早", None))
+    early = asyncio.create_task(conversations.say("早"))
     await asyncio.sleep(0)
-    assert await conversations.recover() == 0
-    assert isinstance((await hear(await early))[-1], Done)
+    unfinished = await log.open()
+    assert unfinished == ()
+    await conversations.resume(unfinished)
+    turn = (await early).turn
+    assert turn is not None
+    assert isinstance((await hear(turn))[-1], Done)
     await conversations.close()
+    await log.close()
     await store.close()
 
 
@@ -399,22 +544,50 @@ async def test_history_shows_an_answer_once_at_every_moment_of_its_end(tmp_path:
     """Kept but not yet published, it was shown twice; published in mid-read, not at all."""
     async with desk(tmp_path) as at:
         at.sessions.gate = gate = asyncio.Event()
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         while not at.rows("SELECT 1 FROM messages WHERE role = 'assistant'"):
             await asyncio.sleep(0)
-        transcript = await at.conversations.read(turn.session_id)
+        transcript = await at.conversations.read(session_id)
         assert (texts(transcript), transcript.running) == (["问"], turn)
-        reading = asyncio.create_task(at.conversations.read(turn.session_id))
+        assert transcript.last_number == turn.last_number
+        reading = asyncio.create_task(at.conversations.read(session_id))
         gate.set()
         assert shows_once(await reading, turn)
+
+
+async def test_a_message_that_comes_with_the_last_word_of_an_answer_is_answered_too(
+    tmp_path: Path,
+) -> None:
+    """Taken when the end was on disk and not published yet, its turn was lost from sight: the turn
+    before cleared it away as its own, and a history read then showed the new question twice."""
+    async with desk(tmp_path) as at:
+        at.sessions.gate = gate = asyncio.Event()
+        session_id, first = await at.ask("一")
+        while not at.rows("SELECT 1 FROM messages WHERE role = 'assistant'"):
+            await asyncio.sleep(0)
+        asking = asyncio.create_task(at.ask("二", session_id))
+        while at.rows("SELECT count(*) FROM turns") == [(1,)]:
+            await asyncio.sleep(0)
+        transcript = await at.conversations.read(session_id)
+        assert (texts(transcript), transcript.running) == (["一"], first)
+        assert transcript.last_number == first.last_number
+        at.sessions.gate = None
+        gate.set()
+        _, second = await asking
+        assert first.is_ended
+        assert (await at.conversations.read(session_id)).running is second
+        await hear(second)
+        transcript = await at.conversations.read(session_id)
+        assert texts(transcript) == ["一", "你说：一", "二", "你说：二"]
+        assert transcript.running is None
 
 
 async def test_history_shows_an_answer_once_whenever_it_is_read(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         for _ in range(20):
-            turn = await at.conversations.say("问", None)
+            session_id, turn = await at.ask("问")
             while not turn.is_ended:
-                assert shows_once(await at.conversations.read(turn.session_id), turn)
+                assert shows_once(await at.conversations.read(session_id), turn)
 
 
 def shows_once(transcript: Transcript, turn: Turn) -> bool:
@@ -425,17 +598,17 @@ def shows_once(transcript: Transcript, turn: Turn) -> bool:
 async def test_a_read_that_began_before_the_end_is_done_again(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with desk(tmp_path, waiting_for(gate)) as at:
-        turn = await at.conversations.say("问", None)
+        session_id, turn = await at.ask("问")
         read_messages = at.sessions.read_messages
 
-        async def read_then_end(session_id: str) -> tuple[StoredMessage, ...]:
+        async def read_then_end(session_id: str) -> tuple[tuple[StoredMessage, ...], int]:
             messages = await read_messages(session_id)
             gate.set()
             await hear(turn)
             return messages
 
         at.sessions.read_messages = read_then_end  # type: ignore[method-assign]
-        transcript = await at.conversations.read(turn.session_id)
+        transcript = await at.conversations.read(session_id)
         assert (texts(transcript), transcript.running) == (["问", "先说问"], None)
 
 
@@ -453,10 +626,12 @@ def tell_at_random(chance: Random) -> Script:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_accepted_turn_ends_exactly_once(tmp_path: Path, seed: int) -> None:
-    """80 turns with stops, forgets, engine failures and full disks; the last ones by shutdown."""
+    """80 turns with stops, forgets, engine failures and full disks; the last ones go on after a
+    restart."""
     chance = Random(seed)
+    watchers: list[asyncio.Task[list[Event]]] = []
+    asked: dict[str, str] = {}
     async with desk(tmp_path, tell_at_random(chance), parallel=3, queue=6) as at:
-        watchers: list[asyncio.Task[list[Event]]] = []
 
         async def disturb(session_id: str) -> None:
             for _ in range(chance.randint(0, 8)):
@@ -475,7 +650,7 @@ async def test_every_accepted_turn_ends_exactly_once(tmp_path: Path, seed: int) 
             while len(watchers) < 80:
                 at.sessions.is_full = chance.random() < 0.1
                 try:
-                    turn = await at.conversations.say("问题", session_id)
+                    session_id, turn = await at.ask("问题", session_id)
                 except ApplianceError:
                     session_id = None
                     # A loop that spins here would keep the store's threads from running.
@@ -485,7 +660,7 @@ async def test_every_accepted_turn_ends_exactly_once(tmp_path: Path, seed: int) 
                     else:
                         await asyncio.sleep(0)
                     continue
-                session_id = turn.session_id
+                asked[turn.run_id] = session_id
                 watchers.append(asyncio.create_task(hear(turn)))
                 if chance.random() < 0.6:
                     await disturb(session_id)
@@ -494,15 +669,30 @@ async def test_every_accepted_turn_ends_exactly_once(tmp_path: Path, seed: int) 
         at.sessions.is_full = False
         await at.conversations.close()
         for events in await asyncio.wait_for(asyncio.gather(*watchers), 30):
-            assert sum(isinstance(event, Done | Failed) for event in events) == 1
-            assert isinstance(events[-1], Done | Failed)
+            assert sum(isinstance(event, Done | Failed) for event in events) <= 1
+            assert not any(isinstance(event, Done | Failed) for event in events[:-1])
+
+    async with desk(tmp_path, tell_at_random(chance), parallel=3, queue=6) as at:
+        for session_id in set(asked.values()):
+            with suppress(SessionNotFound):
+                if (turn := (await at.conversations.read(session_id)).running) is not None:
+                    await asyncio.wait_for(hear(turn), 30)
+        assert at.rows("SELECT count(*) FROM turns WHERE state = 'running'") == [(0,)]
+        kept = {str(run_id) for (run_id,) in at.rows("SELECT run_id FROM turns")}
+        ends = [
+            one.run_id
+            for session_id in {asked[run_id] for run_id in kept}
+            for one in await at.hear_all(session_id)
+            if isinstance(one.event, Done | Failed)
+        ]
+        assert sorted(ends) == sorted(kept)
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_an_engine_that_stops_ends_every_turn_once(tmp_path: Path, seed: int) -> None:
     chance = Random(seed)
     async with desk(tmp_path, tell_at_random(chance), parallel=2) as at:
-        turns = [await at.conversations.say("问题", None) for _ in range(6)]
+        turns = [(await at.ask("问题"))[1] for _ in range(6)]
         watchers = [asyncio.create_task(hear(turn)) for turn in turns]
         for _ in range(chance.randint(0, 20)):
             await asyncio.sleep(0)
@@ -510,3 +700,330 @@ async def test_an_engine_that_stops_ends_every_turn_once(tmp_path: Path, seed: i
         for events in await asyncio.wait_for(asyncio.gather(*watchers), 30):
             assert sum(isinstance(event, Done | Failed) for event in events) == 1
         assert at.rows("SELECT count(*) FROM turns WHERE state = 'running'") == [(0,)]
+
+
+async def test_the_same_client_id_gives_the_first_result_and_begins_nothing(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    async with desk(tmp_path, waiting_for(gate)) as at:
+        session_id = await at.conversations.open()
+        first = await at.conversations.say("问", session_id, "a")
+        assert first.turn is not None
+        known = Asked(session_id, first.run_id, first.number, None)
+        assert await at.conversations.say("问", session_id, "a") == known
+        with pytest.raises(TurnRunning):
+            await at.conversations.say("问", session_id, "b")
+        gate.set()
+        await hear(first.turn)
+        assert await at.conversations.say("问", session_id, "a") == known
+        at.engine.refuse("There is no model.")
+        assert await at.conversations.say("问", session_id, "a") == known
+        await at.conversations.close()
+        assert await at.conversations.say("问", session_id, "a") == known
+        assert texts(await at.conversations.read(session_id)) == ["问", "先说问"]
+    async with desk(tmp_path) as at:
+        assert await at.conversations.say("问", session_id, "a") == known
+        assert len(at.engine.prompts) == 0
+
+
+async def test_a_repeated_client_id_needs_no_place_in_the_queue(tmp_path: Path) -> None:
+    async with desk(tmp_path, waiting_for(asyncio.Event()), parallel=1, queue=0) as at:
+        session_id = await at.conversations.open()
+        first = await at.conversations.say("问", session_id, "a")
+        again = await at.conversations.say("问", session_id, "a")
+        assert (again.run_id, again.number) == (first.run_id, first.number)
+        with pytest.raises(Busy):
+            await at.conversations.say("问", await at.conversations.open(), "a")
+
+
+async def test_two_calls_at_once_with_one_client_id_begin_one_turn(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        session_id = await at.conversations.open()
+        asked = await asyncio.gather(
+            *[at.conversations.say("问", session_id, "a") for _ in range(2)]
+        )
+        assert {(one.run_id, one.number) for one in asked} == {(asked[0].run_id, 1)}
+        [turn] = [one.turn for one in asked if one.turn is not None]
+        await hear(turn)
+        assert texts(await at.conversations.read(session_id)) == ["问", "你说：问"]
+        assert len(at.engine.prompts) == 1
+
+
+# A family, a flag and a letter of four bytes, each cut where a model may cut it.
+PIECES = (
+    "您",
+    "好，",
+    "👨",
+    "\u200d",
+    "👩\u200d👧",
+    " 一家",
+    "\n\n都",
+    "𠮷",
+    "利🏳",
+    "\ufe0f\u200d🌈",
+    "。",
+)
+
+
+def holding(pieces: Sequence[str], held_after: int) -> Script:
+    """Says that many pieces and then waits for ever."""
+    return lambda _: [*pieces[:held_after], Wait(asyncio.Event()), *pieces[held_after:]]
+
+
+async def hear_pieces(turn: Turn, pieces: int) -> list[Numbered]:
+    """All events up to the one with that piece; of none, up to the start."""
+    heard: list[Numbered] = []
+    async for one in turn.watch():
+        heard.append(one)
+        said = sum(isinstance(heard_one.event, Token) for heard_one in heard)
+        if isinstance(one.event, Started | Token) and said == pieces:
+            break
+    return heard
+
+
+@pytest.mark.parametrize("end", ["in order", "killed"])
+@pytest.mark.parametrize("said", range(len(PIECES) + 1))
+async def test_an_answer_cut_after_any_piece_goes_on_with_nothing_lost_or_doubled(
+    tmp_path: Path, said: int, end: str
+) -> None:
+    first = await open_desk(tmp_path, holding(PIECES, said))
+    session_id, turn = await first.ask("问")
+    shown = await hear_pieces(turn, said)
+    await (first.close() if end == "in order" else first.die())
+    assert first.rows("SELECT state FROM turns") == [("running",)]
+
+    async with desk(tmp_path, lambda _: PIECES) as at:
+        heard = await at.hear_to_the_end(session_id)
+        assert heard[: len(shown)] == shown
+        assert [one.number for one in heard] == list(range(1, len(PIECES) + 4))
+        assert [type(event) for event in events_of(heard)] == [
+            Message,
+            Started,
+            *[Token] * len(PIECES),
+            Done,
+        ]
+        assert text_of(heard) == "".join(PIECES)
+        assert texts(await at.conversations.read(session_id)) == ["问", "".join(PIECES)]
+        assert await at.hear_all(session_id) == heard
+        [exchange] = await at.sessions.read_exchanges(key_of(session_id), lambda _: 0)
+        assert "".join(map(chr, exchange.answer_token_ids)) == "".join(PIECES)
+
+
+async def test_an_answer_cut_again_and_again_is_still_one_answer(tmp_path: Path) -> None:
+    session_id = ""
+    for said in range(len(PIECES)):
+        opened = await open_desk(tmp_path, holding(PIECES, said))
+        if not session_id:
+            session_id, _ = await opened.ask("问")
+        turn = (await opened.conversations.read(session_id)).running
+        assert turn is not None
+        await hear_pieces(turn, said)
+        await opened.close()
+    async with desk(tmp_path, lambda _: PIECES) as at:
+        heard = await at.hear_to_the_end(session_id)
+        assert [one.number for one in heard] == list(range(1, len(PIECES) + 4))
+        assert text_of(heard) == "".join(PIECES)
+        assert texts(await at.conversations.read(session_id)) == ["问", "".join(PIECES)]
+
+
+async def test_stopping_in_order_any_number_of_times_is_no_death(tmp_path: Path) -> None:
+    async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+        session_id, turn = await at.ask("问")
+        await hear_until(turn, Token)
+    for _ in range(3):
+        async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+            turns = (await at.conversations.read(session_id)).running
+            assert turns is not None
+            assert turns.deaths == 0
+
+
+async def test_a_turn_that_killed_two_processes_is_ended_and_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    first = await open_desk(tmp_path, holding(PIECES, 2))
+    session_id, turn = await first.ask("问")
+    await hear_pieces(turn, 2)
+    await first.die()
+    second = await open_desk(tmp_path, holding(PIECES, 5))
+    again = (await second.conversations.read(session_id)).running
+    assert again is not None
+    assert again.deaths == 1
+    await hear_pieces(again, 5)
+    await second.die()
+
+    async with desk(tmp_path, lambda _: PIECES) as at:
+        heard = await at.hear_to_the_end(session_id)
+        assert heard[-1] == Numbered(len(heard), turn.run_id, INTERRUPTED)
+        assert INTERRUPTED.code == "interrupted"
+        assert text_of(heard) == "".join(PIECES[:5])
+        last = (await at.conversations.read(session_id)).messages[-1]
+        assert (last.text, last.error_code) == ("".join(PIECES[:5]), "interrupted")
+        assert at.engine.prompts == []
+        assert at.conversations.measure().failed_total == {"interrupted": 1}
+        _, fresh = await at.ask("别的", session_id)
+        assert isinstance((await hear(fresh))[-1], Done)
+
+
+async def test_suspects_go_on_one_at_a_time_and_others_beside_them(tmp_path: Path) -> None:
+    first = await open_desk(tmp_path, waiting_for(asyncio.Event()))
+    asked = [await first.ask(f"问{number}") for number in range(3)]
+    await asyncio.gather(*[hear_until(turn, Token) for _, turn in asked])
+    await first.die()
+
+    gates = {f"问{number}": asyncio.Event() for number in range(3)}
+    engine = LoadingEngine(lambda question: ["先说", Wait(gates.get(question))])
+    async with desk(tmp_path, engine=engine) as at:
+        suspects = []
+        for session_id, _ in asked:
+            suspect = (await at.conversations.read(session_id)).running
+            assert suspect is not None
+            suspects.append(suspect)
+        engine.loaded.set()
+        _, other = await at.ask("新的")
+        assert isinstance((await hear(other))[-1], Done)
+        for number, suspect in enumerate(suspects):
+            assert len(at.engine.prompts) == number + 2
+            gates[f"问{number}"].set()
+            assert isinstance((await hear(suspect))[-1], Done)
+            if number < 2:
+                while len(at.engine.prompts) < number + 3:
+                    await asyncio.sleep(0)
+
+
+async def test_of_three_suspects_only_the_one_that_kills_again_is_given_up(tmp_path: Path) -> None:
+    first = await open_desk(tmp_path, waiting_for(asyncio.Event()))
+    asked = [await first.ask(f"问{number}") for number in range(3)]
+    await asyncio.gather(*[hear_until(turn, Token) for _, turn in asked])
+    await first.die()
+    engine = LoadingEngine(waiting_for(asyncio.Event()))
+    second = await open_desk(tmp_path, engine=engine)
+    engine.loaded.set()
+    while not engine.prompts:
+        await asyncio.sleep(0)
+    await second.die()
+    async with desk(tmp_path) as at:
+        ends = [(await at.hear_to_the_end(session_id))[-1].event for session_id, _ in asked]
+        assert [type(end) for end in ends] == [Failed, Done, Done]
+
+
+async def test_a_suspect_that_waits_for_its_turn_can_be_stopped_and_parked(tmp_path: Path) -> None:
+    first = await open_desk(tmp_path, waiting_for(asyncio.Event()))
+    asked = [await first.ask(f"问{number}") for number in range(3)]
+    await asyncio.gather(*[hear_until(turn, Token) for _, turn in asked])
+    await first.die()
+    async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+        assert await at.conversations.stop(asked[2][0])
+        last = (await at.conversations.read(asked[2][0])).messages[-1]
+        assert (last.text, last.finish_reason) == ("先说", "cancelled")
+    async with desk(tmp_path) as at:
+        for session_id, _ in asked[:2]:
+            assert isinstance((await at.hear_to_the_end(session_id))[-1].event, Done)
+
+
+async def test_forgetting_a_parked_turn_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+    async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+        gone = [await at.ask(f"问{number}") for number in range(3)]
+        await asyncio.gather(*[hear_until(turn, Token) for _, turn in gone])
+        # One while it is being parked, one right after.
+        await asyncio.gather(at.conversations.close(), at.conversations.forget(gone[0][0]))
+        await at.conversations.forget(gone[1][0])
+    async with desk(tmp_path, engine=LoadingEngine(echo)) as at:
+        assert at.conversations.measure().continued_total == 1
+        await at.conversations.forget(gone[2][0])
+        for session_id, _ in gone:
+            with pytest.raises(SessionNotFound):
+                await at.conversations.read(session_id)
+        for table in ("messages", "turns", "events", "sessions"):
+            assert at.rows(f"SELECT * FROM {table}") == []
+    async with desk(tmp_path) as at:
+        assert at.conversations.measure().continued_total == 0
+
+
+async def test_a_turn_of_the_first_release_is_answered(tmp_path: Path) -> None:
+    """It has no events: the release that took the message wrote none."""
+    database = Database(tmp_path / "appliance.db")
+    migrations = Migrations("appliance")
+    migrations()(m001_sessions_turns_messages)
+    migrations.apply(database)
+    key = key_of("old")
+    database.execute("INSERT INTO sessions VALUES (?, 1, 1)", [key])
+    database.execute(
+        "INSERT INTO turns (run_id, session_key, state, accepted_ms) VALUES ('r', ?, 'running', 1)",
+        [key],
+    )
+    question = "还在吗？".encode()
+    database.execute(
+        "INSERT INTO messages VALUES (?, 1, 'r', 'customer', ?, NULL, 1)", [key, question]
+    )
+    database.conn.commit()
+    database.close()
+    async with desk(tmp_path) as at:
+        heard = await at.hear_to_the_end("old")
+        assert [type(event) for event in events_of(heard)] == [Rewind, Started, Token, Token, Done]
+        assert texts(await at.conversations.read("old")) == ["还在吗？", "你说：还在吗？"]
+
+
+async def test_after_a_power_cut_the_answer_goes_on_behind_what_still_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots = count()
+    monkeypatch.setattr(recovery, "read_boot_id", lambda: f"boot {next(boots)}")
+    first = await open_desk(tmp_path, holding(PIECES, 2))
+    session_id, turn = await first.ask("问")
+    await hear_pieces(turn, 2)
+    await first.log.move()
+    await first.die()
+    async with desk(tmp_path, lambda _: PIECES) as at:
+        heard = await at.hear_to_the_end(session_id)
+        assert heard[4] == Numbered(1004, turn.run_id, Rewind(4, len("您好，")))
+        assert text_of(heard) == "".join(PIECES)
+        assert texts(await at.conversations.read(session_id)) == ["问", "".join(PIECES)]
+
+
+async def test_ids_of_an_answer_by_two_models_are_no_model_s(tmp_path: Path) -> None:
+    """They were once handed to the second model as its own, half of them another vocabulary's."""
+    said = [
+        Numbered(1, "run", Message("customer", "问")),
+        Numbered(2, "run", Started("model", "small")),
+        Numbered(3, "run", Token("您", (7,))),
+    ]
+    assert Turn("run", "key", "问", said).started_model == "small"
+    said += [
+        Numbered(4, "run", Started("model", "large")),
+        Numbered(5, "run", Token("好", (9,))),
+    ]
+    turn = Turn("run", "key", "问", said)
+    assert turn.started_model is None
+    assert turn.text == "您好"
+
+
+async def test_a_watcher_who_comes_late_is_not_told_of_a_wait_that_is_over(tmp_path: Path) -> None:
+    """A slow one once was: the page said "one before you" in the middle of the answer."""
+    engine = LoadingEngine(echo)
+    async with desk(tmp_path, engine=engine) as at:
+        session_id, turn = await at.ask("问")
+        slow = cast(AsyncGenerator[Numbered], await at.conversations.watch(session_id, 0))
+        async with aclosing(slow):
+            assert isinstance((await anext(slow)).event, Message)
+            early = await at.conversations.watch(session_id, 1)
+            assert (await anext(early)).event == Queued(0, 0, "model_loading")
+            engine.loaded.set()
+            await hear(turn)
+            rest = [(await anext(slow)).event for _ in range(4)]
+            assert [type(event) for event in rest] == [Started, Token, Token, Done]
+            await at.conversations.close()
+            assert isinstance((await anext(slow)).event, Bye)
+            seen = [(await anext(early)).event for _ in range(5)]
+            assert [type(event) for event in seen] == [Started, Token, Token, Done, Bye]
+
+
+async def test_a_watcher_who_comes_while_the_turn_is_parked_is_not_told_of_a_loss(
+    tmp_path: Path,
+) -> None:
+    """What was said is on its way to the main file then, and only there would be looked for it."""
+    async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
+        session_id, turn = await at.ask("问")
+        await hear_until(turn, Token)
+        last_number = turn.last_number
+        await at.conversations.close()
+        watched = await at.conversations.watch(session_id, last_number)
+        assert [type(event) for event in events_of([one async for one in watched])] == [Bye]

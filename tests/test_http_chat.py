@@ -15,19 +15,23 @@ from structlog.testing import capture_logs
 from appliance.errors import (
     Busy,
     ModelUnavailable,
+    Restarting,
     SessionNotFound,
     StoreUnavailable,
     TurnRunning,
 )
-from appliance.events import Done, Event, Failed, Notice, Queued, Started, Token
-from appliance.http.frames import stream_turn, tail
+from appliance.events import Done, Event, Failed, Notice, Numbered, Queued, Started, Token
+from appliance.http.chat import answer_whole
+from appliance.http.frames import TurnFrames, stream_turn
 from appliance.http.shapes import Frame
 from tests.test_http_house import HELLO, FakeConversations, FakeTurn, open_house
 
 if TYPE_CHECKING:
     from appliance.dialogue.turn import Turn
 
+ACCEPTED = ': accepted {"session_id": "fresh", "run_id": "run-1", "event_id": 1}\n\n'
 HELLO_BYTES = (
+    f"{ACCEPTED}"
     ': queued {"position": 2, "eta_ms": 3400, "reason": "queue"}\n\n'
     ': started {"source": "model"}\n\n'
     'data: {"token": "你好", "done": false}\n\n'
@@ -64,6 +68,7 @@ def test_a_failed_turn_ends_the_stream_with_an_error_frame(tmp_path: Path) -> No
     answer = ask(tmp_path, (Token("半"), Failed("engine_failed", "The engine broke.")))
     assert answer.status_code == 200
     assert answer.content.decode() == (
+        f"{ACCEPTED}"
         'data: {"token": "半", "done": false}\n\n'
         'data: {"token": "", "done": true, "session_id": "fresh", "run_id": "run-1", '
         '"error": {"code": "engine_failed", "message": "The engine broke."}}\n\n'
@@ -76,7 +81,7 @@ def test_waiting_and_notices_are_comments(tmp_path: Path) -> None:
         Notice("trimmed", "Older\nwords 被省略"),
         Done("stop", "model"),
     )
-    first, second, _rest = ask(tmp_path, events).content.decode().split("\n\n", 2)
+    _, first, second, _rest = ask(tmp_path, events).content.decode().split("\n\n", 3)
     assert first == ': queued {"position": 0, "eta_ms": 9000, "reason": "model_loading"}'
     assert second == ': notice {"code": "trimmed", "text": "Older\\nwords 被省略"}'
 
@@ -96,6 +101,7 @@ def test_waiting_and_notices_are_comments(tmp_path: Path) -> None:
 )
 def test_no_text_of_a_model_breaks_out_of_its_frame(tmp_path: Path, text: str) -> None:
     stream = ask(tmp_path, (Token(text), Done("stop", "model"))).content
+    stream = stream.removeprefix(ACCEPTED.encode())
     assert stream.count(b"\n") == 4
     assert b"\r" not in stream
     assert all(line.startswith("data: {") for line in stream.decode().splitlines() if line)
@@ -171,6 +177,7 @@ def test_a_failed_turn_as_json_is_a_503_that_names_its_run(tmp_path: Path) -> No
         (Busy("The queue is full.", 7), 503, "busy", "7"),
         (StoreUnavailable("The disk is full."), 503, "store_unavailable", "5"),
         (ModelUnavailable("There is no model."), 503, "model_unavailable", "30"),
+        (Restarting("It restarts."), 503, "restarting", "2"),
     ],
 )
 def test_a_refused_message_is_a_plain_error_in_both_forms(
@@ -196,6 +203,7 @@ def test_tokens_arrive_while_the_turn_still_runs(tmp_path: Path) -> None:
         assert client.portal is not None
         with client.stream("POST", "/chat", json={"message": "hi"}) as answer:
             chunks = answer.iter_bytes()
+            assert next(chunks) == ACCEPTED.encode()
             assert next(chunks) == b': started {"source": "model"}\n\n'
             client.portal.call(conversations.turns[0].feed, Token("一"))
             assert next(chunks) == 'data: {"token": "一", "done": false}\n\n'.encode()
@@ -209,7 +217,7 @@ def test_a_client_that_leaves_only_stops_watching(tmp_path: Path) -> None:
         assert client.portal is not None
         with client.stream("POST", "/chat", json={"message": "hi"}) as answer:
             chunks = answer.iter_bytes()
-            next(chunks)
+            assert [next(chunks), next(chunks)][1].startswith(b"data: ")
             [turn] = conversations.turns
             assert turn.watchers == 1
         assert turn.watchers == 0
@@ -217,16 +225,58 @@ def test_a_client_that_leaves_only_stops_watching(tmp_path: Path) -> None:
         assert turn.text == "一二"
 
 
+PARKED = {
+    "code": "restarting",
+    "message": "The appliance restarts; the answer goes on in this conversation.",
+}
+
+
+def test_a_turn_that_is_parked_ends_its_stream_with_where_it_goes_on(tmp_path: Path) -> None:
+    conversations = FakeConversations((Token("半"),))
+    with open_house(tmp_path, conversations) as client:
+        assert client.portal is not None
+        with client.stream("POST", "/chat", json={"message": "hi"}) as answer:
+            chunks = answer.iter_bytes()
+            assert next(chunks) == ACCEPTED.encode()
+            assert next(chunks) == 'data: {"token": "半", "done": false}\n\n'.encode()
+            client.portal.call(conversations.turns[0].park)
+            [last] = read_frames(b"".join(chunks))
+    assert last == {
+        "token": "",
+        "done": True,
+        "session_id": "fresh",
+        "run_id": "run-1",
+        "error": PARKED,
+    }
+    documented = TypeAdapter[Frame](Frame, config=ConfigDict())
+    documented.validate_json(json.dumps(last), strict=True)
+
+
+class ParkedTurn(FakeTurn):
+    async def watch(self) -> AsyncIterator[Numbered]:
+        yield Numbered(1, self.run_id, Started("model"))
+
+
+async def test_a_turn_that_is_parked_is_a_503_as_json_that_says_when_to_come_back() -> None:
+    answer = await answer_whole(cast("Turn", ParkedTurn(())), "known")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert json.loads(bytes(answer.body)) == {
+        "error": PARKED | {"detail": {"session_id": "known", "run_id": "run-1"}}
+    }
+
+
 class BrokenTurn(FakeTurn):
-    async def watch(self) -> AsyncIterator[Event]:
-        yield Token("半")
+    async def watch(self) -> AsyncIterator[Numbered]:
+        yield Numbered(1, self.run_id, Token("半"))
         raise LookupError("with a customer's words")
 
 
 async def test_an_exception_while_watching_ends_the_stream_with_one_error_frame() -> None:
-    turn = cast("Turn", BrokenTurn("known", ()))
+    turn = cast("Turn", BrokenTurn(()))
     with capture_logs() as lines:
-        frames = [json.loads(frame["data"]) async for frame in tail(turn)]
+        _, *sent = [frame async for frame in TurnFrames(turn, "known").tail()]
+    frames = [json.loads(str(frame["data"])) for frame in sent]
     assert [frame["done"] for frame in frames] == [False, True]
     assert frames[1]["error"]["code"] == "internal"
     [line] = lines
@@ -234,25 +284,14 @@ async def test_an_exception_while_watching_ends_the_stream_with_one_error_frame(
     assert "words" not in str(frames) + str(line)
 
 
-class SilentTurn(FakeTurn):
-    async def watch(self) -> AsyncIterator[Event]:
-        yield Started("model")
-
-
-async def test_events_that_just_end_still_give_a_last_frame() -> None:
-    turn = cast("Turn", SilentTurn("known", ()))
-    with capture_logs():
-        frames = [frame async for frame in tail(turn)]
-    assert json.loads(frames[-1]["data"])["error"]["code"] == "internal"
-
-
 async def test_nothing_is_sent_after_the_last_frame() -> None:
-    turn = cast("Turn", FakeTurn("known", (Done("stop", "model"), Token("late"))))
-    assert len([frame async for frame in tail(turn)]) == 1
+    turn = cast("Turn", FakeTurn((Done("stop", "model"), Token("late"))))
+    accepted, end = [frame async for frame in TurnFrames(turn, "known").tail()]
+    assert (set(accepted), set(end)) == ({"comment"}, {"data"})
 
 
 async def test_the_stream_pings_and_gives_up_on_a_reader_that_stopped() -> None:
-    response: EventSourceResponse = stream_turn(cast("Turn", FakeTurn("known", ())))
+    response: EventSourceResponse = stream_turn(cast("Turn", FakeTurn(())), "known")
     assert response.ping_interval == 15
     assert response.send_timeout == 10
     assert response.ping_message_factory is not None

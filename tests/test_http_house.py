@@ -16,7 +16,19 @@ from structlog.testing import capture_logs
 
 from appliance.config import Settings
 from appliance.errors import SessionNotFound
-from appliance.events import Done, Event, Failed, Queued, Started, Timings, Token, Usage
+from appliance.events import (
+    Done,
+    Event,
+    Failed,
+    Message,
+    Numbered,
+    Queued,
+    Started,
+    Timings,
+    Token,
+    Usage,
+)
+from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, StoreReadiness
 from appliance.http.routes import build_http
 from appliance.http.shield import SECURITY_HEADERS
@@ -43,33 +55,43 @@ READY = Readiness(
 
 
 class FakeTurn:
-    def __init__(self, session_id: str, events: tuple[Event, ...]) -> None:
-        self.session_id = session_id
+    """Ends with its last event, or where it is parked; the customer's message stands first."""
+
+    def __init__(self, events: tuple[Event, ...]) -> None:
         self.run_id = "run-1"
         self.queued: Queued | None = None
         self.watchers = 0
-        self._events = list(events)
+        self.events = [Numbered(1, self.run_id, Message("customer", "hi"))]
+        self._is_parked = False
         self._changed = asyncio.Event()
+        self.feed(*events)
 
     @property
     def text(self) -> str:
-        return "".join(event.text for event in self._events if isinstance(event, Token))
+        return "".join(one.event.text for one in self.events if isinstance(one.event, Token))
 
     def feed(self, *events: Event) -> None:
-        self._events += events
+        for event in events:
+            self.events.append(Numbered(len(self.events) + 1, self.run_id, event))
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def watch(self) -> AsyncIterator[Event]:
+    def park(self) -> None:
+        self._is_parked = True
+        self.feed()
+
+    async def watch(self) -> AsyncIterator[Numbered]:
         self.watchers += 1
         try:
             position = 0
             while True:
-                for event in self._events[position:]:
+                for one in self.events[position:]:
                     position += 1
-                    yield event
-                    if isinstance(event, Done | Failed):
+                    yield one
+                    if isinstance(one.event, Done | Failed):
                         return
+                if self._is_parked:
+                    return
                 await self._changed.wait()
         finally:
             self.watchers -= 1
@@ -93,12 +115,21 @@ class FakeMessage:
 class FakeTranscript:
     messages: tuple[FakeMessage, ...] = ()
     running: FakeTurn | None = None
+    last_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FakeForgotten:
     messages: int
     turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAsked:
+    session_id: str
+    run_id: str
+    number: int
+    turn: FakeTurn | None
 
 
 class FakeConversations:
@@ -108,6 +139,8 @@ class FakeConversations:
         self.events = events
         self.refusal: Exception | None = None
         self.said: list[tuple[str, str | None]] = []
+        self.client_ids: list[str | None] = []
+        self.watched: list[tuple[str, int]] = []
         self.turns: list[FakeTurn] = []
         self.transcripts: dict[str, FakeTranscript] = {"known": FakeTranscript()}
         self.calls: list[str] = []
@@ -116,14 +149,33 @@ class FakeConversations:
         self.calls.append("open")
         return "fresh"
 
-    async def say(self, message: str, session_id: str | None) -> FakeTurn:
+    async def say(
+        self, message: str, session_id: str | None, client_id: str | None = None
+    ) -> FakeAsked:
         if self.refusal is not None:
             raise self.refusal
         if session_id is not None:
             self._find(session_id)
         self.said.append((message, session_id))
-        self.turns.append(FakeTurn(session_id or "fresh", self.events))
-        return self.turns[-1]
+        self.client_ids.append(client_id)
+        turn = FakeTurn(self.events)
+        self.turns.append(turn)
+        return FakeAsked(session_id or "fresh", turn.run_id, turn.events[0].number, turn)
+
+    async def watch(self, session_id: str, after: int) -> AsyncIterator[Numbered]:
+        self._find(session_id)
+        self.watched.append((session_id, after))
+        numbered = [
+            Numbered(at, "run-1", event)
+            for at, event in enumerate(self.events, start=1)
+            if at > after
+        ]
+
+        async def follow() -> AsyncIterator[Numbered]:
+            for one in numbered:
+                yield one
+
+        return follow()
 
     async def read(self, session_id: str) -> FakeTranscript:
         return self._find(session_id)
@@ -155,6 +207,10 @@ def write_web(folder: Path) -> Path:
     return web
 
 
+def refuse_to_measure() -> Figures:
+    raise AssertionError("nobody asks for numbers here")
+
+
 @contextmanager
 def open_house(
     folder: Path,
@@ -165,6 +221,7 @@ def open_house(
     application = build_http(
         cast("Conversations", conversations or FakeConversations()),
         lambda: readiness,
+        refuse_to_measure,
         write_web(folder),
         Settings.model_validate(settings),
     )
@@ -182,10 +239,13 @@ REQUESTS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "contract": (200, "GET", "/openapi.json", {}),
     "opened": (201, "POST", "/sessions", {}),
     "stream": (200, "POST", "/chat", {"json": {"message": "你好"}}),
+    "said": (202, "POST", "/sessions/known/messages", {"json": {"message": "你好"}}),
+    "events": (200, "GET", "/sessions/known/events", {}),
     "malformed": (400, "POST", "/chat", {"content": "{", "headers": JSON_TYPE}),
     "unknown address": (404, "GET", "/nothing", {}),
     "unknown file": (404, "GET", "/web/nothing.js", {}),
     "unknown session": (404, "GET", "/sessions/other/messages", {}),
+    "events of an unknown session": (404, "GET", "/sessions/other/events", {}),
     "wrong method": (405, "GET", "/chat", {}),
     "options": (405, "OPTIONS", "/chat", {}),
     "head of a post": (405, "HEAD", "/chat", {}),
@@ -193,6 +253,7 @@ REQUESTS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "declared too large": (413, "POST", "/chat", {"content": b"x" * 10_000_000}),
     "wrong type": (415, "POST", "/chat", {"content": "{}"}),
     "wrong field": (422, "POST", "/chat", {"json": {"message": 1}}),
+    "wrong number": (422, "GET", "/sessions/known/events?after=-1", {}),
 }
 
 
@@ -257,6 +318,7 @@ def test_the_lifespan_handed_in_is_run(tmp_path: Path) -> None:
     application = build_http(
         cast("Conversations", FakeConversations()),
         lambda: READY,
+        refuse_to_measure,
         write_web(tmp_path),
         Settings.model_validate({}),
         lifespan,

@@ -39,10 +39,12 @@ def test_the_surface_is_this(tmp_path: Path) -> None:
         "/",
         "/chat",
         "/healthz",
+        "/metrics",
         "/openapi.json",
         "/readyz",
         "/sessions",
         "/sessions/{session_id}",
+        "/sessions/{session_id}/events",
         "/sessions/{session_id}/messages",
         "/sessions/{session_id}/stop",
         "/web/{path}",
@@ -66,6 +68,34 @@ def test_the_stream_is_described_frame_by_frame(tmp_path: Path) -> None:
     token = contract["components"]["schemas"]["TokenFrame"]
     assert token["required"] == ["token", "done"]
     assert token["properties"]["done"]["const"] is False
+
+
+def test_the_events_are_described_one_by_one(tmp_path: Path) -> None:
+    contract, _application = fetch_contract(tmp_path)
+    events = contract["paths"]["/sessions/{session_id}/events"]["get"]
+    assert [(one["name"], one["in"]) for one in events["parameters"]] == [
+        ("session_id", "path"),
+        ("after", "query"),
+        ("Last-Event-ID", "header"),
+    ]
+    content = events["responses"]["200"]["content"]["text/event-stream"]
+    data = content["itemSchema"]["properties"]["data"]["contentSchema"]
+    names = [option["$ref"].rpartition("/")[2] for option in data["anyOf"]]
+    assert names == [
+        "MessageEvent",
+        "QueuedEvent",
+        "StartedEvent",
+        "TokenEvent",
+        "NoticeEvent",
+        "RewindEvent",
+        "DoneEvent",
+        "ErrorEvent",
+        "ByeEvent",
+    ]
+    assert set(events["responses"]) == {"200", "404", "422", "503"}
+    say = contract["paths"]["/sessions/{session_id}/messages"]["post"]["responses"]
+    assert set(say) == {"202", "400", "404", "409", "413", "415", "422", "503"}
+    assert "restarting" in say["503"]["description"]
 
 
 def test_every_error_a_call_may_give_is_described(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
             4, "assistant", "", run_id="run-2", error_code="engine_failed", error_message="Broke."
         ),
     )
-    conversations.transcripts["known"] = FakeTranscript(messages)
+    conversations.transcripts["known"] = FakeTranscript(messages, last_number=4)
     with open_house(tmp_path, conversations) as client:
         answer = client.get("/sessions/known/messages")
     created_ms = 1_700_000_000_000
@@ -76,12 +76,13 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
             },
         ],
         "running": None,
+        "event_id": 4,
     }
 
 
 def test_the_history_shows_the_answer_under_way(tmp_path: Path) -> None:
     conversations = FakeConversations()
-    turn = FakeTurn("known", (Token("一"), Token("二")))
+    turn = FakeTurn((Token("一"), Token("二")))
     conversations.transcripts["known"] = FakeTranscript((), turn)
     with open_house(tmp_path, conversations) as client:
         said = client.get("/sessions/known/messages").json()["running"]
@@ -95,7 +96,7 @@ def test_stop_says_whether_something_was_under_way(tmp_path: Path) -> None:
     conversations = FakeConversations()
     with open_house(tmp_path, conversations) as client:
         assert client.post("/sessions/known/stop").json() == {"stopped": False}
-        conversations.transcripts["known"] = FakeTranscript((), FakeTurn("known", ()))
+        conversations.transcripts["known"] = FakeTranscript((), FakeTurn(()))
         assert client.post("/sessions/known/stop").json() == {"stopped": True}
 
 
@@ -116,6 +117,8 @@ def test_an_unknown_or_impossible_id_is_a_404_everywhere(tmp_path: Path, session
     with open_house(tmp_path) as client:
         answers = [
             client.get(f"/sessions/{session_id}/messages"),
+            client.post(f"/sessions/{session_id}/messages", json={"message": "hi"}),
+            client.get(f"/sessions/{session_id}/events"),
             client.post(f"/sessions/{session_id}/stop"),
             client.delete(f"/sessions/{session_id}"),
         ]

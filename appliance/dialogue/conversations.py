@@ -1,82 +1,172 @@
-"""The desk where messages arrive: sessions are opened, turns begun, stopped and looked up.
+"""The desk where messages arrive: sessions are opened, turns begun, watched, stopped, continued.
 
-It tells no story of a turn (`turn.py` does) and knows no HTTP. Turns are tasks of their own, so
-a customer who leaves ends nothing. The rule that must not break: `say` returns only when the
-customer's message is on disk, and then the turn is answered whoever watches.
+It tells no story of a turn (`answering.py` does) and knows no HTTP. Turns are tasks of their own,
+so a customer who leaves ends nothing. The rule that must not break: `say` returns only when the
+customer's message is on disk, and then the turn is answered, whoever watches and whatever dies.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
+
+import structlog
 
 from appliance.config import Settings
-from appliance.dialogue.turn import Answering, Turn
+from appliance.dialogue.answering import Answering
+from appliance.dialogue.feed import Feeds
+from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
-from appliance.errors import Busy, ModelUnavailable
-from appliance.store.sessions import Answer, Forgotten, Sessions, StoredMessage, key_of
+from appliance.errors import Busy, ModelUnavailable, Restarting, StoreUnavailable
+from appliance.events import Done, Failed, Message, Numbered
+from appliance.store.events import EventLog
+from appliance.store.messages import Answer, StoredMessage
+from appliance.store.recovery import Unfinished
+from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
+
+SAVE_PAUSE_S = 5.0
+# A third try would most likely end like the first two.
+MAX_DEATHS = 2
+INTERRUPTED = Failed(
+    "interrupted", "This question stopped the assistant twice; please ask it in other words."
+)
+CLOSING = "The appliance restarts; please ask again in a moment."
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A session's stored messages, and the turn that is being answered, if one is."""
+    """A session's stored messages and the turn that is being answered, if one is; every event up
+    to `last_number` is contained in them."""
 
     messages: tuple[StoredMessage, ...]
     running: Turn | None
+    last_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message that is on disk as event `number`; `turn` is None where it was there before."""
+
+    session_id: str
+    run_id: str
+    number: int
+    turn: Turn | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFigures:
+    """Now: turns running and waiting, event streams open. Since the start: how turns ended, and
+    how many of them a process before this one had begun."""
+
+    running: int
+    waiting: int
+    streams: int
+    done_total: int
+    failed_total: Mapping[str, int]
+    continued_total: int
 
 
 class Conversations:
-    def __init__(self, engine: Engine, sessions: Sessions, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, sessions: Sessions, log: EventLog, settings: Settings
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
+        self._events = log
         self._settings = settings
-        self._answering = Answering(engine, sessions, settings)
+        self._answering = Answering(engine, sessions, log, settings)
         self._turns: dict[str, Turn] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unsaved: dict[str, Turn] = {}
+        self._savers: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._feeds = Feeds(log, self._turns.get, self._find_passing)
         self._arriving = 0
         self._recovered = asyncio.Event()
-        self._is_closing = False
+        self._endings: Counter[str] = Counter()
+        self._continued = 0
+        self._log = structlog.get_logger(__name__)
 
-    async def recover(self) -> int:
-        """End what a dead process left open and let messages in; how many turns that were."""
+    def measure(self) -> TurnFigures:
+        waiting = sum(turn.queued is not None for turn in self._turns.values())
+        return TurnFigures(
+            running=len(self._turns) - waiting,
+            waiting=waiting,
+            streams=self._feeds.streams,
+            done_total=self._endings[""],
+            failed_total={code: count for code, count in self._endings.items() if code},
+            continued_total=self._continued,
+        )
+
+    async def resume(self, unfinished: tuple[Unfinished, ...]) -> None:
+        """Go on with what the last process left, and let messages in."""
         try:
-            return await self._sessions.end_interrupted()
+            for left in unfinished:
+                # A stop that came meanwhile leaves them as they are.
+                if not self._closing.is_set():
+                    await self._take_up(left)
         finally:
-            self._recovered.set()
+            self.open_door()
+
+    def open_door(self) -> None:
+        """Let messages in: what was before is settled, or the store is not to be had."""
+        self._recovered.set()
 
     async def open(self) -> str:
         """A new session's id."""
         return await self._sessions.create()
 
-    async def say(self, message: str, session_id: str | None) -> Turn:
-        """Accept `message`; a missing session is opened.
+    async def say(
+        self, message: str, session_id: str | None = None, client_id: str | None = None
+    ) -> Asked:
+        """Accept `message`; a missing session is opened. The same `client_id` again gives what it
+        gave the first time and begins nothing.
 
-        Raises SessionNotFound, TurnRunning, Busy, ModelUnavailable, StoreUnavailable; after any
-        of them nothing of the message is kept.
+        Raises SessionNotFound, TurnRunning, Busy, Restarting, ModelUnavailable, StoreUnavailable;
+        after any of them nothing of the message is kept.
         """
+        if session_id is not None and client_id is not None:
+            found = await self._sessions.find_asked(session_id, client_id)
+            if found is not None:
+                return Asked(session_id, found.run_id, found.number, None)
         self._check_room()
         self._arriving += 1
         # A caller that is cancelled in between must not leave an accepted turn unanswered.
-        return await asyncio.shield(asyncio.create_task(self._begin(message, session_id)))
+        return await asyncio.shield(
+            asyncio.create_task(self._begin(message, session_id, client_id))
+        )
 
     async def read(self, session_id: str) -> Transcript:
         """Raises SessionNotFound."""
+        # Before that, a turn that will go on is in neither place.
+        await self._recovered.wait()
         session_key = key_of(session_id)
         while True:
             running = self._turns.get(session_key)
-            messages = await self._sessions.read_messages(session_id)
+            messages, last_number = await self._sessions.read_messages(session_id)
             # Else a turn began or ended meanwhile, and its answer might be in neither place.
             if running is self._turns.get(session_key):
                 break
         if running is not None:
-            # Its answer may be on disk already, in the moment before `done` is published.
+            # Its answer may be on disk already, in the moment before `done` is published, and
+            # even the next question.
+            run_id = running.run_id
             messages = tuple(
-                message
-                for message in messages
-                if message.run_id != running.run_id or message.role == "customer"
+                takewhile(lambda one: one.run_id != run_id or one.role == "customer", messages)
             )
-        return Transcript(messages, running)
+            last_number = running.last_number
+        return Transcript(messages, running, last_number)
+
+    async def watch(self, session_id: str, after: int) -> AsyncIterator[Numbered]:
+        """The session's events above number `after` and then all that follow, for ever; the
+        iterator ends with `Bye` when the appliance stops. Raises SessionNotFound, at once."""
+        await self._recovered.wait()
+        await self._sessions.check(session_id)
+        return self._feeds.follow(key_of(session_id), after)
 
     async def stop(self, session_id: str) -> bool:
         """End the running answer, if there is one, and return once it has ended."""
@@ -93,60 +183,136 @@ class Conversations:
         # One more may have begun before the session was gone.
         await self._stop(session_key)
         self._unsaved.pop(session_key, None)
+        self._feeds.end(session_key)
         await self._engine.forget(session_key)
         return forgotten
 
     async def close(self) -> None:
-        """Take no more messages and end every turn; what was said so far is kept."""
-        self._is_closing = True
-        await asyncio.gather(*[self._stop(session_key) for session_key in list(self._turns)])
+        """Take no more messages, park every turn and say good-bye to every watcher; parked turns
+        go on after the restart."""
+        self._closing.set()
+        for turn in self._turns.values():
+            turn.park()
+        self._feeds.close()
+        await asyncio.gather(*self._tasks.values(), *self._savers)
 
-    async def _begin(self, message: str, session_id: str | None) -> Turn:
+    async def _begin(self, message: str, session_id: str | None, client_id: str | None) -> Asked:
         try:
-            turn = await self._accept(message, session_id)
+            await self._recovered.wait()
+            session_id = session_id or await self.open()
+            await self._save_late(key_of(session_id))
+            accepted = await self._sessions.accept(session_id, message, client_id)
+            before = self._tasks.get(accepted.session_key)
+            if before is not None and not accepted.is_repeat:
+                # Its end is on disk; it is about to tell its watchers.
+                await asyncio.wait((before,))
         finally:
             self._arriving -= 1
-        if self._is_closing:
-            turn.stop_asked.set()
-        self._turns[turn.session_key] = turn
-        self._tasks[turn.session_key] = asyncio.create_task(self._lead(turn))
+        turn = None if accepted.is_repeat else self._begin_turn(accepted, message)
+        return Asked(session_id, accepted.run_id, accepted.number, turn)
+
+    async def _take_up(self, left: Unfinished) -> None:
+        self._events.begin(left.session_key, left.next_number)
+        try:
+            question = await self._sessions.read_question(left.session_key, left.run_id)
+        except StoreUnavailable as error:
+            # The next start tries again; the others need not wait for it.
+            self._log.error("turn not continued", run=left.run_id, reason=str(error))
+            return
+        turn = self._build_turn(left, question)
+        if left.deaths < MAX_DEATHS:
+            self._continued += 1
+            self._lead(turn)
+        else:
+            self._log.error("turn given up", run=left.run_id, deaths=left.deaths)
+            turn.unsaved = INTERRUPTED
+            self._save_soon(turn)
+
+    def _begin_turn(self, accepted: Accepted, message: str) -> Turn:
+        asked = Numbered(accepted.number, accepted.run_id, Message("customer", message))
+        left = Unfinished(accepted.run_id, accepted.session_key, 0, (asked,), accepted.number + 1)
+        turn = self._build_turn(left, message)
+        if self._closing.is_set():
+            turn.park()
+        self._lead(turn)
         return turn
 
-    async def _accept(self, message: str, session_id: str | None) -> Turn:
-        await self._recovered.wait()
-        session_id = session_id or await self.open()
-        await self._save_late(key_of(session_id))
-        accepted = await self._sessions.accept(session_id, message)
-        return Turn(accepted.run_id, session_id, accepted.session_key, message)
+    def _build_turn(self, left: Unfinished, question: str) -> Turn:
+        return Turn(
+            left.run_id,
+            left.session_key,
+            question,
+            left.events,
+            deaths=left.deaths,
+            on_publish=lambda numbered: self._tell(left.session_key, numbered),
+        )
 
-    async def _save_late(self, session_key: str) -> None:
-        """Keep the end that the disk refused: until then its turn counts as running there."""
-        turn = self._unsaved.get(session_key)
-        if turn is not None and turn.unsaved is not None:
-            await self._sessions.fail(turn.run_id, Answer(turn.text), turn.unsaved)
-            self._unsaved.pop(session_key, None)
+    def _lead(self, turn: Turn) -> None:
+        self._turns[turn.session_key] = turn
+        self._tasks[turn.session_key] = asyncio.create_task(self._lead_to_its_end(turn))
+        self._feeds.tell(turn.session_key)
 
-    async def _lead(self, turn: Turn) -> None:
+    async def _lead_to_its_end(self, turn: Turn) -> None:
         try:
             await self._answering.run(turn)
         finally:
             del self._turns[turn.session_key]
             del self._tasks[turn.session_key]
             if turn.unsaved is not None:
-                self._unsaved[turn.session_key] = turn
+                self._save_soon(turn)
+
+    def _tell(self, session_key: str, numbered: Numbered) -> None:
+        if isinstance(numbered.event, Done):
+            self._endings[""] += 1
+        elif isinstance(numbered.event, Failed):
+            self._endings[numbered.event.code] += 1
+        self._feeds.tell(session_key)
+
+    def _find_passing(self, session_key: str) -> Numbered | None:
+        """What is so just now and is not stored: that the turn waits, or an end that the disk
+        refused."""
+        turn = self._turns.get(session_key) or self._unsaved.get(session_key)
+        last = turn.events[-1] if turn is not None and turn.events else None
+        return last if last is not None and not last.number else None
+
+    def _save_soon(self, turn: Turn) -> None:
+        """Keep the end of a turn that counts as running on disk until then."""
+        self._unsaved[turn.session_key] = turn
+        saver = asyncio.create_task(self._save_until_kept(turn.session_key))
+        self._savers.add(saver)
+        saver.add_done_callback(self._savers.discard)
+
+    async def _save_until_kept(self, session_key: str) -> None:
+        while session_key in self._unsaved and not self._closing.is_set():
+            with suppress(StoreUnavailable):
+                await self._save_late(session_key)
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), SAVE_PAUSE_S)
+
+    async def _save_late(self, session_key: str) -> None:
+        turn = self._unsaved.get(session_key)
+        if turn is not None and turn.unsaved is not None:
+            said = Answer(turn.text)
+            ending = await self._sessions.finish(session_key, turn.run_id, said, turn.unsaved)
+            # Of two that saved it, the first has told.
+            if self._unsaved.pop(session_key, None) is not None and ending.number:
+                self._tell(session_key, ending)
 
     async def _stop(self, session_key: str) -> bool:
         turn, task = self._turns.get(session_key), self._tasks.get(session_key)
         if turn is None or task is None:
             return False
-        turn.stop_asked.set()
+        turn.stop()
         await asyncio.wait((task,))
         return True
 
     def _check_room(self) -> None:
         """Refuse at once what could not be answered, before anything is stored."""
+        if self._closing.is_set():
+            raise Restarting(CLOSING)
         status = self._engine.status
-        if self._is_closing or status.phase in ("unavailable", "stopped"):
+        if status.phase in ("unavailable", "stopped"):
             raise ModelUnavailable(status.reason or "The assistant is shutting down.")
         room = self._settings.parallel + self._settings.queue
         if len(self._turns) + self._arriving >= room:

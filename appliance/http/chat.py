@@ -12,11 +12,12 @@ from starlette.responses import Response
 
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.turn import Turn
+from appliance.errors import Restarting
 from appliance.events import Done, Ending, Failed
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import check_session_id, clean_text, read_body
 from appliance.http.errors import answer_error
-from appliance.http.frames import stream_turn
+from appliance.http.frames import PARKED, stream_turn
 from appliance.http.shapes import Say, WholeAnswer
 
 FAILED_TURN_STATUS = 503
@@ -31,8 +32,11 @@ class Chat:
         say = await read_body(request, Say)
         message = clean_text("message", say.message, self._max_message_chars)
         session_id = None if say.session_id is None else check_session_id(say.session_id)
-        turn = await self._conversations.say(message, session_id)
-        return await answer_whole(turn) if wants_json(request) else stream_turn(turn)
+        asked = await self._conversations.say(message, session_id)
+        assert asked.turn is not None, "only a repeated client id begins no turn"
+        if wants_json(request):
+            return await answer_whole(asked.turn, asked.session_id)
+        return stream_turn(asked.turn, asked.session_id)
 
 
 def wants_json(request: Request) -> bool:
@@ -42,16 +46,24 @@ def wants_json(request: Request) -> bool:
     return "application/json" in accepted and not accepted & {"text/event-stream", "*/*"}
 
 
-async def answer_whole(turn: Turn) -> JsonAnswer:
+async def answer_whole(turn: Turn, session_id: str) -> JsonAnswer:
     """Wait for the end of the turn; a failed one is an error that still names session and run."""
     ending = await _wait_for_end(turn)
-    if isinstance(ending, Failed):
-        detail: dict[str, object] = {"session_id": turn.session_id, "run_id": turn.run_id}
-        return answer_error(FAILED_TURN_STATUS, ending.code, ending.message, detail=detail)
+    if not isinstance(ending, Done):
+        detail: dict[str, object] = {"session_id": session_id, "run_id": turn.run_id}
+        error = PARKED if ending is None else {"code": ending.code, "message": ending.message}
+        retry_after_s = Restarting.retry_after_s if ending is None else None
+        return answer_error(
+            FAILED_TURN_STATUS,
+            error["code"],
+            error["message"],
+            detail=detail,
+            retry_after_s=retry_after_s,
+        )
     answer: WholeAnswer = {
         "answer": turn.text,
         "done": True,
-        "session_id": turn.session_id,
+        "session_id": session_id,
         "run_id": turn.run_id,
         "source": ending.source,
         "finish_reason": ending.finish_reason,
@@ -61,8 +73,9 @@ async def answer_whole(turn: Turn) -> JsonAnswer:
     return JsonAnswer(answer)
 
 
-async def _wait_for_end(turn: Turn) -> Ending:
-    async for event in turn.watch():
-        if isinstance(event, Done | Failed):
-            return event
-    raise RuntimeError("the events of a turn ended without done or error")
+async def _wait_for_end(turn: Turn) -> Ending | None:
+    """None where the turn is parked and goes on after the restart."""
+    async for numbered in turn.watch():
+        if isinstance(numbered.event, Done | Failed):
+            return numbered.event
+    return None

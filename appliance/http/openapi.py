@@ -47,6 +47,15 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """An optional whole number in the query or in a header."""
+
+    name: str
+    place: Literal["query", "header"]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One line of the surface: what is called, who answers, and what comes back."""
 
@@ -58,6 +67,7 @@ class Operation:
     body: type[BaseModel] | None = None
     is_body_required: bool = True
     errors: tuple[type[ApplianceError], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
 
 
 def describe(operations: Sequence[Operation]) -> Schema:
@@ -94,11 +104,21 @@ def _collect_schemas(operations: Sequence[Operation]) -> tuple[Schemas, Schema]:
 
 def _describe_one(operation: Operation, schemas: Schemas) -> Schema:
     described: Schema = {"summary": operation.summary}
-    if names := PATH_PARAMETER.findall(operation.path):
-        described["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in names
-        ]
+    parameters: list[Schema] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in PATH_PARAMETER.findall(operation.path)
+    ]
+    parameters += [
+        {
+            "name": parameter.name,
+            "in": parameter.place,
+            "description": parameter.description,
+            "schema": {"type": "integer", "minimum": 0},
+        }
+        for parameter in operation.parameters
+    ]
+    if parameters:
+        described["parameters"] = parameters
     if operation.body is not None:
         described["requestBody"] = {
             "required": operation.is_body_required,

@@ -7,7 +7,7 @@ break: both answer at once, also while the model loads and when the store is gon
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from appliance.http.answers import JsonAnswer
 from appliance.http.shapes import Health
 
 RungState: TypeAlias = Literal["ready", "loading", "unavailable"]
-StoreState: TypeAlias = Literal["ready", "opening", "unavailable"]
+StoreState: TypeAlias = Literal["ready", "opening", "full", "unavailable"]
 ModelPhase: TypeAlias = Literal["starting", "loading", "warming", "ready", "unavailable", "stopped"]
 
 RETRY_AFTER_S = 5
@@ -44,7 +44,8 @@ class ModelReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`ready` is whether the model rung can answer now; `notes` are plain sentences."""
+    """`ready` is whether the model rung can answer now; `notes` are plain sentences. `rungs` stand
+    in the order in which they come up; `ready_ms` tells when each did, from the process's start."""
 
     ready: bool
     rungs: Mapping[str, RungState]
@@ -52,6 +53,7 @@ class Readiness:
     model: ModelReadiness
     notes: tuple[str, ...]
     version: str
+    ready_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 class Ops:

@@ -19,7 +19,9 @@ from appliance.dialogue.conversations import Conversations
 from appliance.errors import (
     Busy,
     EngineFailure,
+    InvalidField,
     ModelUnavailable,
+    Restarting,
     SessionNotFound,
     StoreUnavailable,
     TurnRunning,
@@ -27,17 +29,22 @@ from appliance.errors import (
 from appliance.http.answers import JsonAnswer
 from appliance.http.chat import Chat
 from appliance.http.errors import build_exception_handlers
-from appliance.http.openapi import EVENT_STREAM, Operation, Reply, describe
+from appliance.http.events import Events
+from appliance.http.metrics import Figures, Metrics
+from appliance.http.openapi import EVENT_STREAM, Operation, Parameter, Reply, describe
 from appliance.http.ops import Ops, Readiness
 from appliance.http.pages import Pages
 from appliance.http.sessions import Sessions
 from appliance.http.shapes import (
+    Accepted,
     Deleted,
+    EventData,
     Frame,
     Health,
     History,
     Nothing,
     Say,
+    SayLater,
     SessionOpened,
     Stopped,
     WholeAnswer,
@@ -48,13 +55,14 @@ from appliance.http.shield import build_shield
 def build_http(
     conversations: Conversations,
     report: Callable[[], Readiness],
+    measure: Callable[[], Figures],
     web_folder: Path,
     settings: Settings,
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The whole room as one ASGI application."""
     application = Starlette(
-        routes=build_routes(conversations, report, web_folder, settings),
+        routes=build_routes(conversations, report, measure, web_folder, settings),
         middleware=build_shield(settings.max_message_chars),
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
@@ -66,6 +74,7 @@ def build_http(
 def build_routes(
     conversations: Conversations,
     report: Callable[[], Readiness],
+    measure: Callable[[], Figures],
     web_folder: Path,
     settings: Settings,
 ) -> list[Route]:
@@ -74,8 +83,9 @@ def build_routes(
 
     operations = [
         _list_chat(Chat(conversations, settings.max_message_chars)),
-        *_list_sessions(Sessions(conversations)),
-        *_list_ops(Ops(report)),
+        *_list_sessions(Sessions(conversations, settings.max_message_chars)),
+        _list_events(Events(conversations)),
+        *_list_ops(Ops(report), Metrics(measure)),
         Operation(
             "GET", "/openapi.json", show_contract, "This document.", (Reply(200, "OpenAPI 3.2"),)
         ),
@@ -103,6 +113,7 @@ def _list_chat(chat: Chat) -> Operation:
             SessionNotFound,
             TurnRunning,
             Busy,
+            Restarting,
             StoreUnavailable,
             ModelUnavailable,
             EngineFailure,
@@ -122,6 +133,15 @@ def _list_sessions(sessions: Sessions) -> list[Operation]:
             body=Nothing,
             is_body_required=False,
             errors=(StoreUnavailable,),
+        ),
+        Operation(
+            "POST",
+            "/sessions/{session_id}/messages",
+            sessions.say,
+            "Say one message; the answer comes as events.",
+            (Reply(202, "The message is kept and will be answered", Accepted),),
+            body=SayLater,
+            errors=(*gone, TurnRunning, Busy, Restarting, ModelUnavailable),
         ),
         Operation(
             "GET",
@@ -152,7 +172,23 @@ def _list_sessions(sessions: Sessions) -> list[Operation]:
     ]
 
 
-def _list_ops(ops: Ops) -> list[Operation]:
+def _list_events(events: Events) -> Operation:
+    return Operation(
+        "GET",
+        "/sessions/{session_id}/events",
+        events.stream,
+        "All that happened in the conversation and then all that happens, as server-sent events. "
+        "A client that comes back sends the last id it saw, as Last-Event-ID or as ?after=.",
+        (Reply(200, "Events for as long as the client stays", EventData, EVENT_STREAM),),
+        errors=(SessionNotFound, InvalidField, StoreUnavailable),
+        parameters=(
+            Parameter("after", "query", "Number of the last event that was seen."),
+            Parameter("Last-Event-ID", "header", "The same; goes before it."),
+        ),
+    )
+
+
+def _list_ops(ops: Ops, metrics: Metrics) -> list[Operation]:
     return [
         Operation(
             "GET",
@@ -167,6 +203,13 @@ def _list_ops(ops: Ops) -> list[Operation]:
             ops.show_readiness,
             "Which rungs can answer, and why others cannot.",
             (Reply(200, "The model answers", Readiness), Reply(503, "It does not", Readiness)),
+        ),
+        Operation(
+            "GET",
+            "/metrics",
+            metrics.show,
+            "Every number, in Prometheus's text format.",
+            (Reply(200, "Text", None, "text/plain"),),
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The calls on a conversation: open, read, stop, forget.
+"""The calls on a conversation: open, say, read, stop, forget.
 
 It keeps nothing itself. The rule that must not break: the id stands in the path or the body and
 nowhere else, so no log and no address bar ever holds it.
@@ -11,33 +11,45 @@ from starlette.requests import Request
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.turn import Turn
 from appliance.http.answers import JsonAnswer
-from appliance.http.body import check_session_id, read_optional_body
+from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.shapes import (
+    Accepted,
     Deleted,
     History,
     HistoryMessage,
     Nothing,
     RunningTurn,
+    SayLater,
     SessionOpened,
     Stopped,
 )
-from appliance.store.sessions import StoredMessage
+from appliance.store.messages import StoredMessage
 
 
 class Sessions:
-    def __init__(self, conversations: Conversations) -> None:
+    def __init__(self, conversations: Conversations, max_message_chars: int) -> None:
         self._conversations = conversations
+        self._max_message_chars = max_message_chars
 
     async def open(self, request: Request) -> JsonAnswer:
         await read_optional_body(request, Nothing)
         opened: SessionOpened = {"session_id": await self._conversations.open()}
         return JsonAnswer(opened, 201)
 
+    async def say(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        message = await read_body(request, SayLater)
+        text = clean_text("message", message.message, self._max_message_chars)
+        asked = await self._conversations.say(text, session_id, message.client_id)
+        accepted: Accepted = {"run_id": asked.run_id, "event_id": asked.number}
+        return JsonAnswer(accepted, 202)
+
     async def read(self, request: Request) -> JsonAnswer:
         transcript = await self._conversations.read(_get_session_id(request))
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),
+            "event_id": transcript.last_number,
         }
         return JsonAnswer(history)
 

@@ -23,6 +23,17 @@ class Say(BaseModel):
     session_id: str | None = Field(None, description="An id from an earlier answer.")
 
 
+class SayLater(BaseModel):
+    """One message whose answer comes as events. The same `client_id` again says nothing twice."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    message: str = Field(min_length=1, description="What the customer says, as plain text.")
+    client_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Chosen by the client, once a message."
+    )
+
+
 class Nothing(BaseModel):
     """An empty object, for calls that need no body."""
 
@@ -69,6 +80,80 @@ class ErrorFrame(TypedDict):
 Frame: TypeAlias = TokenFrame | DoneFrame | ErrorFrame
 
 
+class MessageEvent(TypedDict):
+    run_id: str
+    role: Role
+    text: str
+
+
+class QueuedEvent(TypedDict):
+    """Has no id: it passes by."""
+
+    run_id: str
+    position: int
+    eta_ms: int
+    reason: Literal["queue", "model_loading"]
+
+
+class StartedEvent(TypedDict):
+    run_id: str
+    source: Source
+
+
+class TokenEvent(TypedDict):
+    run_id: str
+    text: str
+
+
+class NoticeEvent(TypedDict):
+    run_id: str
+    code: str
+    text: str
+
+
+class RewindEvent(TypedDict):
+    """Events above number `after` were lost with the power; of the answer under way the first
+    `chars` Unicode characters stand."""
+
+    run_id: str
+    after: int
+    chars: int
+
+
+class DoneEvent(TypedDict):
+    run_id: str
+    finish_reason: FinishReason
+    source: Source
+    sources: list[str]
+    usage: Usage
+    timings: Timings
+
+
+class ErrorEvent(ErrorText):
+    """Has no id where the disk refused to keep it."""
+
+    run_id: str
+
+
+class ByeEvent(TypedDict):
+    """The last of a stream, without id: the appliance stops in order."""
+
+    retry_ms: int
+
+
+EventData: TypeAlias = (
+    MessageEvent
+    | QueuedEvent
+    | StartedEvent
+    | TokenEvent
+    | NoticeEvent
+    | RewindEvent
+    | DoneEvent
+    | ErrorEvent
+    | ByeEvent
+)
+
+
 class WholeAnswer(TypedDict):
     answer: str
     done: Literal[True]
@@ -82,6 +167,13 @@ class WholeAnswer(TypedDict):
 
 class SessionOpened(TypedDict):
     session_id: str
+
+
+class Accepted(TypedDict):
+    """The message is kept, as the session's event `event_id`."""
+
+    run_id: str
+    event_id: int
 
 
 class HistoryMessage(TypedDict):
@@ -105,6 +197,7 @@ class RunningTurn(TypedDict):
 class History(TypedDict):
     messages: list[HistoryMessage]
     running: RunningTurn | None
+    event_id: int
 
 
 class Stopped(TypedDict):
