@@ -1,16 +1,18 @@
 """The table of contents: every room is built here and handed what it needs.
 
-Nothing is decided here but who gets what. The rule that must not break: the page is served
-before the store is open and before the model is loaded; both come up behind it.
+Nothing is decided here but who gets what, and in which order the rungs come up: the page, the
+store, the model. The rule that must not break: no rung waits for a later one, and none that
+fails takes an earlier one along.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -20,21 +22,34 @@ from appliance.config import Settings
 from appliance.dialogue.conversations import Conversations
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
-from appliance.http.ops import (
-    ModelReadiness,
-    Readiness,
-    RungState,
-    StoreReadiness,
-    StoreState,
-)
+from appliance.http.metrics import Figures
+from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
+from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
-from appliance.store.database import Store
+from appliance.loading import ModelRung
+from appliance.store.backups import Backups
+from appliance.store.boot import CrashCounter
+from appliance.store.clock import HouseClock
+from appliance.store.connections import DISK_IS_FULL
+from appliance.store.database import Store, StoreState
+from appliance.store.events import EventLog
+from appliance.store.live import LiveLog
+from appliance.store.retention import Retention
 from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions
 
 PACKAGE = Path(__file__).parent
 # An installed wheel carries the page inside the package, a checkout beside it.
 WEB_FOLDERS = (PACKAGE / "_web", PACKAGE.parent / "web")
+# The store has the disk to itself so long; a large one is then checked beside the loading model.
+HEAD_START_S = 2.0
+# A full store can be read, but nothing that is said can be kept, so nothing is answered.
+STORE_RUNGS: Mapping[StoreState, RungState] = {
+    "opening": "loading",
+    "ready": "ready",
+    "full": "unavailable",
+    "unavailable": "unavailable",
+}
 
 
 class House:
@@ -43,22 +58,43 @@ class House:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.engine = engine
         self.store = Store(settings.data)
-        self.sessions = Sessions(self.store, PLAIN, read_clock_ms)
-        self.conversations = Conversations(engine, self.sessions, settings)
+        self._events = EventLog(self.store, LiveLog(settings.data, PLAIN), PLAIN)
+        clock = HouseClock()
+        self.sessions = Sessions(
+            self.store, self._events, PLAIN, read_clock_ms, clock.read_house_ms
+        )
+        self.conversations = Conversations(engine, self.sessions, self._events, settings)
+        self.closing = ""
+        self._model = ModelRung(engine, CrashCounter(settings.data), settings)
+        self._started_at_s = find_start_s()
+        self._ready_ms: dict[str, int] = {}
+        backups = settings.backups or settings.data / "backups"
+        self._jobs: tuple[Retention | Backups, ...] = (
+            Retention(self.store, clock, settings.retention_days),
+            Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
+        )
+        self._running_jobs: list[asyncio.Task[None]] = []
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.application: Starlette = build_http(
-            self.conversations, self.report, web_folder, settings, self._live
+            self.conversations, self.report, self.measure, web_folder, settings, self._live
         )
         self._log = structlog.get_logger(__name__)
+
+    def take_folder(self) -> None:
+        """Keep every other appliance off the data folder, before anything is served.
+
+        Raises StoreUnavailable where one is there. A folder that cannot be used at all is no
+        reason to end: the store says so when it opens."""
+        try:
+            self.store.lock()
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
 
     def report(self) -> Readiness:
         """Which rungs can answer now, and why the others cannot."""
         status = self.engine.status
-        rung: RungState = "loading"
-        if status.phase == "ready" and self.store.is_open:
-            rung = "ready"
-        elif status.phase in ("unavailable", "stopped") or self.store.refusal:
-            rung = "unavailable"
+        rungs = self._list_rungs()
         model = ModelReadiness(
             phase=status.phase,
             id=status.model_id,
@@ -70,43 +106,129 @@ class House:
             context_tokens=status.context_tokens,
         )
         return Readiness(
-            ready=rung == "ready",
-            rungs={"model": rung},
-            store=StoreReadiness(self._get_store_state(), self.store.refusal),
+            ready=rungs["model"] == "ready",
+            rungs=rungs,
+            store=StoreReadiness(self.store.state, self._explain_store()),
             model=model,
             notes=(*self.store.notes, *status.notes),
             version=__version__,
+            ready_ms=self._note_ready(),
         )
 
-    def _get_store_state(self) -> StoreState:
-        if self.store.refusal:
-            return "unavailable"
-        return "ready" if self.store.is_open else "opening"
+    def measure(self) -> Figures:
+        """Every number of the appliance at this moment."""
+        rungs = self._list_rungs()
+        talk, log = self.conversations.measure(), self._events.measure()
+        store, process = self.store.measure(), measure_process()
+        return Figures(
+            turns_done_total=talk.done_total,
+            turns_failed_total=talk.failed_total,
+            turns_continued_total=talk.continued_total,
+            turns_running=talk.running,
+            turns_waiting=talk.waiting,
+            event_streams_open=talk.streams,
+            events_stored_total=log.events_total,
+            event_commits_total=log.commits_total,
+            store_written_bytes_total=store.written_bytes_total,
+            store_written_bytes_per_day=store.written_bytes_per_day,
+            store_database_bytes=store.database_bytes,
+            store_wal_bytes=store.wal_bytes,
+            store_free_bytes=store.free_bytes,
+            store_damages_total=store.damages,
+            store_full=store.is_full,
+            store_ready=rungs["store"] == "ready",
+            model_ready=rungs["model"] == "ready",
+            uptime_seconds=self._measure_age_s(),
+            process_resident_bytes=process.resident_bytes,
+            process_threads=process.threads,
+            process_open_files=process.open_files,
+        )
+
+    async def retry_model(self) -> None:
+        """Try again a model that was withheld or refused; returns when that is settled."""
+        await self._model.retry()
+        self._note_ready()
+
+    def _list_rungs(self) -> dict[str, RungState]:
+        """In the order in which they come up."""
+        phase = self.engine.status.phase
+        store = STORE_RUNGS[self.store.state]
+        model: RungState = "loading"
+        if phase == "ready" and store == "ready":
+            model = "ready"
+        elif phase in ("unavailable", "stopped") or store == "unavailable":
+            model = "unavailable"
+        return {"page": "ready", "store": store, "model": model}
+
+    def _explain_store(self) -> str:
+        return DISK_IS_FULL if self.store.state == "full" else self.store.refusal
+
+    def _measure_age_s(self) -> float:
+        return time.monotonic() - self._started_at_s
+
+    def _note_ready(self) -> dict[str, int]:
+        """When each rung came up that ever did; called when one may have."""
+        for name, state in self._list_rungs().items():
+            if state == "ready":
+                self._ready_ms.setdefault(name, round(self._measure_age_s() * 1000))
+        return dict(self._ready_ms)
 
     @asynccontextmanager
     async def _live(self, _: Starlette) -> AsyncIterator[None]:
-        boot = asyncio.create_task(self._boot())
+        self._note_ready()
+        boot = self._watch(self._boot())
         try:
             yield
         finally:
-            await self.conversations.close()
-            await self.engine.stop()
-            await asyncio.wait((boot,))
-            await self.store.close()
+            await self._close(boot)
 
     async def _boot(self) -> None:
-        await asyncio.gather(self._open_store(), self.engine.start())
+        store = asyncio.create_task(self._open_store())
+        await asyncio.wait((store,), timeout=HEAD_START_S)
+        await self._model.load()
+        self._note_ready()
+        await store
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work that nobody waits for: a fault of ours in it is at least in the log."""
+
+        def report(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                self._log.error("work in the background ended", error=repr(error), exc_info=error)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(report)
+        return task
 
     async def _open_store(self) -> None:
         try:
-            with suppress(StoreUnavailable):
-                await self.store.open()
-            interrupted = await self.conversations.recover()
+            await self.store.open()
+            unfinished = await self._events.open()
+            self._note_ready()
+            self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
+            await self.conversations.resume(unfinished)
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
-            return
-        if interrupted:
-            self._log.warning("answers were interrupted by the last stop", turns=interrupted)
+            self.conversations.open_door()
+
+    async def _close(self, boot: asyncio.Task[None]) -> None:
+        """`closing` names what is being ended, for whoever loses patience."""
+        self.closing = "the turns"
+        await self.conversations.close()
+        self.closing = "the engine"
+        await self._model.stop()
+        self.closing = "the start, which was still under way"
+        await asyncio.wait((boot,))
+        self.closing = "the work in the background"
+        for job in self._jobs:
+            job.stop()
+        await asyncio.gather(*self._running_jobs, return_exceptions=True)
+        self.closing = "the event log"
+        with suppress(StoreUnavailable):
+            await self._events.close()
+        self.closing = "the store"
+        await self.store.close()
+        self.closing = ""
 
 
 def read_clock_ms() -> int:

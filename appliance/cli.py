@@ -1,4 +1,4 @@
-"""The command `appliance`: start the server, manage models, look at the settings.
+"""The command `appliance`: start the server, manage models, keep copies, look at the settings.
 
 It only reads the command line and hands over; imports stand in the commands, so that each
 starts quickly. The rule that must not break: a mistake ends in one sentence and exit code 2.
@@ -13,6 +13,7 @@ import click
 
 from appliance import __version__
 from appliance.models_cli import models
+from appliance.store_cli import backup, restore
 
 EXIT_BAD_SETTINGS = 2
 
@@ -26,6 +27,8 @@ def main() -> None:
     appliance serve            start it and print the address to open
     appliance serve --demo     the same without a model: it says your words back
     appliance models list      which models there are
+    appliance backup           copy all conversations, also while it runs
+    appliance restore FILE     put such a copy in their place
     appliance config           every setting, its value and where it comes from
 
     Settings stand in appliance.toml (port = 9000) or in the environment (APPLIANCE_PORT=9000).
@@ -64,10 +67,11 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
     from appliance.engine.scripted import ScriptedEngine, play_demo
     from appliance.server import serve as serve_with
 
-    engine: Engine
-    engine = (
-        ScriptedEngine(play_demo, parallel=settings.parallel) if demo else LocalEngine(settings)
-    )
+    engine: Engine = LocalEngine(settings)
+    if demo:
+        # Named, because it is no fault of the script when a real model was withheld.
+        settings = settings.model_copy(update={"model": "demo"})
+        engine = ScriptedEngine(play_demo, parallel=settings.parallel)
     sys.exit(serve_with(settings, engine))
 
 
@@ -104,4 +108,5 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-main.add_command(models)
+for command in (models, backup, restore):
+    main.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands `appliance models …`: what models there are, which is used, fetch and check them.
+"""The commands `appliance models …`: what models there are, which is used, fetch, check, retry.
 
 It decides nothing itself: `engine/models.py` chooses and checks, `engine/fetch.py` fetches. What
 downloads or draws is imported only when it is needed, so that looking whether the model is there
@@ -7,6 +7,8 @@ stays instant. The rule that must not break: a failure is one sentence and the w
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -202,6 +204,39 @@ def use_model(model: str) -> None:
     click.echo(f"{choice.name} is chosen; it is served from the next start on.")
     if settings.model:
         click.echo(f"The setting model = {settings.model!r} goes before it.")
+
+
+@models.command("retry")
+def retry_model() -> None:
+    """Load a model again that is withheld because the appliance died twice while it loaded.
+
+    An appliance that runs on the data folder loads it at once, without a restart.
+
+    Example: appliance models retry
+    """
+    with plainly():
+        folder = load_settings().settings.data
+    # Imported here: what reads the store takes longer than all other commands.
+    from appliance.store.boot import CrashCounter, find_holder
+
+    counter = CrashCounter(folder)
+    withheld = counter.find_withheld()
+    if withheld is None:
+        click.echo("There is nothing to retry: no model is withheld.")
+        return
+    holder = find_holder(folder)
+    name = withheld.model.name or "The model"
+    try:
+        counter.clear()
+        if holder is not None:
+            os.kill(holder, signal.SIGUSR1)
+    except OSError as error:
+        raise Failure(
+            f"The data folder {folder} or the appliance on it is another user's "
+            f"({error.strerror}); run this command as that user."
+        ) from None
+    when = "by the running appliance now" if holder else "at the next start"
+    click.echo(f"{name} is loaded again {when}.")
 
 
 @models.command("path")

@@ -2,7 +2,7 @@
 
 It holds no rule of a conversation. `uvicorn.run` would end a SIGTERM with 143 and hide a taken
 port in a log line; this ends 0 and says it in one sentence. The rule that must not break: after
-a signal every running answer is kept as far as it was said before the process ends.
+a signal the process is gone within 5 seconds, and every running answer goes on at the next start.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Literal
 
 import structlog
@@ -24,12 +27,20 @@ from sse_starlette.sse import AppStatus
 from appliance.app import House
 from appliance.config import Settings
 from appliance.engine.engine import Engine
-from appliance.errors import ModelUnavailable
+from appliance.errors import ModelUnavailable, StoreUnavailable
 from appliance.greeting import find_addresses, greet, report_engine
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 3
-GRACE_S = 4
+ENDS_IT = (signal.SIGINT, signal.SIGTERM)
+# Sent by `appliance models retry`.
+RETRIES_MODEL = signal.SIGUSR1
+HEEDED = (*ENDS_IT, RETRIES_MODEL)
+# Open connections get so long, then all that is to be ended got so long in sum.
+GRACE_S = 2
+PATIENCE_S = 4.5
+# For the last words: a log that nobody reads any more may take none.
+LAST_WORDS_S = 0.3
 
 
 class Server(uvicorn.Server):
@@ -50,45 +61,106 @@ class Server(uvicorn.Server):
             )
         )
         self._house = house
+        self._closing = ""
+        self._retries: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger(__name__)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Not uvicorn's, which come after the greeting and end it with the signal's own code."""
+        yield
+
+    @contextmanager
+    def heed_signals(self) -> Iterator[None]:
         event_loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDS_IT:
             event_loop.add_signal_handler(number, self.handle_exit, number, None)
+        event_loop.add_signal_handler(RETRIES_MODEL, self._retry_model)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in HEEDED:
                 event_loop.remove_signal_handler(number)
+                # Else one that comes now would end it with another code than 0.
+                signal.signal(number, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal: end in order. From now on a second one, or too long a wait, ends
+        the process at once; both work without the event loop, which may be what hangs."""
+        self.should_exit = True
+        for number in ENDS_IT:
+            signal.signal(number, lambda *_: end_at_once())
+        start_timer(PATIENCE_S, self._lose_patience)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """First the answers end, and with them their streams: no connection is left to cut."""
+        """First the turns end, and with them their streams: no connection is left to cut."""
+        self._closing = "the turns"
         await self._house.conversations.close()
+        self._closing = "the open connections"
         await super().shutdown(sockets)
+        self._closing = "the last threads"
+
+    def _lose_patience(self) -> None:
+        start_timer(LAST_WORDS_S, lambda: os._exit(EXIT_OK))
+        self._log.error(
+            "ended without waiting any longer", hung=self._house.closing or self._closing
+        )
+        end_at_once()
+
+    def _retry_model(self) -> None:
+        async def retry() -> None:
+            await self._house.retry_model()
+            report_engine(self._house.engine.status, sys.stdout)
+
+        task = asyncio.create_task(retry())
+        self._retries.add(task)
+        task.add_done_callback(self._retries.discard)
+
+
+def start_timer(wait_s: float, then: Callable[[], None]) -> None:
+    """On a thread that keeps no process alive."""
+    timer = threading.Timer(wait_s, then)
+    timer.daemon = True
+    timer.start()
+
+
+def end_at_once() -> None:
+    """Nothing is lost: what was acknowledged is on disk, and the next start goes on from there."""
+    try:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(EXIT_OK)
 
 
 def serve(settings: Settings, engine: Engine) -> int:
     """Listen until a signal comes; the exit code: 0 in order, 3 when it cannot start."""
     configure_logging(settings.log_format)
+    # It may be sent as soon as the lock names this process, and would end it before it listens.
+    signal.signal(RETRIES_MODEL, signal.SIG_IGN)
     # Our answers end by themselves when the turns are closed; no watcher thread is needed.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+    return asyncio.run(_serve(settings, engine))
+
+
+async def _serve(settings: Settings, engine: Engine) -> int:
+    house = House(settings, engine)
     try:
+        house.take_folder()
         listener = _listen(settings.host, settings.port)
+    except StoreUnavailable as error:
+        print(error, file=sys.stderr)
+        return EXIT_CANNOT_START
     except (OSError, UnicodeError) as error:
         print(_explain_no_listener(settings, error), file=sys.stderr)
         return EXIT_CANNOT_START
-    with listener:
-        return asyncio.run(_serve(settings, engine, listener))
-
-
-async def _serve(settings: Settings, engine: Engine, listener: socket.socket) -> int:
-    server = Server(House(settings, engine))
-    addresses = find_addresses(settings.host, listener.getsockname()[1])
-    greet(addresses, sys.stdout)
-    reporter = asyncio.create_task(_report_when_settled(engine))
-    await server.serve(sockets=[listener])
-    reporter.cancel()
+    server = Server(house)
+    with listener, server.heed_signals():
+        greet(find_addresses(settings.host, listener.getsockname()[1]), sys.stdout)
+        reporter = asyncio.create_task(_report_when_settled(engine))
+        await server.serve(sockets=[listener])
+        reporter.cancel()
     return EXIT_OK if server.started else EXIT_CANNOT_START
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+PAUSES_S = (0.2, 1.0, 2.0, 4.0, 8.0)
 MAX_RESTARTS = 5
 WINDOW_S = 600.0
 SETTLED_CODES = (0, 2, 3)

@@ -35,7 +35,8 @@ def test_the_help_of_every_command_teaches_by_an_example(command: tuple[str, ...
 
 def test_the_first_help_shows_how_to_begin() -> None:
     shown = run("-h").output
-    for line in ("appliance serve --demo", "appliance config", "APPLIANCE_PORT=9000"):
+    commands = ("serve --demo", "models list", "backup", "restore", "config")
+    for line in (*(f"appliance {command}" for command in commands), "APPLIANCE_PORT=9000"):
         assert line in shown
 
 

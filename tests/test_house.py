@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "store": (1, ("store",)),
     "dialogue": (2, ("dialogue",)),
     "http": (3, ("http",)),
-    "app": (4, ("app",)),
+    "app": (4, ("app", "loading")),
     "door": (
         5,
         (
@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "models_bar",
             "models_cli",
             "server",
+            "store_cli",
             "supervise",
         ),
     ),
@@ -56,15 +57,17 @@ OWNERS = {
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
     "uvicorn": ("server.py",),
+    "prometheus_client": ("http/metrics.py",),
 }
 
 # The doors where an exception of any kind may end, because one broken answer must not be two.
 DOORS = (
     "http/errors.py",
+    "http/events.py",
     "http/frames.py",
     "engine/loop.py",
     "engine/local.py",
-    "dialogue/turn.py",
+    "dialogue/answering.py",
 )
 LOGGING = ("exception", "error", "report_unexpected")
 
@@ -76,6 +79,7 @@ SPEAKING = (
     "models_bar.py",
     "models_cli.py",
     "server.py",
+    "store_cli.py",
     "supervise.py",
 )
 

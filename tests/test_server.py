@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from appliance.engine.scripted import DEMO_GREETING
+
 ROOT = Path(__file__).resolve().parents[1]
 SOON_S = 5.0
 HANG_S = 30.0
-LONG_MESSAGE = "问" * 200
+LONG_MESSAGE = "问" * 80
+LONG_ANSWER = f"{DEMO_GREETING}{LONG_MESSAGE}**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,22 @@ def say(url: str, message: str, session_id: str | None = None) -> httpx2.Respons
     return httpx2.post(f"{url}/chat", json=body, timeout=HANG_S)
 
 
+def read_turn(url: str, session_id: str) -> str:
+    """The answer of the session's turn as its events tell it, from the first to its end."""
+    text = ""
+    with httpx2.stream("GET", f"{url}/sessions/{session_id}/events", timeout=HANG_S) as response:
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                kind = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                body = json.loads(line.removeprefix("data: "))
+                text += body["text"] if kind == "token" else ""
+                assert kind != "error", body
+                if kind == "done":
+                    break
+    return text
+
+
 def read_history(url: str, session_id: str) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = httpx2.get(f"{url}/sessions/{session_id}/messages").json()[
         "messages"
@@ -153,7 +172,7 @@ def test_a_signal_ends_it_soon_and_in_order(tmp_path: Path, number: signal.Signa
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_mid_answer_ends_the_stream_with_a_last_frame_and_keeps_what_was_said(
+def test_a_signal_in_mid_answer_ends_the_stream_with_a_last_frame_and_the_answer_goes_on(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     """The stream was once cut after four seconds: the turns ended only after the connections."""
@@ -167,14 +186,14 @@ def test_a_signal_in_mid_answer_ends_the_stream_with_a_last_frame_and_keeps_what
             assert house.end(number) < SOON_S
             last = json.loads([line for line in lines if line][-1].removeprefix("data: "))
         assert house.process.returncode == 0
-        assert (last["done"], last["finish_reason"]) == (True, "cancelled")
+        assert (last["done"], last["error"]["code"]) == (True, "restarting")
     with served(tmp_path) as house:
+        assert read_turn(house.url, last["session_id"]) == LONG_ANSWER
         question, answer = read_history(house.url, last["session_id"])
-        assert question["text"] == LONG_MESSAGE
-        assert answer["text"] and answer["finish_reason"] == "cancelled"
+        assert (question["text"], answer["text"]) == (LONG_MESSAGE, LONG_ANSWER)
 
 
-def test_a_kill_in_mid_answer_leaves_the_question_and_an_error(tmp_path: Path) -> None:
+def test_a_kill_in_mid_answer_leaves_the_question_and_the_answer_goes_on(tmp_path: Path) -> None:
     with served(tmp_path) as house:
         house.wait_ready()
         session_id = httpx2.post(f"{house.url}/sessions").json()["session_id"]
@@ -183,11 +202,122 @@ def test_a_kill_in_mid_answer_leaves_the_question_and_an_error(tmp_path: Path) -
             next(response.iter_lines())
             house.end(signal.SIGKILL)
     with served(tmp_path) as house:
-        house.wait_ready()
-        question, answer = read_history(house.url, session_id)
-        assert (question["role"], question["text"]) == ("customer", LONG_MESSAGE)
-        assert answer["error"]["code"] == "interrupted"
+        assert read_turn(house.url, session_id) == LONG_ANSWER
         assert say(house.url, "再问", session_id).status_code == 200
+
+
+def test_it_ends_in_time_with_many_streams_open_and_tells_every_one_of_them(
+    tmp_path: Path,
+) -> None:
+    with served(tmp_path) as house, ExitStack() as streams:
+        house.wait_ready()
+        client = streams.enter_context(
+            httpx2.Client(base_url=house.url, timeout=HANG_S, limits=httpx2.Limits())
+        )
+        body = {"message": LONG_MESSAGE}
+        chats = [
+            streams.enter_context(client.stream("POST", "/chat", json=body)).iter_lines()
+            for _ in range(20)
+        ]
+        session_id = client.post("/sessions").json()["session_id"]
+        events = [
+            streams.enter_context(client.stream("GET", f"/sessions/{session_id}/events"))
+            for _ in range(5)
+        ]
+        assert house.end(signal.SIGTERM) < SOON_S
+        assert house.process.returncode == 0
+        for lines in chats:
+            assert (
+                json.loads([line for line in lines if line][-1].removeprefix("data: "))["error"][
+                    "code"
+                ]
+                == "restarting"
+            )
+        for response in events:
+            assert [line for line in response.iter_lines() if line][-3:] == [
+                "event: bye",
+                'data: {"retry_ms": 2000}',
+                "retry: 2000",
+            ]
+
+
+HANGING = """
+import asyncio, sys
+from appliance.config import load_settings
+from appliance.engine.scripted import ScriptedEngine, play_demo
+from appliance.server import serve
+
+class Hanging(ScriptedEngine):
+    async def stop(self):
+        print("asked to stop", flush=True)
+        await asyncio.Event().wait()
+
+sys.exit(serve(load_settings().settings, Hanging(play_demo)))
+"""
+
+
+@contextmanager
+def hanging(folder: Path, errors: int | None = None) -> Iterator[Served]:
+    """It serves, but its engine never stops. `errors` takes its log, else the file `log`."""
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HANGING],
+            cwd=folder,
+            env=environ(folder, port=0),
+            stdout=subprocess.PIPE,
+            stderr=log if errors is None else errors,
+            text=True,
+        )
+    try:
+        yield look(process)
+    finally:
+        process.kill()
+        process.wait(HANG_S)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_what_hangs_at_the_end_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    with hanging(tmp_path) as house:
+        assert house.end(signal.SIGTERM) < SOON_S
+        assert house.process.returncode == 0
+    (line,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert (line["level"], line["hung"]) == ("error", "the engine")
+
+
+def test_a_log_that_nobody_reads_does_not_keep_it_alive(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while os.write(writing, b"x" * 4096):
+                pass
+        os.set_blocking(writing, True)
+        with hanging(tmp_path, writing) as house:
+            assert house.end(signal.SIGTERM) < SOON_S
+            assert house.process.returncode == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with hanging(tmp_path) as house:
+        house.process.send_signal(signal.SIGTERM)
+        read_until(house.process, "asked to stop")
+        assert house.end(signal.SIGINT) < 1.0
+        assert house.process.returncode == 0
+    assert (tmp_path / "log").read_text() == ""
+
+
+def test_the_rungs_come_up_in_order_and_tell_when(tmp_path: Path) -> None:
+    began_at = time.monotonic()
+    with served(tmp_path) as house:
+        readiness = house.wait_ready()
+        elapsed_ms = (time.monotonic() - began_at) * 1000
+    assert readiness["rungs"] == {"page": "ready", "store": "ready", "model": "ready"}
+    ready_ms = readiness["ready_ms"]
+    assert 0 < ready_ms["page"] <= ready_ms["store"] <= ready_ms["model"] <= elapsed_ms + 20
 
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
@@ -233,25 +363,35 @@ def test_a_settings_file_that_is_no_toml_is_one_sentence(tmp_path: Path) -> None
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_second_appliance_on_one_folder_serves_its_page_and_says_why_it_answers_nothing(
-    tmp_path: Path,
-) -> None:
+def test_a_second_appliance_on_one_folder_is_refused_before_it_listens(tmp_path: Path) -> None:
     with served(tmp_path) as first:
         first.wait_ready()
-        with served(tmp_path) as second:
-            read_until(second.process, "is ready")
-            readiness = second.readyz()
-            assert httpx2.get(second.url).status_code == 200
-            assert (readiness["ready"], readiness["store"]["state"]) == (False, "unavailable")
-            sentence = readiness["store"]["reason"]
-            assert "Another appliance uses the data folder" in sentence
-            refused = say(second.url, "早")
-            assert refused.status_code == 503
-            assert refused.json()["error"] == {"code": "store_unavailable", "message": sentence}
-            assert second.end(signal.SIGTERM) < SOON_S
-            assert second.process.returncode == 0
+        refused = run_once(tmp_path, port=0)
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert refused.stderr.count("\n") == 1
+        assert f"Another appliance (process {first.process.pid}) uses" in refused.stderr
+        assert "APPLIANCE_DATA" in refused.stderr
         assert say(first.url, "早").status_code == 200
-    assert "Another appliance uses the data folder" in (tmp_path / "log").read_text()
+
+
+def test_a_folder_that_cannot_be_used_does_not_end_it(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+    with served(tmp_path) as house:
+        read_until(house.process, "is ready")
+        readiness = house.readyz()
+        assert httpx2.get(house.url).status_code == 200
+        assert readiness["rungs"] == {
+            "page": "ready",
+            "store": "unavailable",
+            "model": "unavailable",
+        }
+        sentence = readiness["store"]["reason"]
+        assert "data cannot be used" in sentence and "APPLIANCE_DATA" in sentence
+        refused = say(house.url, "早")
+        assert refused.status_code == 503
+        assert refused.json()["error"] == {"code": "store_unavailable", "message": sentence}
+        assert house.end(signal.SIGTERM) < SOON_S
+        assert house.process.returncode == 0
 
 
 def test_a_damaged_database_is_set_aside_and_named(tmp_path: Path) -> None:
@@ -286,9 +426,10 @@ def test_the_bytes_of_a_stream_are_frames_of_one_line_with_line_feeds_alone(
     assert b"\r" not in stream
     *frames, rest = stream.decode().split("\n\n")
     assert rest == ""
-    assert frames[0] == ': started {"source": "model"}'
+    assert frames[0].startswith(': accepted {"session_id": "')
+    assert frames[1] == ': started {"source": "model"}'
     assert all(
-        re.fullmatch(r'data: \{"token": ".+", "done": false\}', frame) for frame in frames[1:-1]
+        re.fullmatch(r'data: \{"token": ".+", "done": false\}', frame) for frame in frames[2:-1]
     )
     assert re.match(r'data: \{"token": "", "done": true, "session_id": "', frames[-1])
 
@@ -307,8 +448,10 @@ def test_kept_alive_it_comes_back_after_a_kill_and_ends_with_ctrl_c(tmp_path: Pa
     with served(tmp_path, "--keep-alive") as house:
         read_until(house.process, "is ready")
         (child,) = list_children(house.process.pid)
+        began_at = time.monotonic()
         os.kill(child, signal.SIGKILL)
         again = look(house.process)
+        assert time.monotonic() - began_at < SOON_S
         assert httpx2.get(f"{again.url}/healthz").status_code == 200
         assert again.end(signal.SIGINT) < SOON_S
         assert house.process.returncode == 0
