@@ -1,10 +1,17 @@
 /**
- * The box that says what answers here: model, threads, memory, state, notes, version.
+ * The box that says what answers here: model, state, storage, threads, memory, version, notes.
  *
  * It shows what `/readyz` says and measures nothing. The rule that must not break: what is not
  * known is called so, and no number is shown without its meaning.
  */
 const STATES = { ready: "stateReady", loading: "stateLoading", unavailable: "stateUnavailable" };
+const STORES = {
+  ready: "storeReady",
+  opening: "storeOpening",
+  full: "storeFull",
+  unavailable: "storeUnavailable",
+};
+const BAD_STORES = ["full", "unavailable"];
 
 export class About {
   #box = document.getElementById("about");
@@ -22,18 +29,21 @@ export class About {
   /** `readiness` is null while the server cannot be reached. */
   show(readiness, words) {
     const facts = readiness ? listFacts(readiness, words) : [["aboutState", words.say("aboutUnreached")]];
-    this.#facts.replaceChildren(...facts.map(([key, value]) => createFact(words.say(key), value)));
+    this.#facts.replaceChildren(
+      ...facts.map(([key, value, isBad]) => createFact(words.say(key), value, isBad)));
     const notes = readiness?.notes ?? [];
     this.#notes.hidden = notes.length === 0;
     this.#notes.querySelector("ul").replaceChildren(...notes.map(createNote));
   }
 }
 
-function listFacts({ rungs, model, version }, words) {
+/** Each as [key of its name, value, whether somebody has to see to it]. */
+function listFacts({ rungs, model, store, version }, words) {
   const unknown = words.say("aboutUnknown");
   const facts = [
     ["aboutModel", model.name || unknown],
     ["aboutState", words.say(STATES[rungs.model] ?? "aboutUnknown")],
+    ["aboutStore", describeStore(store, words), BAD_STORES.includes(store.state)],
     ["aboutThreads", model.threads ? String(model.threads) : unknown],
     ["aboutContext", model.context_tokens
       ? words.say("aboutTokens", { count: model.context_tokens }) : unknown],
@@ -43,12 +53,18 @@ function listFacts({ rungs, model, version }, words) {
   return facts;
 }
 
-function createFact(name, value) {
+function describeStore({ state, reason }, words) {
+  const said = words.say(STORES[state] ?? "aboutUnknown");
+  return reason ? `${said} (${reason})` : said;
+}
+
+function createFact(name, value, isBad = false) {
   const row = document.createElement("div");
   const term = document.createElement("dt");
   const description = document.createElement("dd");
   term.textContent = name;
   description.textContent = value;
+  row.classList.toggle("bad", isBad);
   row.append(term, description);
   return row;
 }

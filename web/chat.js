@@ -7,12 +7,12 @@
 import { About } from "./about.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
-import { findUnsent } from "./conversation.js";
 import { label } from "./language.js";
 import { describeError, describeTrouble, describeWait } from "./phrases.js";
 import { Readiness } from "./readiness.js";
 import { Scroll } from "./scroll.js";
 import * as server from "./server.js";
+import { findTurn, findUnsent, listShown } from "./shown.js";
 import { Kept } from "./storage.js";
 import { Talk } from "./talk.js";
 import { Transcript } from "./transcript.js";
@@ -46,12 +46,12 @@ function showLanguage() {
 }
 
 function showTalk() {
-  const { state } = talk;
-  transcript.show(state, words);
-  composer.showTurn(state.turn, talk.isOpening);
-  find("welcome").hidden = state.messages.length > 0 || talk.isOpening;
+  const messages = listShown(talk.state);
+  transcript.show(messages, words);
+  composer.showTurn(findTurn(talk.state), talk.isOpening);
+  find("welcome").hidden = messages.length > 0 || talk.isOpening;
   find("back").hidden = !talk.canGoBack;
-  find("new").disabled = state.messages.length === 0;
+  find("new").disabled = messages.length === 0;
   keepDraft();
 }
 
@@ -64,23 +64,24 @@ function showServer() {
 }
 
 function keepDraft() {
-  const unsent = findUnsent(talk.state)?.text ?? "";
-  draft.set(composer.text || unsent || null);
+  draft.set(composer.text || findUnsent(talk.state) || null);
 }
 
 /** What a screen reader should hear: that an answer began, then the whole of it, once. */
 function announce(before, state) {
-  const last = state.messages.at(-1);
-  if (!before.turn && state.turn) say(words.say("sayAnswering"));
-  if (state.turn && state.turn.phase !== before.turn?.phase) sayWait(state.turn);
-  if (!before.turn || state.turn || !last) return;
+  const [earlier, turn] = [findTurn(before), findTurn(state)];
+  const last = listShown(state).at(-1);
+  if (!earlier && turn) say(words.say("sayAnswering"));
+  if (turn && turn.phase !== earlier?.phase) sayWait(turn, last);
+  if (!earlier || turn || !last) return;
   say(last.error
     ? describeError(words, last.error)
     : words.say("sayAnswered", { text: transcript.readLast() }));
 }
 
-function sayWait(turn) {
-  if (turn.phase === "queued" || turn.phase === "recovering") say(describeWait(words, turn));
+function sayWait(turn, { text }) {
+  const isWait = turn.phase === "queued" || turn.phase === "recovering";
+  if (isWait) say(describeWait(words, turn, text !== ""));
 }
 
 function say(text) {
@@ -137,7 +138,7 @@ function showTheme() {
 }
 
 function check() {
-  if (document.visibilityState === "visible" && !talk.state.turn) connection.check();
+  if (document.visibilityState === "visible") connection.check();
 }
 
 let shown = talk.state;
@@ -151,6 +152,7 @@ connection.addEventListener("change", () => {
   say(find("banner-text").textContent || words.say("sayWelcomeBack"));
   if (!connection.isLost) readiness.watch();
 });
+talk.addEventListener("joined", () => readiness.watch());
 readiness.addEventListener("change", showServer);
 transcript.addEventListener("retry", () => talk.retry());
 transcript.addEventListener("copy", copy);
@@ -158,7 +160,10 @@ composer.addEventListener("send", (event) => send(event.detail));
 composer.addEventListener("stop", () => talk.stop());
 composer.addEventListener("input", keepDraft);
 find("language").addEventListener("click", switchLanguage);
-find("open-about").addEventListener("click", () => about.open());
+find("open-about").addEventListener("click", () => {
+  about.open();
+  readiness.watch();
+});
 find("new").addEventListener("click", () => {
   talk.startAnew();
   composer.focus();
@@ -171,10 +176,15 @@ find("themes").addEventListener("change", ({ target }) => {
   theme.set(target.value);
   showTheme();
 });
-document.addEventListener("visibilitychange", check);
+document.addEventListener("visibilitychange", () => {
+  talk.show(document.visibilityState === "visible");
+  check();
+});
+addEventListener("offline", check);
 setInterval(check, CHECK_MS);
 
 showTheme();
 showLanguage();
 readiness.watch();
+talk.show(document.visibilityState === "visible");
 talk.open();

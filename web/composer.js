@@ -23,7 +23,7 @@ export class Composer extends EventTarget {
     this.#field.value = draft;
     this.#field.addEventListener("input", () => this.#fit());
     this.#field.addEventListener("keydown", (event) => this.#press(event));
-    this.#stop.addEventListener("click", () => this.dispatchEvent(new Event("stop")));
+    this.#stop.addEventListener("click", (event) => this.#pressStop(event));
     document.getElementById("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -58,6 +58,12 @@ export class Composer extends EventTarget {
     this.#isBusy = isAnswering || isOpening;
     if (hadFocus) (isAnswering ? this.#stop : this.#field).focus();
     this.#fit();
+  }
+
+  /** Without a pointer the focus must not vanish with the button; a finger wants no keyboard. */
+  #pressStop({ detail: clicks }) {
+    if (clicks === 0) this.#field.focus();
+    this.dispatchEvent(new Event("stop"));
   }
 
   #press(event) {

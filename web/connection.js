@@ -4,9 +4,7 @@
  * It knows no conversation. The rule that must not break: whoever awaits `back()` goes on as soon
  * as the server lives again, without the customer doing anything.
  */
-import { poll } from "./poll.js";
-
-const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 10_000];
+import { pauseAfter } from "./pause.js";
 
 /** Fires `change` when the connection is lost and when it is back. */
 export class Connection extends EventTarget {
@@ -39,7 +37,8 @@ export class Connection extends EventTarget {
   }
 
   async #heal() {
-    await poll(() => this.#isAlive(), PAUSES_MS, new AbortController().signal);
+    const { signal } = new AbortController();
+    for (let failures = 0; !(await this.#isAlive()); failures += 1) await pauseAfter(failures, signal);
     this.#healing = null;
     this.dispatchEvent(new Event("change"));
   }

@@ -1,159 +1,227 @@
 /**
- * The state of one conversation and how each frame or history changes it.
+ * The state of one conversation, and how the server's events and the customer's steps change it.
  *
- * It is a pure reducer: it calls no server and touches no page. The rule that must not break:
- * what a customer typed stays in the state until it is stored or the customer lets it go.
+ * It is a pure reducer: it calls no server and touches no page; shown.js reads the state. The
+ * rules that must not break: an event is taken once, told by its number, and what a customer
+ * typed stays in the state until it is stored or the customer lets it go.
  *
- * A message is {role, text, isStored, runId, source, finishReason, seconds, error, notices}.
- * A turn is {phase, position, etaMs, reason, isStopping}; its phases are sending, queued,
- * thinking, speaking and recovering, and while there is one the last message is its draft.
+ * A message is {role, runId, text, finishReason, seconds, error, notices}. A turn is the answer
+ * under way, {runId, phase, position, etaMs, reason, isStopping}; its phases are queued, thinking
+ * and speaking. `pending` is the customer's question until its `message` event is taken,
+ * {text, clientId, phase, eventId, error, isStopping, isMaybeThere}; its phases are sending,
+ * recovering (it may have arrived or not), waiting (behind another's turn), thinking, refused.
  */
-export const EMPTY = Object.freeze({ messages: [], turn: null, storedQuestions: 0 });
+export const EMPTY = Object.freeze({
+  messages: [], turn: null, pending: null, taken: 0, isCut: false,
+});
 
-const changes = {
-  asked: (state, { text }) => ({
+export const UNANSWERED = Object.freeze({ code: "unanswered", message: "" });
+
+/** What the server tells. */
+const events = {
+  message: (state, { runId, role, text }) => {
+    if (role !== "customer") return addMessage(state, { ...say("assistant", runId), text });
+    const messages = [...dropFailed(state.messages, text),
+      { ...say("customer", runId), text }, say("assistant", runId)];
+    return { ...state, messages, turn: begin(runId, ""), pending: suspect(state.pending) };
+  },
+
+  queued: (state, { runId, position, etaMs, reason }) =>
+    changeTurn(state, runId, { phase: "queued", position, etaMs, reason }),
+
+  started: (state, { runId }) => speak(state, runId, (text) => text),
+
+  token: (state, { runId, text: growth }) => speak(state, runId, (text) => text + growth),
+
+  notice: (state, { runId, number, code, text }) =>
+    changeAnswer(state, runId, ({ notices }) => ({ notices: [...notices, { number, code, text }] })),
+
+  rewind: (state, { runId, after, chars }) => changeAnswer(
+    speak(state, runId, (text) => [...text].slice(0, chars).join("")),
+    runId,
+    ({ notices }) => ({ notices: notices.filter((notice) => notice.number <= after) }),
+  ),
+
+  done: (state, { runId, finishReason, totalMs }) =>
+    end(state, runId, { finishReason, seconds: totalMs / 1000, error: null }),
+
+  error: (state, { runId, code, message }) => end(state, runId, { error: { code, message } }),
+};
+
+/** What the customer does and what becomes of the calls. */
+const steps = {
+  history: (state, { history }) => ({
     ...state,
-    messages: [...dropFailed(state.messages), say("customer", text), say("assistant", "")],
-    turn: begin("sending"),
+    ...readHistory(history),
+    taken: history.event_id,
   }),
 
-  accepted: (state) => ({
+  events: (state, { events: news }) => news.reduce(take, state),
+
+  cut: (state) => ({ ...state, isCut: true }),
+
+  joined: (state) => ({ ...state, isCut: false }),
+
+  /** The server does not know this conversation any more: what stands here stays to be read. */
+  lost: (state) => ({
+    ...(state.turn ? end(state, state.turn.runId, { error: UNANSWERED }) : state),
+    pending: state.pending && forgetArrival(state.pending),
+    taken: 0,
+    isCut: false,
+  }),
+
+  asked: (state, { text, clientId }) => ({
     ...state,
-    messages: [...state.messages.slice(0, -2), { ...state.messages.at(-2), isStored: true },
-      state.messages.at(-1)],
-    turn: { ...state.turn, phase: "thinking" },
-    storedQuestions: state.storedQuestions + 1,
+    pending: {
+      text, clientId, phase: "sending", eventId: null, error: null, isStopping: false,
+      isMaybeThere: false,
+    },
   }),
 
-  queued: (state, { position, etaMs, reason }) => ({
-    ...state,
-    turn: { ...state.turn, phase: "queued", position, etaMs, reason },
-  }),
+  sending: (state) => changePending(state, { phase: "sending" }),
 
-  started: (state, { source }) => ({
-    ...changeDraft(state, { source }),
-    turn: { ...state.turn, phase: "thinking" },
-  }),
+  recovering: (state) => changePending(state, { phase: "recovering" }),
 
-  token: (state, { text }) => ({
-    ...changeDraft(state, { text: state.messages.at(-1).text + text }),
-    turn: { ...state.turn, phase: "speaking" },
-  }),
+  /** Another's turn runs, so ours is certainly not there. */
+  waiting: (state) => changePending(state, { phase: "waiting", isMaybeThere: false }),
 
-  notice: (state, { code, text }) =>
-    changeDraft(state, { notices: [...state.messages.at(-1).notices, { code, text }] }),
-
-  done: (state, { runId, source, finishReason, totalMs }) => ({
-    ...changeDraft(state, {
-      runId, source, finishReason, seconds: totalMs / 1000, isStored: true,
-    }),
-    turn: null,
-  }),
-
-  failed: (state, { runId, code, message }) => ({
-    ...changeDraft(state, { runId, error: { code, message }, isStored: true }),
-    turn: null,
-  }),
-
-  stopping: (state) => ({ ...state, turn: { ...state.turn, isStopping: true } }),
-
-  broken: (state) => ({ ...state, turn: { ...state.turn, phase: "recovering" } }),
+  accepted: (state, { eventId }) =>
+    changePending(state, { phase: "thinking", eventId, isMaybeThere: false }),
 
   /** The server did not take the question: it stays on the page, marked, and can be sent again. */
-  refused: (state, { error }) => ({
-    ...state,
-    messages: [...state.messages.slice(0, -2), { ...state.messages.at(-2), error }],
-    turn: null,
-  }),
+  refused: (state, { error }) =>
+    changePending(state, { phase: "refused", error, isMaybeThere: false }),
 
-  history: (state, { history }) => {
-    const known = new Map(state.messages.map((message) => [message.runId, message]));
-    const messages = history.messages.map((row) => readRow(row, known.get(row.run_id)));
-    return {
-      ...resume(messages, history.running, state.turn),
-      storedQuestions: countQuestions(history),
-    };
-  },
+  /** The customer waits no longer; where the call was out, the question may still arrive. */
+  givenUp: (state, { error }) => changePending(state, { error }),
+
+  stopping: (state) => ({
+    ...state,
+    pending: state.pending && { ...state.pending, isStopping: true },
+    turn: state.turn && { ...state.turn, isStopping: true },
+  }),
 };
 
 export function reduce(state, action) {
-  return changes[action.type](state, action);
+  return settle(steps[action.type](state, action));
 }
 
-export function countQuestions(history) {
-  return history.messages.filter((row) => row.role === "customer").length;
+/** An event without a number passes by; one with a number is never taken twice. */
+function take(state, event) {
+  if (event.number !== null && event.number <= state.taken) return state;
+  const change = Object.hasOwn(events, event.type) ? events[event.type] : (same) => same;
+  return settle({ ...change(state, event), taken: event.number ?? state.taken });
 }
 
-/** The question that can be asked again: the last one, where it failed. */
-export function findFailed(state) {
-  const last = state.messages.at(-1);
-  if (state.turn || !last?.error) return null;
-  return last.role === "customer" ? last : state.messages.at(-2);
+/** Whichever comes first, the call's answer or the event: both there, the question is stored. */
+function settle(state) {
+  const { pending, turn, taken } = state;
+  if (!pending || pending.eventId === null || pending.eventId > taken) return state;
+  const isStopping = pending.isStopping;
+  return { ...state, pending: null, turn: turn && isStopping ? { ...turn, isStopping } : turn };
 }
 
-/** What would be lost if the page closed now. */
-export function findUnsent(state) {
-  return state.messages.find((message) => message.role === "customer" && !message.isStored);
+/** While our call is out, a question that appears may be ours; only the call's answer tells. */
+function suspect(pending) {
+  const isOut = pending?.phase === "sending" || pending?.phase === "recovering";
+  return isOut ? { ...pending, isMaybeThere: true } : pending;
 }
 
-function say(role, text) {
-  return {
-    role, text, isStored: false, runId: null, source: null, finishReason: null,
-    seconds: null, error: null, notices: [],
-  };
-}
-
-function begin(phase) {
-  return { phase, position: 0, etaMs: 0, reason: "", isStopping: false };
-}
-
-function changeDraft(state, changed) {
-  return {
-    ...state,
-    messages: [...state.messages.slice(0, -1), { ...state.messages.at(-1), ...changed }],
-  };
+/** What a lost conversation had accepted has to be asked again. */
+function forgetArrival(pending) {
+  const isThere = pending.eventId !== null;
+  const isMaybeThere = false;
+  return isThere
+    ? { ...pending, isMaybeThere, eventId: null, phase: "refused", error: UNANSWERED }
+    : { ...pending, isMaybeThere };
 }
 
 /** A question asked again takes the place of the one that failed. */
-function dropFailed(messages) {
-  const last = messages.at(-1);
-  if (!last?.error) return messages;
-  return messages.slice(0, last.role === "customer" ? -1 : -2);
+export function dropFailed(messages, text) {
+  const [question, answer] = messages.slice(-2);
+  return answer?.error && question.text === text ? messages.slice(0, -2) : messages;
 }
 
-function readRow(row, known) {
+export function say(role, runId) {
+  return { role, runId, text: "", finishReason: null, seconds: null, error: null, notices: [] };
+}
+
+function begin(runId, text) {
+  const phase = text ? "speaking" : "thinking";
+  return { runId, phase, position: 0, etaMs: 0, reason: "", isStopping: false };
+}
+
+/** A whole message of the shop's side stands before the answer that still grows. */
+function addMessage(state, message) {
+  const end = state.messages.length - (state.turn ? 1 : 0);
+  return { ...state, messages: [...state.messages.slice(0, end), message, ...state.messages.slice(end)] };
+}
+
+function findAnswer(state, runId) {
+  return state.messages.find((it) => it.runId === runId && it.role === "assistant");
+}
+
+function changeAnswer(state, runId, change) {
+  const answer = findAnswer(state, runId);
+  if (!answer) return state;
+  const changed = { ...answer, ...change(answer) };
+  return { ...state, messages: state.messages.map((it) => (it === answer ? changed : it)) };
+}
+
+/** Also revives a turn whose error could not be stored and that a restart goes on with. */
+function changeTurn(state, runId, changed) {
+  const answer = findAnswer(state, runId);
+  if (!answer || answer.finishReason) return state;
+  const turn = state.turn ?? begin(runId, answer.text);
   return {
-    ...say(row.role === "customer" ? "customer" : "assistant", row.text),
-    isStored: true,
-    runId: row.run_id,
-    source: row.source ?? null,
+    ...changeAnswer(state, runId, () => ({ error: null })),
+    turn: { ...turn, ...changed },
+  };
+}
+
+function speak(state, runId, change) {
+  const spoken = changeAnswer(state, runId, ({ text }) => ({ text: change(text) }));
+  const { isStopping: _, ...turn } = begin(runId, findAnswer(spoken, runId)?.text);
+  return changeTurn(spoken, runId, turn);
+}
+
+function end(state, runId, ending) {
+  const ended = changeAnswer(state, runId, () => ending);
+  return { ...ended, turn: state.turn?.runId === runId ? null : state.turn };
+}
+
+function changePending(state, changed) {
+  return state.pending ? { ...state, pending: { ...state.pending, ...changed } } : state;
+}
+
+/** What the stored rows and the running turn say; a question without either was never answered. */
+function readHistory({ messages: rows, running }) {
+  const answered = new Set(rows.filter((row) => row.role !== "customer").map((row) => row.run_id));
+  let messages = [];
+  for (const row of rows) {
+    if (row.role === "customer") messages = dropFailed(messages, row.text);
+    messages.push(readRow(row));
+    if (row.role !== "customer" || answered.has(row.run_id)) continue;
+    const isRunning = running?.run_id === row.run_id;
+    const draft = say("assistant", row.run_id);
+    messages.push(isRunning ? { ...draft, text: running.text } : { ...draft, error: UNANSWERED });
+  }
+  return { messages, turn: running && readTurn(running) };
+}
+
+function readRow(row) {
+  return {
+    ...say(row.role === "customer" ? "customer" : "assistant", row.run_id),
+    text: row.text,
     finishReason: row.finish_reason ?? null,
-    error: row.error ?? null,
     seconds: "total_ms" in row ? row.total_ms / 1000 : null,
-    notices: known?.notices ?? [],
+    error: row.error ?? null,
   };
 }
 
-function resume(messages, running, turn) {
-  if (!running) return { messages: markUnanswered(messages), turn: null };
-  const draft = { ...say("assistant", running.text), runId: running.run_id };
-  const waiting = running.queued;
-  const phase = waiting ? "queued" : running.text ? "speaking" : "thinking";
-  return {
-    messages: [...messages, draft],
-    turn: {
-      ...begin(phase),
-      position: waiting?.position ?? 0,
-      etaMs: waiting?.eta_ms ?? 0,
-      reason: waiting?.reason ?? "",
-      isStopping: turn?.isStopping ?? false,
-    },
-  };
-}
-
-/** A last question without answer and without a turn: the machine went off in between. */
-function markUnanswered(messages) {
-  const last = messages.at(-1);
-  if (last?.role !== "customer" || last.error) return messages;
-  return [...messages.slice(0, -1), { ...last, error: { code: "unanswered", message: "" } }];
+function readTurn({ run_id: runId, text, queued }) {
+  const turn = begin(runId, text);
+  if (!queued) return turn;
+  const { position, eta_ms: etaMs, reason } = queued;
+  return { ...turn, phase: "queued", position, etaMs, reason };
 }

@@ -35,10 +35,14 @@ const WAITS = {
   thinking: "waitThinking",
   speaking: "waitSpeaking",
   recovering: "waitRecovering",
+  waiting: "waitNext",
 };
 
-export function describeWait(words, turn) {
+/** `hasBegun` is whether a part of the answer is there already. */
+export function describeWait(words, turn, hasBegun) {
   if (turn.isStopping) return words.say("stopping");
+  if (hasBegun && turn.phase === "recovering") return words.say("waitCut");
+  if (hasBegun && turn.phase === "queued") return words.say("waitGoesOn");
   if (turn.phase !== "queued") return words.say(WAITS[turn.phase]);
   if (turn.reason === "model_loading") return words.say("waitLoading");
   if (turn.position < 1) return words.say("waitNext");
@@ -70,7 +74,10 @@ export function describeNotice(words, notice) {
   return key ? words.say(key) : notice.text;
 }
 
-/** {text, reason} for the top of the page, or null when all is well. */
+/**
+ * {text, reason} for the top of the page, or null when all is well for a customer. A disk that
+ * fills up is the shop's affair: the about box tells it.
+ */
 export function describeTrouble(words, isLost, readiness) {
   if (isLost) return { text: words.say("bannerReconnecting"), reason: "" };
   if (!readiness) return null;
@@ -78,7 +85,7 @@ export function describeTrouble(words, isLost, readiness) {
   if (store.state === "unavailable") {
     return { text: words.say("bannerStore"), reason: store.reason };
   }
-  if (readiness.ready) return null;
+  if (readiness.ready || model.phase === "ready") return null;
   if (["unavailable", "stopped"].includes(model.phase)) {
     return { text: words.say("bannerUnavailable"), reason: model.reason };
   }

@@ -1,10 +1,10 @@
 /**
- * What `/readyz` said last, asked again until the model is ready.
+ * What `/readyz` said last, asked again until model and store are ready.
  *
- * It decides nothing. The rule that must not break: once the model is ready the asking stops,
- * and a model that will not come is asked for seldom.
+ * It decides nothing. The rule that must not break: once model and store are ready the asking
+ * stops, and what will not come by itself is asked for seldom.
  */
-import { pause } from "./poll.js";
+import { pause } from "./pause.js";
 import { Unreachable } from "./server.js";
 
 const LOADING_MS = 1000;
@@ -29,9 +29,15 @@ export class Readiness extends EventTarget {
     this.#watch = new AbortController();
     const { signal } = this.#watch;
     while (!signal.aborted && !(await this.#ask())) {
-      await pause(this.current?.rungs.model === "unavailable" ? UNAVAILABLE_MS : LOADING_MS, signal);
+      await pause(this.#isComing ? LOADING_MS : UNAVAILABLE_MS, signal);
       await this.#connection.back();
     }
+  }
+
+  /** Whether what is not ready yet will be by itself, as far as anybody knows. */
+  get #isComing() {
+    const { rungs, store } = this.current ?? {};
+    return rungs?.model !== "unavailable" && ["ready", "opening", undefined].includes(store?.state);
   }
 
   async #ask() {

@@ -5,7 +5,9 @@
  * value, in a ServerError that carries the server's code, or in Unreachable.
  */
 const CALL_MS = 10_000;
-const JSON_BODY = { "Content-Type": "application/json" };
+
+/** The status of a call on a conversation that the server does not know. */
+export const LOST_SESSION = 404;
 
 /** The server answered with an error of its own. */
 export class ServerError extends Error {
@@ -26,23 +28,30 @@ export async function openSession() {
   return (await readJson(answer)).session_id;
 }
 
-/** The body of the answer's stream. */
-export async function ask(sessionId, message, signal) {
-  const answer = await call("/chat", {
+/** Asks; the same `clientId` again gives what the first call gave, and asks nothing twice. */
+export async function ask(sessionId, message, clientId, signal) {
+  const answer = await call(`${locate(sessionId)}/messages`, {
     method: "POST",
-    headers: { ...JSON_BODY, Accept: "text/event-stream" },
-    body: JSON.stringify({ message, session_id: sessionId }),
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ message, client_id: clientId }),
     signal,
   });
-  return answer.body;
+  return { eventId: (await readJson(answer)).event_id };
+}
+
+/** The bytes of all events above number `after`, and of those to come. */
+export async function openEvents(sessionId, after, signal) {
+  const path = `${locate(sessionId)}/events?after=${after}`;
+  return (await call(path, { headers: { Accept: "text/event-stream" }, signal })).body;
 }
 
 export async function readHistory(sessionId) {
-  return readJson(await call(`/sessions/${encodeURIComponent(sessionId)}/messages`));
+  return readJson(await call(`${locate(sessionId)}/messages`));
 }
 
+/** Whether there was an answer to stop. */
 export async function stop(sessionId) {
-  await call(`/sessions/${encodeURIComponent(sessionId)}/stop`, { method: "POST" });
+  return (await readJson(await call(`${locate(sessionId)}/stop`, { method: "POST" }))).stopped;
 }
 
 export async function checkHealth() {
@@ -55,6 +64,10 @@ export async function readReadiness() {
   const readiness = await readJson(answer);
   if (readiness.model) return readiness;
   throw new Unreachable(`/readyz answered ${answer.status} without the model's state.`);
+}
+
+function locate(sessionId) {
+  return `/sessions/${encodeURIComponent(sessionId)}`;
 }
 
 async function call(path, options = {}) {
@@ -71,6 +84,7 @@ async function reach(path, { signal, ...options } = {}) {
   const leave = () => leaving.abort();
   const timer = setTimeout(leave, CALL_MS);
   signal?.addEventListener("abort", leave);
+  if (signal?.aborted) leave();
   try {
     return await fetch(path, { cache: "no-store", ...options, signal: leaving.signal });
   } catch (error) {

@@ -1,8 +1,8 @@
 /**
- * The bytes of a `POST /chat` answer as frames: token, queued, started, notice, done, failed.
+ * The bytes of a session's event stream as events: {type, number, runId, …}.
  *
  * It keeps no conversation and touches no page. The rule that must not break: wherever the
- * network cuts the bytes, also inside a character, the frames are the same.
+ * network cuts the bytes, also inside a character, the events are the same.
  */
 import { createParser } from "./vendor/eventsource-parser/parse.js";
 
@@ -11,43 +11,36 @@ const MAX_LINE_CHARS = 1_000_000;
 /** Four pings of the server missed: the connection is dead, whatever the socket says. */
 export const IDLE_MS = 60_000;
 
-/** The answer stopped coming before its last frame. */
+/** The stream stopped, or said what cannot be read. */
 export class BrokenStream extends Error {}
 
-export class FrameReader {
+export class EventReader {
   #decoder = new TextDecoder();
-  #frames = [];
+  #events = [];
   #parser = createParser({
     maxBufferSize: MAX_LINE_CHARS,
-    onEvent: (event) => this.#frames.push(readData(event.data)),
-    onComment: (comment) => this.#frames.push(...readComment(comment)),
+    onEvent: (event) => this.#events.push(readEvent(event)),
   });
 
-  /** The frames that `bytes` complete; the rest waits for the next bytes. */
+  /** The events that `bytes` complete; the rest waits for the next bytes. */
   feed(bytes) {
     this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
-    return this.#frames.splice(0);
-  }
-
-  /** What the end completes: nothing, for a frame without its blank line is no frame. */
-  flush() {
-    this.#parser.feed(this.#decoder.decode());
-    return this.#frames.splice(0);
+    return this.#events.splice(0);
   }
 }
 
-/** Yields the frames of `body` as they come. Throws BrokenStream if there is no last one. */
-export async function* readFrames(body, idleMs = IDLE_MS) {
+/**
+ * Yields what each arrival of bytes completes, as a list that may be empty.
+ * Throws BrokenStream when the bytes end, fail or stay away.
+ */
+export async function* readEvents(body, idleMs = IDLE_MS) {
   const source = body.getReader();
-  const reader = new FrameReader();
+  const reader = new EventReader();
   try {
     for (;;) {
       const { value, done } = await readInTime(source, idleMs);
-      for (const frame of done ? reader.flush() : reader.feed(value)) {
-        yield frame;
-        if (frame.type === "done" || frame.type === "failed") return;
-      }
-      if (done) throw new BrokenStream("The answer ended without its last frame.");
+      if (done) throw new BrokenStream("The stream ended.");
+      yield reader.feed(value);
     }
   } catch (error) {
     throw error instanceof BrokenStream ? error : new BrokenStream(String(error));
@@ -68,27 +61,20 @@ async function readInTime(source, idleMs) {
   }
 }
 
-function readData(data) {
-  const frame = JSON.parse(data);
-  if (!frame.done) return { type: "token", text: frame.token };
-  if (frame.error) return { type: "failed", runId: frame.run_id, ...frame.error };
-  return {
-    type: "done",
-    runId: frame.run_id,
-    source: frame.source,
-    finishReason: frame.finish_reason,
-    totalMs: frame.timings.total_ms,
-  };
+/** An event of tomorrow keeps its type and number, so its place in the order is known. */
+function readEvent({ id, event: type, data }) {
+  const fields = JSON.parse(data);
+  const number = /^\d+$/.test(id) ? Number(id) : null;
+  return { type, number, runId: fields.run_id ?? null, ...READ[type]?.(fields) };
 }
 
-/** Comments tell why an answer waits; one that cannot be read is a ping and says nothing. */
-function readComment(comment) {
-  const [, type, json] = /^(queued|started|notice) (\{.*\})$/.exec(comment) ?? [];
-  if (!type) return [];
-  try {
-    const { eta_ms: etaMs, ...fields } = JSON.parse(json);
-    return [type === "queued" ? { type, etaMs, ...fields } : { type, ...fields }];
-  } catch {
-    return [];
-  }
-}
+const READ = {
+  message: ({ role, text }) => ({ role, text }),
+  queued: ({ position, eta_ms: etaMs, reason }) => ({ position, etaMs, reason }),
+  token: ({ text }) => ({ text }),
+  notice: ({ code, text }) => ({ code, text }),
+  rewind: ({ after, chars }) => ({ after, chars }),
+  done: ({ finish_reason: finishReason, timings }) => ({ finishReason, totalMs: timings.total_ms }),
+  error: ({ code, message }) => ({ code, message }),
+  bye: ({ retry_ms: retryMs }) => ({ retryMs }),
+};

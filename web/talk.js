@@ -1,24 +1,30 @@
 /**
- * One customer's talk with the appliance: asking, following, stopping, starting anew.
+ * One customer's talk with the appliance: asking, listening, stopping, starting anew.
  *
  * It touches no page: the page listens to `change` and reads `state`. The rule that must not
- * break: a question is sent once, or once more only after the history shows it never arrived.
+ * break: a question keeps its `clientId` however often it is sent, so it is never asked twice.
  */
-import { EMPTY, countQuestions, findFailed, reduce } from "./conversation.js";
-import { pause, poll } from "./poll.js";
-import { ServerError, Unreachable } from "./server.js";
-import { readFrames } from "./stream.js";
+import { EMPTY, UNANSWERED, reduce } from "./conversation.js";
+import { Feed } from "./feed.js";
+import { pause, pauseAfter } from "./pause.js";
+import { LOST_SESSION, Unreachable } from "./server.js";
+import { findFailed, findTurn, listShown } from "./shown.js";
 
-const FOLLOW_MS = [1000, 1000, 1500, 2000, 3000];
-const LOST_SESSION = 404;
+const AGAIN_MS = 500;
 const TURN_RUNNING = "turn_running";
+const RESTARTING = "restarting";
+const STORE_UNAVAILABLE = "store_unavailable";
 const CONNECTION_ERROR = { code: "connection", message: "" };
 
+/** Fires `change` with every new state, and `joined` when the server's events come (again). */
 export class Talk extends EventTarget {
   #server;
   #connection;
   #session;
-  #turn = new AbortController();
+  #feed;
+  #sending = new AbortController();
+  #reading = new AbortController();
+  #isVisible = true;
   #previous = null;
 
   /** `session` keeps the id: {get, set}. */
@@ -29,195 +35,263 @@ export class Talk extends EventTarget {
     this.#session = session;
     this.state = EMPTY;
     this.isOpening = session.get() !== null;
+    this.#feed = this.#createFeed();
   }
 
   get canGoBack() {
     return this.#previous !== null;
   }
 
-  /** Shows the conversation of before, and follows an answer that is still being said. */
+  /** Shows the conversation of before; its events go on from there. */
   async open() {
-    const turn = this.#begin();
-    await this.#follow(turn);
+    const signal = this.#startReading();
+    this.isOpening = this.#session.get() !== null;
+    this.#attend();
+    const history = await this.#readHistory(signal);
+    if (signal.aborted) return;
     this.isOpening = false;
-    this.#tell();
+    if (history) this.#apply({ type: "history", history });
+    else this.#tell();
   }
 
-  async ask(text) {
-    if (this.state.turn || this.isOpening) return;
+  /** A page that nobody sees needs no connection, unless an answer is awaited. */
+  show(isVisible) {
+    this.#isVisible = isVisible;
+    this.#attend();
+  }
+
+  async ask(text, clientId = createClientId()) {
+    if (findTurn(this.state) || this.isOpening) return;
     this.#previous = null;
-    const turn = this.#begin();
-    this.#apply(turn, { type: "asked", text });
-    while (!(await this.#try(text, turn)));
+    const signal = this.#startSending();
+    this.#apply({ type: "asked", text, clientId });
+    await this.#send({ text, clientId }, signal);
   }
 
   async retry() {
     const failed = findFailed(this.state);
-    if (failed) await this.ask(failed.text);
+    if (failed) await this.ask(failed.text, failed.clientId ?? createClientId());
   }
 
   /** Stopping is a call; the answer then ends by itself with what was said so far. */
   async stop() {
-    const { turn } = this.state;
+    const turn = findTurn(this.state);
     if (!turn || turn.isStopping) return;
-    if (turn.phase === "recovering") return this.#giveUp();
-    this.#apply(this.#turn.signal, { type: "stopping" });
-    if (turn.phase !== "sending") await this.#callStop(this.#session.get());
+    const { pending } = this.state;
+    const isHeld = pending?.phase === "recovering" || pending?.phase === "waiting";
+    if (isHeld && !pending.isMaybeThere) return this.#giveUp();
+    this.#apply({ type: "stopping" });
+    if (pending?.phase !== "sending" || pending.isMaybeThere) await this.#callStop();
   }
 
   async startAnew() {
     const left = this.#session.get();
-    const isAnswering = this.state.turn !== null;
-    if (this.state.messages.length) this.#previous = { id: left, state: this.#settle() };
+    const isAnswering = findTurn(this.state) !== null;
+    if (isAnswering) this.#giveUp();
+    const isWorthKeeping = listShown(this.state).length > 0;
+    if (isWorthKeeping) this.#previous = { id: left, state: this.state };
     this.#restart(null, EMPTY);
-    if (isAnswering && left) await this.#callStop(left);
+    if (isAnswering && left) await this.#server.stop(left).catch(() => this.#connection.check());
   }
 
-  /** Back to the conversation that `startAnew` left. */
-  async goBack() {
+  /** Back to the conversation that `startAnew` left, and to what happened in it since. */
+  goBack() {
     const { id, state } = this.#previous;
     this.#previous = null;
     this.#restart(id, state);
-    if (id) await this.#follow(this.#turn.signal);
   }
 
-  #settle() {
-    return this.state.turn ? reduce(this.state, leaveOff(this.state)) : this.state;
+  #createFeed() {
+    const { openEvents } = this.#server;
+    const feed = new Feed(openEvents, this.#connection, () => this.state.taken);
+    feed.addEventListener("events", ({ detail }) => this.#take(detail));
+    feed.addEventListener("cut", () => this.#apply({ type: "cut" }));
+    feed.addEventListener("gone", () => this.#forget(this.#session.get()));
+    feed.addEventListener("joined", () => {
+      this.#apply({ type: "joined" });
+      this.dispatchEvent(new Event("joined"));
+    });
+    return feed;
+  }
+
+  /** A rewind without a number: the server knows less than this page, so the page reads anew. */
+  #take(events) {
+    if (events.some(({ type, number }) => type === "rewind" && number === null)) this.open();
+    else this.#apply({ type: "events", events });
   }
 
   #restart(id, state) {
-    this.#begin();
+    this.#startSending();
+    this.#startReading();
+    this.#feed.leave();
     this.#session.set(id);
     this.isOpening = false;
     this.state = state;
     this.#tell();
   }
 
-  #begin() {
-    this.#turn.abort();
-    this.#turn = new AbortController();
-    return this.#turn.signal;
+  /** Ends what is still being sent. */
+  #startSending() {
+    this.#sending.abort();
+    this.#sending = new AbortController();
+    return this.#sending.signal;
   }
 
-  /** True when the question has its answer or was refused; false to send it once more. */
-  async #try(text, turn) {
-    try {
-      const body = await this.#post(text, turn);
-      const { isStopping } = this.state.turn ?? {};
-      this.#apply(turn, { type: "accepted" });
-      if (isStopping) this.#callStop(this.#session.get());
-      for await (const frame of readFrames(body)) this.#apply(turn, frame);
-      return true;
-    } catch (error) {
-      if (turn.aborted) return true;
-      if (error instanceof ServerError && error.code !== TURN_RUNNING) {
-        this.#apply(turn, { type: "refused", error });
-        return true;
+  #startReading() {
+    this.#reading.abort();
+    this.#reading = new AbortController();
+    return this.#reading.signal;
+  }
+
+  /** Sends until the server has it or refuses it, with the pauses that each trouble asks for. */
+  async #send(question, signal) {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        const { eventId } = await this.#post(question, signal);
+        if (!signal.aborted) this.#accept(eventId);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isRefusal(error, failures)) return this.#apply({ type: "refused", error });
+        if (this.state.pending.isStopping) return this.#giveUp();
+        await this.#hold(error, failures, signal);
       }
-      return this.#recover(text, turn, error);
+      if (!signal.aborted) this.#apply({ type: "sending" });
     }
   }
 
-  async #post(text, turn) {
-    if (!this.#session.get()) await this.#openSession();
+  #accept(eventId) {
+    const { isStopping } = this.state.pending;
+    this.#apply({ type: "accepted", eventId });
+    if (isStopping) this.#callStop();
+  }
+
+  async #post({ text, clientId }, signal) {
+    const sessionId = this.#session.get() ?? (await this.#openSession(signal));
     try {
-      return await this.#server.ask(this.#session.get(), text, turn);
+      return await this.#server.ask(sessionId, text, clientId, signal);
     } catch (error) {
-      if (error.status !== LOST_SESSION) throw error;
-      await this.#openSession();
-      return this.#server.ask(this.#session.get(), text, turn);
+      if (error.status !== LOST_SESSION || signal.aborted) throw error;
+      this.#forget(sessionId);
+      return this.#server.ask(await this.#openSession(signal), text, clientId, signal);
     }
   }
 
-  async #openSession() {
-    this.#session.set(await this.#server.openSession());
-    this.state = { ...this.state, storedQuestions: 0 };
+  async #openSession(signal) {
+    const sessionId = await this.#server.openSession();
+    if (signal.aborted) return sessionId;
+    this.#session.set(sessionId);
+    this.#attend();
+    return sessionId;
   }
 
-  /**
-   * After a cut, or while another page's question is answered: the history tells whether ours
-   * arrived. If it did, its answer is followed; if not, it is sent when its turn has come.
-   */
-  async #recover(text, turn, error) {
-    const { storedQuestions, messages } = this.state;
-    this.#apply(turn, { type: "broken" });
+  async #hold(error, failures, signal) {
+    if (error.code === TURN_RUNNING) return this.#waitForEnd(signal);
+    this.#apply({ type: "recovering" });
+    await this.#wait(error, failures, signal);
+  }
+
+  async #wait(error, failures, signal) {
     if (error instanceof Unreachable) this.#connection.lose();
-    await this.#connection.back();
-    const history = await this.#readHistory(turn);
-    const isNew = history && countQuestions(history) > storedQuestions;
-    if (messages.at(-2).isStored || (isNew && hasAsked(history, text))) {
-      await this.#follow(turn);
-      return true;
-    }
-    await poll(async () => !(await this.#readHistory(turn))?.running, FOLLOW_MS, turn);
-    await pause(FOLLOW_MS[0], turn);
-    return turn.aborted;
+    await Promise.all([pauseAfter(failures, signal), this.#connection.back()]);
   }
 
-  async #follow(turn) {
-    await poll(async () => {
-      const history = await this.#readHistory(turn);
-      if (history) this.#apply(turn, { type: "history", history });
-      return !history?.running;
-    }, FOLLOW_MS, turn);
+  /** Another page asked first: its turn's end comes as an event, if it has not come already. */
+  async #waitForEnd(signal) {
+    this.#apply({ type: "waiting" });
+    if (!this.state.turn) await pause(AGAIN_MS, signal);
+    while (this.state.turn && !signal.aborted) await this.#waitForChange(signal);
+  }
+
+  #waitForChange(signal) {
+    return new Promise((resolve) => {
+      const end = () => {
+        this.removeEventListener("change", end);
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      this.addEventListener("change", end);
+      signal.addEventListener("abort", end);
+    });
   }
 
   /** The history, waiting for the connection if need be; null for a session that is gone. */
-  async #readHistory(turn) {
-    while (!turn.aborted && this.#session.get()) {
+  async #readHistory(signal) {
+    for (let failures = 0; !signal.aborted && this.#session.get(); failures += 1) {
+      const sessionId = this.#session.get();
       try {
-        return await this.#server.readHistory(this.#session.get());
+        return await this.#server.readHistory(sessionId);
       } catch (error) {
-        if (error.status === LOST_SESSION) return this.#loseSession(turn);
-        if (error instanceof Unreachable) this.#connection.lose();
-        await this.#connection.back();
-        await pause(FOLLOW_MS[0], turn);
+        if (signal.aborted) return null;
+        if (error.status === LOST_SESSION) this.#forget(sessionId);
+        else await this.#wait(error, failures, signal);
       }
     }
     return null;
   }
 
-  #loseSession(turn) {
-    if (!turn.aborted) this.#session.set(null);
-    return null;
-  }
-
-  async #callStop(sessionId) {
-    try {
-      await this.#server.stop(sessionId);
-    } catch {
-      this.#connection.check();
+  /** Where the server has nothing to stop, its word of the end was lost: the page reads anew. */
+  async #callStop() {
+    const sessionId = this.#session.get();
+    const { signal } = new AbortController();
+    for (let failures = 0; this.#isStopping(sessionId); failures += 1) {
+      try {
+        const isStopped = await this.#server.stop(sessionId);
+        if (!isStopped && this.#isStopping(sessionId)) await this.open();
+        return;
+      } catch (error) {
+        if (!(error instanceof Unreachable)) return;
+        await this.#wait(error, failures, signal);
+      }
     }
   }
 
-  #giveUp() {
-    this.#begin();
-    this.#apply(this.#turn.signal, leaveOff(this.state));
+  #isStopping(sessionId) {
+    return this.#session.get() === sessionId && Boolean(findTurn(this.state)?.isStopping);
   }
 
-  #apply(turn, action) {
-    if (turn.aborted) return;
+  #giveUp() {
+    const { pending } = this.state;
+    this.#startSending();
+    if (!pending || pending.error || pending.eventId !== null) return;
+    const error = pending.phase === "waiting" ? UNANSWERED : CONNECTION_ERROR;
+    this.#apply({ type: "givenUp", error });
+  }
+
+  #forget(sessionId) {
+    if (this.#session.get() !== sessionId) return;
+    this.#feed.leave();
+    this.#session.set(null);
+    this.#apply({ type: "lost" });
+  }
+
+  #attend() {
+    const sessionId = this.#session.get();
+    const isWanted = this.#isVisible || findTurn(this.state) !== null;
+    if (sessionId && isWanted && !this.isOpening) this.#feed.join(sessionId);
+    else this.#feed.leave();
+  }
+
+  #apply(action) {
     this.state = reduce(this.state, action);
     this.#tell();
   }
 
   #tell() {
+    this.#attend();
     this.dispatchEvent(new Event("change"));
   }
 }
 
-/** The end of a turn that this page no longer waits for. */
-function leaveOff(state) {
-  if (!state.messages.at(-2).isStored) return { type: "refused", error: CONNECTION_ERROR };
-  return { type: "failed", runId: null, ...CONNECTION_ERROR };
+/** False where the question may be stored already, or will be taken in a moment. */
+function isRefusal(error, failures) {
+  if (error instanceof Unreachable) return false;
+  if (error.code === STORE_UNAVAILABLE) return failures === 0;
+  return error.code !== TURN_RUNNING && error.code !== RESTARTING;
 }
 
-/** Whether the last question of `history` is `text`, whatever the server tidied in it. */
-function hasAsked(history, text) {
-  const asked = history.messages.findLast((row) => row.role === "customer");
-  return squeeze(asked.text) === squeeze(text);
-}
-
-function squeeze(text) {
-  return text.replace(/[\s\p{C}]/gu, "");
+/** `crypto.randomUUID` does not exist on the plain HTTP of a shop's network. */
+function createClientId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,5 +1,5 @@
 /**
- * The messages on the page: one article for each message of the state.
+ * The messages on the page: one article for each.
  *
  * It asks nobody anything; presses leave as `retry` and `copy` events. The rule that must not
  * break: a growing answer only gets what is new, so selection and reading place stay.
@@ -19,13 +19,13 @@ export class Transcript extends EventTarget {
     this.#labels = labels;
   }
 
-  /** Fits the page to `state`; an article of the same role at the same place is kept. */
-  show(state, words) {
-    for (const gone of this.#articles.splice(state.messages.length)) gone.element.remove();
-    state.messages.forEach((message, index) => {
-      const turn = index === state.messages.length - 1 ? state.turn : null;
-      const canRetry = index === state.messages.length - 1 && !state.turn;
-      this.#place(message, index).show({ message, turn, canRetry, words });
+  /** Fits the page to `messages`; an article of the same role at the same place is kept. */
+  show(messages, words) {
+    for (const gone of this.#articles.splice(messages.length)) gone.element.remove();
+    const isWaiting = messages.some((message) => message.turn);
+    messages.forEach((message, index) => {
+      const canRetry = index === messages.length - 1 && !isWaiting;
+      this.#place(message, index).show(message, canRetry, words);
     });
   }
 
@@ -86,7 +86,7 @@ class Question extends Article {
     super("customer", "question-template");
   }
 
-  show({ message, canRetry, words }) {
+  show(message, canRetry, words) {
     this.text = message.text;
     const bubble = this.find(".bubble");
     if (bubble.textContent !== message.text) bubble.textContent = message.text;
@@ -102,12 +102,12 @@ class Answer extends Article {
     super("assistant", "answer-template");
   }
 
-  show({ message, turn, canRetry, words }) {
-    this.#showText(message.text, turn === null);
-    this.#showWait(turn, words);
+  show(message, canRetry, words) {
+    this.#showText(message.text, message.turn === null);
+    this.#showWait(message, words);
     this.#showNotices(message.notices, words);
     this.showTrouble(message, canRetry, words);
-    this.#showOrigin(message, turn, words);
+    this.#showOrigin(message, words);
   }
 
   read() {
@@ -125,10 +125,10 @@ class Answer extends Article {
     this.#isComplete = isComplete;
   }
 
-  #showWait(turn, words) {
+  #showWait({ turn, text }, words) {
     const wait = this.find(".wait");
     wait.hidden = turn === null;
-    if (turn) setText(this.find(".wait-words"), describeWait(words, turn));
+    if (turn) setText(this.find(".wait-words"), describeWait(words, turn, text !== ""));
   }
 
   #showNotices(notices, words) {
@@ -143,11 +143,11 @@ class Answer extends Article {
   }
 
   /** The label stands under every text of the model, from its first word on. */
-  #showOrigin(message, turn, words) {
+  #showOrigin(message, words) {
     this.find(".badge").hidden = message.text === "" && !message.finishReason;
     setText(this.find(".badge"), describeOrigin(words, message));
     setText(this.find(".ending"), describeEnding(words, message));
-    this.find(".copy").hidden = turn !== null || message.text === "";
+    this.find(".copy").hidden = message.turn !== null || message.text === "";
   }
 }
 

@@ -7,33 +7,13 @@ security policy, or a request that leaves the appliance.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from appliance.engine.scripted import ScriptedEngine
+from tests.browser.customer import ANSWER_MS, NEEDS_CHROMIUM, open_page, send, wait_for_answer
 from tests.scripted_house import NO_MODEL, HouseServer, LoadingEngine
-
-CHROMIUM = os.environ.get("CHROMIUM_PATH") or shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-ANSWER_MS = 30_000
-
-WATCH_POLICY = """
-addEventListener("securitypolicyviolation", (event) =>
-  console.error("policy", event.violatedDirective, event.blockedURI));
-"""
 
 HOSTILE = (
     "<img src=x onerror=xss=1>",
@@ -45,62 +25,7 @@ HOSTILE = (
     "[b](data:text/html,1)",
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium found; set CHROMIUM_PATH to its path"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser, scripted_server: HouseServer[ScriptedEngine]) -> Iterator[Page]:
-    with open_page(browser, scripted_server.url) as page:
-        yield page
-
-
-@contextmanager
-def open_page(browser: Browser, url: str) -> Iterator[Page]:
-    """The page, opened by a Chinese customer; at its end nothing may have gone wrong."""
-    context = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 700})
-    page = context.new_page()
-    faults: list[str] = []
-    page.add_init_script(WATCH_POLICY)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if is_fault(line.text) else None)
-    page.on("request", lambda sent: faults.append(sent.url) if is_foreign(sent.url) else None)
-
-    def is_foreign(address: str) -> bool:
-        return not address.startswith((url, "data:"))
-
-    page.goto(url)
-    expect(page.locator("#welcome")).to_be_visible()
-    yield page
-    context.close()
-    assert faults == []
-
-
-def is_fault(line: str) -> bool:
-    """Chromium reports a status of 4xx or 5xx, and a server that is gone, as such a line."""
-    return not line.startswith("Failed to load resource")
-
-
-def send(page: Page, text: str) -> None:
-    page.fill("#question", text)
-    page.press("#question", "Enter")
-
-
-def wait_for_answer(page: Page, number: int = 1) -> str:
-    """The text of the whole answer of that number, counted from one."""
-    answer = page.locator(".answer").nth(number - 1)
-    expect(answer.locator(".copy")).to_be_visible(timeout=ANSWER_MS)
-    return answer.locator(".prose").inner_text()
+pytestmark = NEEDS_CHROMIUM
 
 
 def test_a_question_is_streamed_and_its_answer_labelled(page: Page) -> None:

@@ -1,116 +1,195 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { EMPTY, findFailed, findUnsent, reduce } from "../../web/conversation.js";
+import { EMPTY, reduce } from "../../web/conversation.js";
 
-const DONE = { type: "done", runId: "r1", source: "model", finishReason: "stop", totalMs: 2300 };
-const FAILED = { type: "failed", runId: "r1", code: "engine_failed", message: "It broke." };
+const DONE = { finishReason: "stop", totalMs: 2300 };
+
+/** Two turns of one session: a power cut in the first, an error in the second, then a third. */
+const LOG = [
+  event(1, "r1", "message", { role: "customer", text: "说说看" }),
+  event(2, "r1", "started"),
+  event(3, "r1", "token", { text: "😀您" }),
+  event(4, "r1", "notice", { code: "trimmed", text: "" }),
+  event(5, "r1", "token", { text: "好" }),
+  event(1005, "r1", "rewind", { after: 3, chars: 2 }),
+  event(1006, "r1", "token", { text: "们" }),
+  event(1007, "r1", "done", DONE),
+  event(1008, "r2", "message", { role: "customer", text: "坏" }),
+  event(1009, "r2", "token", { text: "半" }),
+  event(1010, "r2", "error", { code: "engine_failed", message: "It broke." }),
+  event(1011, "r3", "message", { role: "customer", text: "坏" }),
+  event(1012, "r3", "of_tomorrow", {}),
+  event(1013, "r3", "token", { text: "好了" }),
+  event(1014, "r3", "done", DONE),
+];
+
+function event(number, runId, type, fields = {}) {
+  return { number, runId, type, ...fields };
+}
 
 function play(...actions) {
   return actions.reduce(reduce, EMPTY);
+}
+
+function take(state, ...events) {
+  return reduce(state, { type: "events", events });
+}
+
+/** What the server sends a page that has taken in everything up to `number`. */
+function replayAfter(number) {
+  return LOG.filter((it) => it.number > number);
+}
+
+function texts(state) {
+  return state.messages.map((message) => message.text);
 }
 
 function row(id, role, text, more = {}) {
   return { id, role, text, created_ms: 1000 * id, run_id: `r${Math.ceil(id / 2)}`, ...more };
 }
 
-test("an answer grows token by token and ends with its source and seconds", () => {
-  const state = play(
-    { type: "asked", text: "你好" }, { type: "accepted" },
-    { type: "started", source: "model" },
-    { type: "token", text: "您" }, { type: "token", text: "好" }, DONE,
-  );
-  const [question, answer] = state.messages;
-  assert.equal(question.isStored, true);
-  assert.deepEqual([answer.text, answer.seconds, answer.runId], ["您好", 2.3, "r1"]);
-  assert.equal(state.turn, null);
+const WHOLE = take(EMPTY, ...LOG);
+
+test("an answer grows token by token and ends with its seconds", () => {
+  const [question, answer] = WHOLE.messages;
+  assert.deepEqual([question.role, question.text], ["customer", "说说看"]);
+  assert.deepEqual([answer.text, answer.seconds, answer.runId], ["😀您们", 2.3, "r1"]);
+  assert.equal(WHOLE.turn, null);
 });
 
-test("the place in the queue is known until the answer starts", () => {
-  const waiting = play(
-    { type: "asked", text: "a" }, { type: "accepted" },
-    { type: "queued", position: 2, etaMs: 3400, reason: "queue" },
-  );
-  assert.deepEqual(waiting.turn, {
-    phase: "queued", position: 2, etaMs: 3400, reason: "queue", isStopping: false,
-  });
-  assert.equal(reduce(waiting, { type: "started", source: "model" }).turn.phase, "thinking");
-});
-
-test("stopping is remembered while tokens still come", () => {
-  const state = play(
-    { type: "asked", text: "a" }, { type: "accepted" }, { type: "stopping" },
-    { type: "token", text: "x" },
-  );
-  assert.equal(state.turn.isStopping, true);
-});
-
-test("an answer that breaks keeps what was said and can be asked again", () => {
-  const state = play(
-    { type: "asked", text: "坏" }, { type: "accepted" }, { type: "token", text: "半" }, FAILED,
-  );
-  assert.equal(state.messages[1].text, "半");
-  assert.equal(state.messages[1].error.code, "engine_failed");
-  assert.equal(findFailed(state).text, "坏");
-});
-
-test("a question that was refused stays, unsent, with its words", () => {
-  const error = { code: "busy", message: "Full.", retryAfterS: 9 };
-  const state = play({ type: "asked", text: "长长的问题" }, { type: "refused", error });
-  assert.equal(state.messages.length, 1);
-  assert.equal(findUnsent(state).text, "长长的问题");
-  assert.equal(findFailed(state).text, "长长的问题");
-});
-
-test("a question asked again takes the place of the one that failed", () => {
-  const error = { code: "busy", message: "" };
-  const refused = play({ type: "asked", text: "a" }, { type: "refused", error });
-  const broken = play({ type: "asked", text: "a" }, { type: "accepted" }, FAILED);
-  for (const state of [refused, broken]) {
-    const again = reduce(state, { type: "asked", text: "a" });
-    assert.deepEqual(again.messages.map((message) => message.text), ["a", ""]);
+test("a log cut at every position and gone on with gives the same state", () => {
+  for (let cut = 0; cut <= LOG.length; cut += 1) {
+    const half = reduce(take(EMPTY, ...LOG.slice(0, cut)), { type: "cut" });
+    const back = take(reduce(half, { type: "joined" }), ...replayAfter(half.taken));
+    assert.deepEqual(back, WHOLE, `cut at ${cut}`);
   }
 });
 
-test("history replaces the page's messages, with the seconds each answer took", () => {
-  const notice = { type: "notice", code: "trimmed", text: "" };
-  const live = play({ type: "asked", text: "a" }, { type: "accepted" }, notice, DONE);
-  const history = {
-    messages: [
-      row(1, "customer", "a"),
-      row(2, "assistant", "b", { source: "model", finish_reason: "stop", total_ms: 2300 }),
-    ],
-    running: null,
-  };
-  const state = reduce(live, { type: "history", history });
-  assert.deepEqual(state.messages.map((message) => message.seconds), [null, 2.3]);
-  assert.equal(state.messages[1].notices[0].code, "trimmed");
-  assert.equal(state.storedQuestions, 1);
+test("events that are sent again, from however far back, change nothing", () => {
+  for (let cut = 0; cut <= LOG.length; cut += 1) {
+    for (let from = 0; from <= cut; from += 1) {
+      const twice = take(take(EMPTY, ...LOG.slice(0, cut)), ...LOG.slice(from));
+      assert.deepEqual(twice, WHOLE, `cut at ${cut}, again from ${from}`);
+    }
+  }
 });
 
-test("a running answer in the history goes on where it is", () => {
-  const messages = [row(1, "customer", "a")];
-  const running = { run_id: "r1", text: "说到一", queued: null };
-  const state = reduce(EMPTY, { type: "history", history: { messages, running } });
-  assert.equal(state.messages[1].text, "说到一");
+test("a page that never saw what the power cut took ends in the same state", () => {
+  const kept = LOG.filter(({ number }) => number <= 3 || number >= 1005);
+  assert.deepEqual(take(EMPTY, ...kept), WHOLE);
+});
+
+test("a rewind cuts the answer to its first code points and forgets later notices", () => {
+  const state = take(EMPTY, ...LOG.slice(0, 6));
+  assert.equal(state.messages[1].text, "😀您");
+  assert.deepEqual(state.messages[1].notices, []);
   assert.equal(state.turn.phase, "speaking");
+  const nothing = take(state, event(2005, "r1", "rewind", { after: 1, chars: 0 }));
+  assert.deepEqual([nothing.messages[1].text, nothing.turn.phase], ["", "thinking"]);
+});
+
+test("the place in the queue is known until the answer starts", () => {
+  const queued = { position: 2, etaMs: 3400, reason: "queue" };
+  const waiting = take(EMPTY, LOG[0], event(null, "r1", "queued", queued));
+  assert.deepEqual(waiting.turn, { runId: "r1", phase: "queued", ...queued, isStopping: false });
+  assert.deepEqual(take(waiting, LOG[1]), take(EMPTY, LOG[0], LOG[1]));
+});
+
+test("an answer that breaks keeps what was said, and asked again it makes room", () => {
+  const broken = take(EMPTY, ...LOG.slice(0, 11));
+  assert.equal(broken.messages[3].error.code, "engine_failed");
+  assert.deepEqual(texts(broken), ["说说看", "😀您们", "坏", "半"]);
+  assert.deepEqual(texts(WHOLE), ["说说看", "😀您们", "坏", "好了"]);
+});
+
+test("a turn whose error was not stored goes on after the restart", () => {
+  const error = { code: "store_unavailable", message: "" };
+  const ended = take(EMPTY, ...LOG.slice(0, 3), event(null, "r1", "error", error));
+  assert.equal(ended.turn, null);
+  const queued = { position: 0, etaMs: 0, reason: "model_loading" };
+  const back = take(ended, event(null, "r1", "queued", queued));
+  assert.deepEqual([back.turn.phase, back.messages[1].error], ["queued", null]);
+  assert.deepEqual(take(back, ...replayAfter(3)), WHOLE);
+});
+
+test("stopping is remembered while tokens still come", () => {
+  const state = reduce(take(EMPTY, ...LOG.slice(0, 3)), { type: "stopping" });
+  assert.equal(take(state, LOG[3], LOG[4]).turn.isStopping, true);
+});
+
+test("a question of another page appears by itself, with its answer", () => {
+  const mine = { type: "asked", text: "我的", clientId: "c" };
+  const state = play(mine, { type: "accepted", eventId: 1015 });
+  const before = take(state, ...LOG);
+  assert.deepEqual(texts(before), texts(WHOLE));
+  assert.equal(before.pending.text, "我的");
+  const message = event(1015, "r4", "message", { role: "customer", text: "我的" });
+  assert.deepEqual(texts(take(before, message)).slice(-2), ["我的", ""]);
+});
+
+test("the call's answer and the event may come in either order", () => {
+  const asked = { type: "asked", text: "说说看", clientId: "c" };
+  const accepted = { type: "accepted", eventId: 1 };
+  const events = { type: "events", events: LOG };
+  assert.deepEqual(play(asked, accepted, events), WHOLE);
+  assert.deepEqual(play(asked, events, accepted), WHOLE);
+});
+
+test("the customer's message is matched once wherever the call's answer comes in", () => {
+  const asked = { type: "asked", text: "说说看", clientId: "c" };
+  for (let place = 0; place <= LOG.length; place += 1) {
+    const actions = LOG.map((it) => ({ type: "events", events: [it] }));
+    actions.splice(place, 0, { type: "accepted", eventId: 1 });
+    assert.deepEqual(play(asked, ...actions), WHOLE, `answered at ${place}`);
+  }
+});
+
+test("a stop asked before the question was there holds for its answer", () => {
+  const state = play({ type: "asked", text: "说说看", clientId: "c" }, { type: "stopping" },
+    { type: "accepted", eventId: 1 });
+  assert.equal(take(state, ...LOG.slice(0, 3)).turn.isStopping, true);
+});
+
+test("history and the events after it give what the events alone give", () => {
+  const total = { finish_reason: "stop", total_ms: 2300 };
+  const failed = { error: { code: "engine_failed", message: "It broke." } };
+  const rows = [
+    row(1, "customer", "说说看"), row(2, "assistant", "😀您们", total),
+    row(3, "customer", "坏"), row(4, "assistant", "半", failed), row(5, "customer", "坏"),
+  ];
+  const running = { run_id: "r3", text: "好", queued: null };
+  const history = { messages: rows, running, event_id: 1012 };
+  const opened = reduce(EMPTY, { type: "history", history });
+  assert.equal(opened.turn.phase, "speaking");
+  const rest = event(1013, "r3", "token", { text: "了" });
+  assert.deepEqual(take(opened, LOG[0], LOG[12], rest, LOG[14]), WHOLE);
 });
 
 test("a waiting answer in the history shows its place", () => {
-  const messages = [row(1, "customer", "a")];
   const queued = { position: 1, eta_ms: 900, reason: "queue" };
   const running = { run_id: "r1", text: "", queued };
-  const { turn } = reduce(EMPTY, { type: "history", history: { messages, running } });
+  const history = { messages: [row(1, "customer", "a")], running, event_id: 1 };
+  const { turn } = reduce(EMPTY, { type: "history", history });
   assert.deepEqual([turn.phase, turn.position, turn.etaMs], ["queued", 1, 900]);
 });
 
-test("a last question that nobody answers any more can be asked again", () => {
-  const history = { messages: [row(1, "customer", "a")], running: null };
+test("a question that nobody answers any more says so, until it is gone on with", () => {
+  const history = { messages: [row(1, "customer", "说说看")], running: null, event_id: 1 };
   const state = reduce(EMPTY, { type: "history", history });
-  assert.equal(findFailed(state).text, "a");
-  assert.equal(state.messages[0].error.code, "unanswered");
+  assert.equal(state.messages[1].error.code, "unanswered");
+  assert.deepEqual(take(state, ...LOG), WHOLE);
 });
 
-test("nothing can be asked again while an answer runs", () => {
-  assert.equal(findFailed(play({ type: "asked", text: "a" })), null);
+test("a message of the shop's side stands before the answer that still grows", () => {
+  const told = event(4, "r9", "message", { role: "operator", text: "我来了" });
+  const state = take(EMPTY, ...LOG.slice(0, 3), told);
+  assert.deepEqual(texts(state), ["说说看", "我来了", "😀您"]);
+  assert.equal(take(state, LOG[4]).messages[2].text, "😀您好");
+});
+
+test("a conversation that is gone stays to be read, and a new one counts from nothing", () => {
+  const state = reduce(take(EMPTY, ...LOG.slice(0, 3)), { type: "lost" });
+  assert.deepEqual([texts(state), state.taken, state.turn], [["说说看", "😀您"], 0, null]);
+  assert.equal(state.messages[1].error.code, "unanswered");
 });

@@ -25,6 +25,14 @@ test("a wait says how many are ahead and how long it takes", () => {
   assert.match(describeWait(words, { ...turn, reason: "model_loading" }), /model/);
 });
 
+test("half an answer says that it goes on by itself", () => {
+  assert.match(describeWait(words, { phase: "recovering" }, true), /goes on by itself/);
+  assert.match(describeWait(words, { phase: "recovering" }, false), /getting the connection/);
+  const turn = { phase: "queued", position: 0, etaMs: 0, reason: "model_loading" };
+  assert.match(describeWait(words, turn, true), /goes on by itself/);
+  assert.equal(describeWait(words, { phase: "waiting" }, false), "You are next");
+});
+
 test("an answer carries its label and seconds, never zero", () => {
   assert.equal(describeOrigin(words, { seconds: 2.34 }), "AI-generated · 2.3 s");
   assert.equal(describeOrigin(words, { seconds: 0.004 }), "AI-generated · 0.1 s");
@@ -54,4 +62,11 @@ test("the banner tells the worst first, and nothing when all is well", () => {
   assert.match(describePhase("loading", { progress: 0.42 }).text, /42%/);
   assert.doesNotMatch(describePhase("warming", { progress: 1 }).text, /%/);
   assert.equal(describePhase("unavailable", { reason: "No file." }).reason, "No file.");
+});
+
+test("a full disk is no banner for customers, a store that is gone is", () => {
+  const full = { ...READY, ready: false, store: { state: "full", reason: "0 bytes left." } };
+  assert.equal(describeTrouble(words, false, full), null);
+  const gone = { ...READY, ready: false, store: { state: "unavailable", reason: "No disk." } };
+  assert.equal(describeTrouble(words, false, gone).reason, "No disk.");
 });

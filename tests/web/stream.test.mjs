@@ -1,36 +1,46 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { BrokenStream, FrameReader, readFrames } from "../../web/stream.js";
+import { BrokenStream, EventReader, readEvents } from "../../web/stream.js";
 
-const LAST = {
-  token: "", done: true, session_id: "s", run_id: "r", source: "model", finish_reason: "stop",
-  usage: {}, timings: { total_ms: 1234.5 },
-};
-const FRAME_STREAM = [
-  ': queued {"position": 2, "eta_ms": 3400, "reason": "queue"}',
-  ": ping",
-  ': started {"source": "model"}',
-  'data: {"token": "您好，", "done": false}',
-  'data: {"token": "👨‍👩‍👧😀\\n", "done": false}',
-  ': notice {"code": "trimmed", "text": "早先的没用上"}',
-  'data: {"token": "é data: : x", "done": false}',
-  `data: ${JSON.stringify(LAST)}`,
-].map((block) => `${block}\n\n`).join("");
-const FRAMES = [
-  { type: "queued", etaMs: 3400, position: 2, reason: "queue" },
-  { type: "started", source: "model" },
-  { type: "token", text: "您好，" },
-  { type: "token", text: "👨‍👩‍👧😀\n" },
-  { type: "notice", code: "trimmed", text: "早先的没用上" },
-  { type: "token", text: "é data: : x" },
-  { type: "done", runId: "r", source: "model", finishReason: "stop", totalMs: 1234.5 },
+function frame(id, type, data) {
+  return `${id ? `id: ${id}\n` : ""}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+const TEXT = [
+  frame(12, "message", { run_id: "r", role: "customer", text: "你好\nid: 9" }),
+  frame(0, "queued", { run_id: "r", position: 2, eta_ms: 3400, reason: "queue" }),
+  ": ping\n\n",
+  frame(13, "started", { run_id: "r", source: "model" }),
+  frame(14, "token", { run_id: "r", text: "您好，" }),
+  frame(15, "token", { run_id: "r", text: "👨‍👩‍👧😀\n" }),
+  frame(16, "notice", { run_id: "r", code: "trimmed", text: "早先的没用上" }),
+  frame(1016, "rewind", { run_id: "r", after: 14, chars: 3 }),
+  frame(1017, "token", { run_id: "r", text: "é data: : x" }),
+  frame(1018, "done", { run_id: "r", finish_reason: "stop", timings: { total_ms: 1234.5 } }),
+  frame(1019, "error", { run_id: "q", code: "engine_failed", message: "It broke." }),
+  frame(1020, "of_tomorrow", { run_id: "q", colour: "red" }),
+  'event: bye\nretry: 2000\ndata: {"retry_ms": 2000}\n\n',
+].join("");
+const EVENTS = [
+  { type: "message", number: 12, runId: "r", role: "customer", text: "你好\nid: 9" },
+  { type: "queued", number: null, runId: "r", position: 2, etaMs: 3400, reason: "queue" },
+  { type: "started", number: 13, runId: "r" },
+  { type: "token", number: 14, runId: "r", text: "您好，" },
+  { type: "token", number: 15, runId: "r", text: "👨‍👩‍👧😀\n" },
+  { type: "notice", number: 16, runId: "r", code: "trimmed", text: "早先的没用上" },
+  { type: "rewind", number: 1016, runId: "r", after: 14, chars: 3 },
+  { type: "token", number: 1017, runId: "r", text: "é data: : x" },
+  { type: "done", number: 1018, runId: "r", finishReason: "stop", totalMs: 1234.5 },
+  { type: "error", number: 1019, runId: "q", code: "engine_failed", message: "It broke." },
+  { type: "of_tomorrow", number: 1020, runId: "q" },
+  { type: "bye", number: null, runId: null, retryMs: 2000 },
 ];
-const BYTES = new TextEncoder().encode(FRAME_STREAM);
+const BYTES = new TextEncoder().encode(TEXT);
 
 function read(...chunks) {
-  const reader = new FrameReader();
-  return [...chunks.flatMap((chunk) => reader.feed(chunk)), ...reader.flush()];
+  const reader = new EventReader();
+  return chunks.flatMap((chunk) => reader.feed(chunk));
 }
 
 function createBody(...texts) {
@@ -42,54 +52,52 @@ function createBody(...texts) {
   });
 }
 
-async function collect(frames) {
+async function collect(lists) {
   const all = [];
-  for await (const frame of frames) all.push(frame);
+  for await (const events of lists) all.push(...events);
   return all;
 }
 
-test("the frames are the same wherever one cut falls, also inside a character", () => {
+test("the events are the same wherever one cut falls, also inside a character", () => {
   for (let cut = 0; cut <= BYTES.length; cut += 1) {
-    assert.deepEqual(read(BYTES.slice(0, cut), BYTES.slice(cut)), FRAMES, `cut at ${cut}`);
+    assert.deepEqual(read(BYTES.slice(0, cut), BYTES.slice(cut)), EVENTS, `cut at ${cut}`);
   }
 });
 
-test("the frames are the same in pieces of every small size", () => {
+test("the events are the same in pieces of every small size", () => {
   for (const size of [1, 2, 3, 5, 7, 29, 64]) {
     const pieces = [];
     for (let at = 0; at < BYTES.length; at += size) pieces.push(BYTES.slice(at, at + size));
-    assert.deepEqual(read(...pieces), FRAMES, `pieces of ${size}`);
+    assert.deepEqual(read(...pieces), EVENTS, `pieces of ${size}`);
   }
 });
 
-test("a comment that is no JSON of ours says nothing", () => {
-  const odd = ": queued {broken\n\n: queued\n\n: bye {}\n\n:\n\n: started {\"source\": 1\n\n";
-  assert.deepEqual(read(new TextEncoder().encode(odd)), []);
+test("bytes that break off anywhere give a beginning of the events and nothing else", () => {
+  for (let end = 0; end <= BYTES.length; end += 1) {
+    const events = read(BYTES.slice(0, end));
+    assert.deepEqual(events, EVENTS.slice(0, events.length), `end at ${end}`);
+  }
 });
 
-test("an error frame is the last frame and carries the server's code", async () => {
-  const error = { code: "engine_failed", message: "It broke." };
-  const frame = { token: "", done: true, session_id: "s", run_id: "r", error };
-  const body = createBody(`data: ${JSON.stringify(frame)}\n\n`, "data: {\"token\": \"late\"}\n\n");
-  assert.deepEqual(await collect(readFrames(body)), [{ type: "failed", runId: "r", ...error }]);
+test("what arrives together comes together, and a ping as an empty list", async () => {
+  const body = createBody(frame(1, "started", { run_id: "r" }) + frame(2, "token", { text: "a" }),
+    ": ping\n\n");
+  const lists = readEvents(body);
+  assert.equal((await lists.next()).value.length, 2);
+  assert.deepEqual((await lists.next()).value, []);
+  await assert.rejects(lists.next(), BrokenStream);
 });
 
-test("a stream that ends without its last frame is broken", async () => {
-  const frames = readFrames(createBody('data: {"token": "a", "done": false}\n\n'));
-  assert.deepEqual((await frames.next()).value, { type: "token", text: "a" });
-  await assert.rejects(frames.next(), BrokenStream);
-});
-
-test("a frame that is no JSON breaks the stream", async () => {
-  await assert.rejects(collect(readFrames(createBody("data: {oops\n\n"))), BrokenStream);
+test("an event that is no JSON breaks the stream", async () => {
+  await assert.rejects(collect(readEvents(createBody("data: {oops\n\n"))), BrokenStream);
 });
 
 test("a stream that says nothing for too long is broken", async () => {
   const silent = new ReadableStream({});
-  await assert.rejects(collect(readFrames(silent, 5)), BrokenStream);
+  await assert.rejects(collect(readEvents(silent, 5)), BrokenStream);
 });
 
 test("a line without an end is cut off before it fills the memory", async () => {
   const endless = `data: ${"x".repeat(600_000)}`;
-  await assert.rejects(collect(readFrames(createBody(endless, endless))), BrokenStream);
+  await assert.rejects(collect(readEvents(createBody(endless, endless))), BrokenStream);
 });

@@ -1,167 +1,341 @@
 import assert from "node:assert/strict";
-import { mock, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { Connection } from "../../web/connection.js";
-import { ServerError, Unreachable } from "../../web/server.js";
+import { ServerError } from "../../web/server.js";
+import { findTurn, listShown } from "../../web/shown.js";
 import { Talk } from "../../web/talk.js";
+import { FakeAppliance } from "./appliance.mjs";
 
-const GONE = new ServerError(404, { code: "session_not_found", message: "" }, 0);
-const LAST = {
-  token: "", done: true, session_id: "s1", run_id: "r1", source: "model", finish_reason: "stop",
-  timings: { total_ms: 10 },
-};
+const BUSY = new ServerError(503, { code: "busy", message: "Full." }, 9);
+const STEP_MS = 250;
 
-function frame(value) {
-  return `data: ${JSON.stringify(value)}\n\n`;
-}
+let server;
 
-function answer(...frames) {
-  return new Blob(frames.map(frame)).stream();
-}
+beforeEach(() => {
+  server = new FakeAppliance();
+  mock.timers.enable({ apis: ["setTimeout"] });
+});
+
+afterEach(() => mock.timers.reset());
 
 function keep(value = null) {
   return { get: () => value, set: (next) => (value = next) };
 }
 
-/** A server whose calls are written down and answered by `replies`, in order for each call. */
-function createServer(replies) {
-  const calls = [];
-  const reply = (name) => async (...args) => {
-    calls.push([name, ...args.filter((arg) => typeof arg === "string")]);
-    const next = replies[name]?.shift();
-    if (next instanceof Error) throw next;
-    return next;
-  };
-  const names = ["openSession", "ask", "readHistory", "stop", "checkHealth"];
-  return { calls, ...Object.fromEntries(names.map((name) => [name, reply(name)])) };
+function createTalk(session = keep()) {
+  return new Talk(server, new Connection(server.checkHealth), session);
 }
 
-function createTalk(replies, session = keep()) {
-  const server = createServer(replies);
-  return { server, session, talk: new Talk(server, new Connection(server.checkHealth), session) };
+/** A talk on an empty session "s1" that has joined its events. */
+async function openTalk() {
+  if (!server.calls.includes("openSession")) await server.openSession();
+  const talk = createTalk(keep("s1"));
+  const joined = server.watchers + 1;
+  await talk.open();
+  await until(() => server.watchers === joined);
+  return talk;
 }
 
-function history(texts, running = null) {
-  const messages = texts.map((text, index) => ({
-    id: index + 1, text, role: index % 2 ? "assistant" : "customer", created_ms: index,
-    run_id: `r${index >> 1}`, ...(index % 2 ? { source: "model", finish_reason: "stop" } : {}),
-  }));
-  return { messages, running };
+/** Lets calls come back and time go by until `isSo`. */
+async function until(isSo) {
+  for (let round = 0; !isSo(); round += 1) {
+    assert.ok(round < 150, `waited in vain for ${isSo}`);
+    await new Promise((resolve) => setImmediate(resolve));
+    if (round % 5 === 4) mock.timers.tick(STEP_MS);
+  }
 }
 
 function texts(talk) {
-  return talk.state.messages.map((message) => message.text);
+  return listShown(talk.state).map((message) => message.text);
 }
 
-test("the first question opens a session, keeps its id and streams its answer", async () => {
-  const body = answer({ token: "您", done: false }, { token: "好", done: false }, LAST);
-  const { talk, server, session } = createTalk({ openSession: ["s1"], ask: [body] });
+function phase(talk) {
+  return findTurn(talk.state)?.phase;
+}
+
+test("the first question opens a session, keeps its id and shows its answer", async () => {
+  const session = keep();
+  const talk = createTalk(session);
   await talk.ask("你好");
-  assert.deepEqual(texts(talk), ["你好", "您好"]);
   assert.equal(session.get(), "s1");
-  assert.deepEqual(server.calls, [["openSession"], ["ask", "s1", "你好"]]);
+  for (const text of ["您", "好"]) server.tell("s1", "token", { text });
+  server.finish("s1");
+  await until(() => !findTurn(talk.state));
+  assert.deepEqual(texts(talk), ["你好", "您好"]);
 });
 
 test("a session that is gone is quietly replaced and the question still asked", async () => {
-  const replies = { openSession: ["s2"], ask: [GONE, answer(LAST)] };
-  const { talk, session } = createTalk(replies, keep("old"));
+  const session = keep("old");
+  const talk = createTalk(session);
   talk.isOpening = false;
   await talk.ask("a");
-  assert.equal(session.get(), "s2");
-  assert.equal(talk.state.turn, null);
+  assert.equal(session.get(), "s1");
+  server.finish("s1");
+  await until(() => !findTurn(talk.state));
+  assert.deepEqual(texts(talk), ["a", ""]);
 });
 
 test("a kept session that is gone starts anew without a word", async () => {
-  const { talk, session } = createTalk({ readHistory: [GONE] }, keep("old"));
+  const session = keep("old");
+  const talk = createTalk(session);
   await talk.open();
   assert.deepEqual([talk.isOpening, session.get(), texts(talk)], [false, null, []]);
+  assert.equal(server.watchers, 0);
 });
 
-test("a stream cut in mid-answer is completed from the history and not asked twice", async () => {
-  const replies = {
-    ask: [answer({ token: "说到", done: false })],
-    readHistory: [history(["a", "说到头"]), history(["a", "说到头"])],
-  };
-  const { talk, server } = createTalk(replies, keep("s1"));
-  talk.isOpening = false;
+test("a conversation that vanishes while it is shown stays to be read, and a new one begins", async () => {
+  const talk = await openTalk();
   await talk.ask("a");
-  assert.deepEqual(texts(talk), ["a", "说到头"]);
-  assert.equal(server.calls.filter(([name]) => name === "ask").length, 1);
+  server.tell("s1", "token", { text: "b" });
+  await until(() => texts(talk)[1] === "b");
+  server.forget("s1");
+  await until(() => !findTurn(talk.state));
+  assert.deepEqual(texts(talk), ["a", "b"]);
+  await talk.ask("c");
+  await until(() => phase(talk) === "thinking");
+  assert.deepEqual(texts(talk), ["a", "b", "c", ""]);
 });
 
-test("a question lost on the way is sent once more, after the history shows it", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const replies = {
-    ask: [new Unreachable("cut"), answer({ token: "b", done: false }, LAST)],
-    readHistory: [history([]), history([])],
-  };
-  const { talk, server } = createTalk(replies, keep("s1"));
-  talk.isOpening = false;
-  const asked = talk.ask("a");
-  while (talk.state.turn) {
-    await new Promise((resolve) => setImmediate(resolve));
-    t.mock.timers.tick(2000);
+test("a stream cut after every token loses nothing, doubles nothing and asks nothing twice", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  for (const text of "说到头为止") {
+    server.tell("s1", "token", { text });
+    await until(() => texts(talk)[1].endsWith(text));
+    server.cut();
+    await until(() => phase(talk) === "recovering");
   }
+  server.finish("s1");
+  await until(() => !findTurn(talk.state));
+  assert.deepEqual(texts(talk), ["a", "说到头为止"]);
+  assert.equal(server.count("ask"), 1);
+});
+
+test("an appliance that says good-bye is come back to after the time it names", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  server.tell("s1", "token", { text: "半" });
+  await until(() => phase(talk) === "speaking");
+  server.sayBye(5000);
+  await until(() => phase(talk) === "recovering");
+  assert.deepEqual(texts(talk), ["a", "半"]);
+  const opened = server.count("openEvents");
+  mock.timers.tick(4000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(server.count("openEvents"), opened);
+  server.tell("s1", "token", { text: "句" });
+  await until(() => texts(talk)[1] === "半句");
+});
+
+test("a silent stream is left after a minute and joined again", async () => {
+  const talk = await openTalk();
+  mock.timers.tick(59_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(server.count("openEvents"), 1);
+  mock.timers.tick(1500);
+  await until(() => server.count("openEvents") === 2);
+  assert.equal(talk.state.isCut, false);
+});
+
+test("a question whose answer to the call was lost is asked once", async () => {
+  const talk = await openTalk();
+  server.lostAnswers = 1;
+  const asked = talk.ask("a");
+  await until(() => server.count("ask") === 2);
   await asked;
-  assert.deepEqual(texts(talk), ["a", "b"]);
-  assert.equal(server.calls.filter(([name]) => name === "ask").length, 2);
+  await until(() => phase(talk) === "thinking");
+  assert.deepEqual(texts(talk), ["a", ""]);
+  assert.equal((await server.readHistory("s1")).messages.length, 1);
+});
+
+test("a question asked while nobody answers is sent when the appliance is back", async () => {
+  const talk = await openTalk();
+  server.isDown = true;
+  server.cut();
+  const asked = talk.ask("a");
+  await until(() => phase(talk) === "recovering");
+  assert.deepEqual(texts(talk), ["a", ""]);
+  server.isDown = false;
+  await until(() => phase(talk) === "thinking");
+  await asked;
+  assert.deepEqual(texts(talk), ["a", ""]);
+});
+
+test("a store that still opens does not refuse a question that may be there", async () => {
+  const opening = new ServerError(503, { code: "store_unavailable", message: "" }, 0);
+  const talk = await openTalk();
+  server.isDown = true;
+  server.refusals = [opening];
+  const asked = talk.ask("a");
+  await until(() => phase(talk) === "recovering");
+  server.isDown = false;
+  await until(() => server.count("ask") === 3);
+  await asked;
+  assert.equal(talk.state.pending?.error ?? null, null);
+});
+
+test("a question asked while the appliance stops in order is sent after its restart", async () => {
+  const restarting = new ServerError(503, { code: "restarting", message: "" }, 2);
+  const talk = await openTalk();
+  server.refusals = [restarting];
+  const asked = talk.ask("a");
+  await until(() => phase(talk) === "recovering");
+  await until(() => phase(talk) === "thinking");
+  await asked;
 });
 
 test("a refused question keeps its words and can be tried again", async () => {
-  const busy = new ServerError(503, { code: "busy", message: "Full." }, 9);
-  const { talk } = createTalk({ ask: [busy, answer(LAST)] }, keep("s1"));
-  talk.isOpening = false;
+  server.refusals = [BUSY];
+  const talk = await openTalk();
   await talk.ask("a");
-  assert.equal(talk.state.messages[0].error.code, "busy");
+  assert.equal(listShown(talk.state)[0].error.code, "busy");
   await talk.retry();
+  await until(() => phase(talk) === "thinking");
   assert.deepEqual(texts(talk), ["a", ""]);
-  assert.equal(talk.state.messages[0].error, null);
 });
 
-test("stopping is a call, and the stream is read to its end", async () => {
-  const pipe = new TransformStream();
-  const { talk, server } = createTalk({ ask: [pipe.readable] }, keep("s1"));
-  talk.isOpening = false;
-  const asked = talk.ask("a");
-  const writer = pipe.writable.getWriter();
-  await writer.write(new TextEncoder().encode(frame({ token: "b", done: false })));
+test("two pages on one session see each other's questions and answers", async () => {
+  const [one, two] = [await openTalk(), await openTalk()];
+  await one.ask("a");
+  server.tell("s1", "token", { text: "b" });
+  await until(() => texts(two).join() === "a,b" && texts(one).join() === "a,b");
+  assert.equal(phase(two), "speaking");
+  server.finish("s1");
+  await until(() => !findTurn(one.state) && !findTurn(two.state));
+  await two.ask("c");
+  await until(() => texts(one).join() === "a,b,c,");
+  assert.deepEqual(one.state.messages, two.state.messages);
+});
+
+test("a question that came second waits for the other's answer and is then sent", async () => {
+  const [one, two] = [await openTalk(), await openTalk()];
+  const asked = [one.ask("a"), two.ask("b")];
+  await until(() => phase(two) === "waiting" && texts(two).join() === "a,,b,");
+  assert.equal(server.count("ask"), 2);
+  server.finish("s1");
+  await until(() => texts(one).join() === "a,,b,");
+  await Promise.all(asked);
+  assert.deepEqual([phase(two), server.count("ask")], ["thinking", 3]);
+});
+
+test("a question that waits for another's can be taken back", async () => {
+  const [one, two] = [await openTalk(), await openTalk()];
+  const asked = [one.ask("a"), two.ask("b")];
+  await until(() => phase(two) === "waiting");
+  await two.stop();
+  await Promise.all(asked);
+  server.finish("s1");
+  await until(() => !findTurn(two.state));
+  assert.deepEqual([texts(two), server.count("stop")], [["a", "", "b"], 0]);
+  assert.equal(listShown(two.state).at(-1).error.code, "unanswered");
+});
+
+test("stopping is a call, and the answer ends by its event", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  server.tell("s1", "token", { text: "b" });
+  await until(() => phase(talk) === "speaking");
   await talk.stop();
-  assert.deepEqual(server.calls.at(-1), ["stop", "s1"]);
-  const end = frame({ ...LAST, finish_reason: "cancelled" });
-  await writer.write(new TextEncoder().encode(end));
-  await asked;
-  assert.equal(talk.state.messages[1].finishReason, "cancelled");
+  assert.equal(server.calls.at(-1), "stop");
+  assert.equal(findTurn(talk.state).isStopping, true);
+  server.tell("s1", "done", { finish_reason: "cancelled", timings: { total_ms: 1 } });
+  await until(() => !findTurn(talk.state));
+  assert.equal(listShown(talk.state)[1].finishReason, "cancelled");
 });
 
-test("a new conversation stops the running answer and leaves a way back", async () => {
-  const pipe = new TransformStream();
-  const replies = { ask: [pipe.readable], readHistory: [history(["a", "bc"])] };
-  const { talk, server, session } = createTalk(replies, keep("s1"));
-  talk.isOpening = false;
-  const asked = talk.ask("a");
-  await new Promise((resolve) => setImmediate(resolve));
+test("a stop pressed while nobody answers is told when the appliance is back", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  await until(() => phase(talk) === "thinking");
+  server.isDown = true;
+  server.cut();
+  await until(() => phase(talk) === "recovering");
+  const stopped = talk.stop();
+  await until(() => server.count("stop") === 1);
+  server.isDown = false;
+  await until(() => server.count("stop") === 2);
+  await stopped;
+});
+
+test("an end that nobody told of is found when the customer presses stop", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  server.tell("s1", "token", { text: "b" });
+  await until(() => phase(talk) === "speaking");
+  server.end("s1");
+  await talk.stop();
+  assert.equal(findTurn(talk.state), null);
+  assert.equal(listShown(talk.state)[1].error.code, "unanswered");
+});
+
+test("a question that cannot be sent can be given up, and asked again is the same question", async () => {
+  const talk = await openTalk();
+  server.lostAnswers = 1;
+  talk.ask("a");
+  await until(() => server.count("ask") === 1);
+  server.isDown = true;
+  server.cut();
+  await talk.stop();
+  await until(() => phase(talk) !== "sending");
+  server.isDown = false;
+  await until(() => texts(talk).join() === "a,");
+  await talk.retry();
+  assert.equal((await server.readHistory("s1")).messages.length, 1);
+});
+
+test("a new conversation stops the running answer and leaves a way back to all of it", async () => {
+  const session = keep();
+  const talk = createTalk(session);
+  await talk.ask("a");
+  server.tell("s1", "token", { text: "b" });
+  await until(() => phase(talk) === "speaking");
   await talk.startAnew();
   assert.deepEqual([texts(talk), session.get(), talk.canGoBack], [[], null, true]);
-  assert.deepEqual(server.calls.at(-1), ["stop", "s1"]);
-  await talk.goBack();
+  assert.equal(server.calls.at(-1), "stop");
+  assert.equal(server.watchers, 0);
+  server.tell("s1", "token", { text: "c" });
+  server.finish("s1");
+  talk.goBack();
+  await until(() => !findTurn(talk.state));
   assert.deepEqual([texts(talk), session.get()], [["a", "bc"], "s1"]);
-  await pipe.writable.close();
-  await asked;
-  assert.deepEqual(texts(talk), ["a", "bc"]);
 });
 
-test("a running answer found after a reload is followed to its end", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const running = { run_id: "r1", text: "半", queued: null };
-  const replies = { readHistory: [history(["a"], running), history(["a", "半句"])] };
-  const { talk } = createTalk(replies, keep("s1"));
-  const seen = mock.fn();
-  talk.addEventListener("change", () => seen(texts(talk).at(-1)));
-  const opened = talk.open();
-  while (talk.isOpening) {
-    await new Promise((resolve) => setImmediate(resolve));
-    t.mock.timers.tick(2000);
-  }
-  await opened;
-  assert.deepEqual(seen.mock.calls.slice(0, 2).map((call) => call.arguments[0]), ["半", "半句"]);
+test("a running answer found after a reload is followed to its end", async () => {
+  const first = await openTalk();
+  await first.ask("a");
+  server.tell("s1", "token", { text: "半" });
+  const second = await openTalk();
+  assert.deepEqual(texts(second), ["a", "半"]);
+  server.tell("s1", "token", { text: "句" });
+  server.finish("s1");
+  await until(() => !findTurn(second.state));
+  assert.deepEqual(texts(second), ["a", "半句"]);
+});
+
+test("a page that knows more than a server from its backup reads the conversation anew", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  server.tell("s1", "token", { text: "b" });
+  server.tell("s1", "token", { text: "c" });
+  await until(() => texts(talk)[1] === "bc");
+  server.restore("s1", 2);
+  await until(() => texts(talk)[1] === "b" && phase(talk) === "speaking");
+  server.tell("s1", "token", { text: "d" });
+  await until(() => texts(talk)[1] === "bd");
+});
+
+test("a hidden page leaves the events once its answer is there, and misses none", async () => {
+  const talk = await openTalk();
+  await talk.ask("a");
+  await until(() => phase(talk) === "thinking");
+  talk.show(false);
+  assert.equal(server.watchers, 1);
+  server.finish("s1");
+  await until(() => server.watchers === 0);
+  await server.ask("s1", "b", "other");
+  server.tell("s1", "token", { text: "c" });
+  talk.show(true);
+  await until(() => texts(talk).join() === "a,,b,c");
+  assert.equal(server.watchers, 1);
 });

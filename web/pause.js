@@ -1,14 +1,13 @@
 /**
- * Asking again and again, with growing pauses.
+ * Waiting before another try, longer with every failure.
  *
- * It knows no server. The rule that must not break: an aborted signal ends the asking at once.
+ * It knows no server. The rule that must not break: an aborted signal ends the waiting at once.
  */
+const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 10_000];
 
-/** Calls `probe` until it gives true or `signal` aborts; the last pause repeats. */
-export async function poll(probe, pausesMs, signal) {
-  for (let round = 0; !signal.aborted && !(await probe()); round += 1) {
-    await pause(pausesMs[Math.min(round, pausesMs.length - 1)], signal);
-  }
+/** Waits after that many failures before this one; the last pause repeats. */
+export function pauseAfter(failures, signal) {
+  return pause(PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)], signal);
 }
 
 /** Waits about `ms`: a tenth of chance keeps many pages from asking in step. */
