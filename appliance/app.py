@@ -34,6 +34,7 @@ from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
 from appliance.store.events import EventLog
 from appliance.store.live import LiveLog
+from appliance.store.recovery import Unfinished
 from appliance.store.retention import Retention
 from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions
@@ -43,6 +44,7 @@ PACKAGE = Path(__file__).parent
 WEB_FOLDERS = (PACKAGE / "_web", PACKAGE.parent / "web")
 # The store has the disk to itself so long; a large one is then checked beside the loading model.
 HEAD_START_S = 2.0
+LOG_PAUSE_S = 5.0
 # A full store can be read, but nothing that is said can be kept, so nothing is answered.
 STORE_RUNGS: Mapping[StoreState, RungState] = {
     "opening": "loading",
@@ -65,6 +67,7 @@ class House:
         )
         self.conversations = Conversations(engine, self.sessions, self._events, settings)
         self.closing = ""
+        self._is_closing = False
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
@@ -203,16 +206,32 @@ class House:
     async def _open_store(self) -> None:
         try:
             await self.store.open()
-            unfinished = await self._events.open()
-            self._note_ready()
-            self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
-            await self.conversations.resume(unfinished)
+            unfinished = await self._open_log()
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
             self.conversations.open_door()
+            return
+        self._note_ready()
+        self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
+        await self.conversations.resume(unfinished)
+
+    async def _open_log(self) -> tuple[Unfinished, ...]:
+        """Tried until it succeeds: the disk may be full or fail for a while."""
+        while True:
+            try:
+                return await self._events.open()
+            except StoreUnavailable as error:
+                self._log.error("event log not opened", reason=str(error))
+                self.conversations.open_door()
+                if self._is_closing:
+                    raise
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._events.is_wanted.wait(), LOG_PAUSE_S)
 
     async def _close(self, boot: asyncio.Task[None]) -> None:
         """`closing` names what is being ended, for whoever loses patience."""
+        self._is_closing = True
+        self._events.is_wanted.set()
         self.closing = "the turns"
         await self.conversations.close()
         self.closing = "the engine"

@@ -335,13 +335,14 @@ async def test_a_damaged_file_of_a_newer_appliance_is_left_where_it_is(tmp_path:
     assert list_set_aside(tmp_path) == []
 
 
-async def test_an_empty_file_alone_is_begun_anew_without_alarm(tmp_path: Path) -> None:
+async def test_an_empty_file_alone_is_set_aside_and_told(tmp_path: Path) -> None:
     (tmp_path / "appliance.db").touch()
-    async with opened(tmp_path) as store:
-        await store.write(insert_session("first"))
-        assert store.notes == ()
-        assert store.measure().damages == 0
-    assert list_set_aside(tmp_path) == []
+    store = Store(tmp_path)
+    await store.open()
+    await store.close()
+    assert store.measure().damages == 1
+    assert "the file is empty" in store.notes[0]
+    assert [file.stat().st_size for file in tmp_path.glob("appliance.db.corrupt.*")] == [0]
 
 
 async def test_a_first_start_that_a_power_cut_ended_is_begun_anew_without_alarm(

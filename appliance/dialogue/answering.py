@@ -37,6 +37,8 @@ from appliance.store.messages import Answer, StoredExchange
 from appliance.store.sessions import Sessions
 
 TRIMMED = Notice("trimmed", "The beginning of this conversation no longer fits into my memory.")
+# A disk that failed once may not do so again.
+TRIES = 2
 WENT_WRONG = Failed("internal", "Something went wrong here; please ask again.")
 
 
@@ -185,13 +187,18 @@ class Answering:
     async def _store(self, turn: Turn, speech: Speech, ending: Ending) -> Numbered:
         """Put the end on disk and return it, or the failure to do so."""
         answer = Answer(turn.text, speech.token_ids, self._engine.status.model_id)
-        try:
-            return await self._sessions.finish(turn.session_key, turn.run_id, answer, ending)
-        except StoreUnavailable as error:
-            turn.unsaved = Failed(error.code, str(error))
-        except Exception:
-            self._log.exception("answer not saved", run=turn.run_id)
-            turn.unsaved = WENT_WRONG
+        for _ in range(TRIES):
+            try:
+                kept = await self._sessions.finish(turn.session_key, turn.run_id, answer, ending)
+            except StoreUnavailable as error:
+                turn.unsaved = Failed(error.code, str(error))
+            except Exception:
+                self._log.exception("answer not saved", run=turn.run_id)
+                turn.unsaved = WENT_WRONG
+            else:
+                turn.unsaved = None
+                return kept
+        assert turn.unsaved is not None
         return Numbered(0, turn.run_id, turn.unsaved)
 
 

@@ -170,6 +170,7 @@ class Conversations:
 
     async def stop(self, session_id: str) -> bool:
         """End the running answer, if there is one, and return once it has ended."""
+        await self._recovered.wait()
         if await self._stop(key_of(session_id)):
             return True
         await self._sessions.check(session_id)
@@ -177,6 +178,7 @@ class Conversations:
 
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
+        await self._recovered.wait()
         session_key = key_of(session_id)
         await self._stop(session_key)
         forgotten = await self._sessions.forget(session_id)
@@ -226,7 +228,11 @@ class Conversations:
         else:
             self._log.error("turn given up", run=left.run_id, deaths=left.deaths)
             turn.unsaved = INTERRUPTED
-            self._save_soon(turn)
+            self._unsaved[turn.session_key] = turn
+            try:
+                await self._save_late(turn.session_key)
+            except StoreUnavailable:
+                self._save_soon(turn)
 
     def _begin_turn(self, accepted: Accepted, message: str) -> Turn:
         asked = Numbered(accepted.number, accepted.run_id, Message("customer", message))
@@ -284,20 +290,23 @@ class Conversations:
 
     async def _save_until_kept(self, session_key: str) -> None:
         while session_key in self._unsaved and not self._closing.is_set():
-            with suppress(StoreUnavailable):
-                await self._save_late(session_key)
-                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), SAVE_PAUSE_S)
+            with suppress(StoreUnavailable):
+                await self._save_late(session_key)
 
     async def _save_late(self, session_key: str) -> None:
-        turn = self._unsaved.get(session_key)
-        if turn is not None and turn.unsaved is not None:
+        # Taken out first: nobody is shown it without its number once it has one.
+        turn = self._unsaved.pop(session_key, None)
+        if turn is None or turn.unsaved is None:
+            return
+        try:
             said = Answer(turn.text)
             ending = await self._sessions.finish(session_key, turn.run_id, said, turn.unsaved)
-            # Of two that saved it, the first has told.
-            if self._unsaved.pop(session_key, None) is not None and ending.number:
-                self._tell(session_key, ending)
+        except StoreUnavailable:
+            self._unsaved[session_key] = turn
+            raise
+        self._tell(session_key, ending)
 
     async def _stop(self, session_key: str) -> bool:
         turn, task = self._turns.get(session_key), self._tasks.get(session_key)

@@ -84,10 +84,11 @@ class Feeds:
     async def _follow(self, feed: Feed, session_key: str, after: int) -> AsyncIterator[Numbered]:
         shown: Numbered | None = None
         # Asked after joining: else a session deleted in between would leave this open for ever.
+        turn = self._find_turn(session_key)
         kept = await self._log.find_last_number(session_key, after)
         if kept is None:
             return
-        if (rewind := await self._find_rewind(session_key, after, kept)) is not None:
+        if (rewind := await self._find_rewind(session_key, after, kept, turn)) is not None:
             yield Numbered(0, "", rewind)
             after = rewind.after
         while not feed.is_over:
@@ -106,13 +107,14 @@ class Feeds:
             else:
                 await grown.wait()
 
-    async def _find_rewind(self, session_key: str, after: int, kept: int) -> Rewind | None:
+    async def _find_rewind(
+        self, session_key: str, after: int, kept: int, turn: Turn | None
+    ) -> Rewind | None:
         """For a watcher whose last event is not there: the database came from a backup. `kept` is
-        the number of the last one before it that is."""
+        the number of the last one before it that is; `turn` was running before that was asked."""
         # Parked turns may still be on their way to the main file.
         if after == kept or self._is_closing:
             return None
-        turn = self._find_turn(session_key)
         said = [one for one in turn.events if 0 < one.number <= after] if turn is not None else []
         kept = max([kept, *(one.number for one in said)])
         if after == kept:

@@ -57,10 +57,11 @@ def check_parts(path: Path) -> None:
     """Find what SQLite would pass over in silence: it takes an empty file for a new one, throws
     away the log beside it, and replays no log beyond its first broken frame. Raises Damaged."""
     wal = Path(f"{path}-wal")
-    # Empty or missing without a log it is what a kill in the very first start leaves.
-    if get_size(wal) and not get_size(path):
-        is_there = "empty" if path.exists() else "missing"
-        raise Damaged(f"the file is {is_there} beside its write-ahead log")
+    # A kill in the very first start leaves it empty too: then the alarm is for nothing.
+    if path.exists() and not get_size(path):
+        raise Damaged("the file is empty")
+    if get_size(wal) and not path.exists():
+        raise Damaged("the file is missing beside its write-ahead log")
     if finding := find_damage(wal):
         raise Damaged(finding)
     # With a log SQLite takes the first page from there, or mends it by that.

@@ -24,7 +24,7 @@ from appliance.errors import SessionNotFound, StoreUnavailable
 from appliance.events import Event, Numbered
 from appliance.store.chunks import find_last_event, has_session, insert_events, read_events
 from appliance.store.database import Store
-from appliance.store.live import HIGHEST_NUMBER, LiveLog
+from appliance.store.live import LiveLog
 from appliance.store.recovery import Unfinished, mark_clean, recover
 from appliance.store.sealing import Seals
 
@@ -55,6 +55,8 @@ class EventLog:
         self._moving = asyncio.Lock()
         self._closing = asyncio.Event()
         self._mover: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self.is_wanted = asyncio.Event()
         self._figures = LogFigures()
         self._log = structlog.get_logger(__name__)
 
@@ -64,12 +66,17 @@ class EventLog:
     async def open(self) -> tuple[Unfinished, ...]:
         """Settle what the last run left and begin; the turns it left unfinished.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable; until it succeeds nothing can be said, and whoever wants to sets
+        `is_wanted`.
         """
+        self.is_wanted.clear()
         try:
-            return await recover(self._store, self._live, self._seals)
-        finally:
+            unfinished = await recover(self._store, self._live, self._seals)
             self._mover = asyncio.create_task(self._move_for_ever())
+            return unfinished
+        finally:
+            self._tried.set()
+            self._tried = asyncio.Event()
 
     async def close(self) -> None:
         """Carry over what is pending, and say that nothing is missing. Where that fails, `live.db`
@@ -85,6 +92,16 @@ class EventLog:
                 is_clean = True
         finally:
             await self._live.close(is_clean=is_clean)
+
+    async def check(self) -> None:
+        """Raises StoreUnavailable where no event could be kept, after one more try to open."""
+        if self._mover is not None:
+            return
+        tried = self._tried
+        self.is_wanted.set()
+        await tried.wait()
+        if self._mover is None:
+            raise StoreUnavailable("The conversation cannot be saved just now.")
 
     def begin(self, session_key: str, number: int) -> None:
         """A turn begins: the session's next event has `number`."""
@@ -143,7 +160,7 @@ class EventLog:
         """Nothing of the session stays here."""
         async with self._moving:
             self._drop(session_key)
-        await self._live.drop_moved([(session_key, HIGHEST_NUMBER)])
+        await self._live.drop_session(session_key)
 
     async def read(self, session_key: str, after: int) -> list[Numbered]:
         """The next events above `after` that the main file has, a page at a time."""
@@ -167,6 +184,7 @@ class EventLog:
     async def move(self) -> None:
         """Carry all that is pending to the main file, in one transaction."""
         async with self._moving:
+            losses = self._live.losses
             batch = {key: tuple(events) for key, events in self._pending.items() if events}
             self._has_pending.clear()
             if not batch:
@@ -178,7 +196,8 @@ class EventLog:
         self._count(commits=1)
         with suppress(StoreUnavailable):
             await self._live.drop_moved(
-                [(session_key, events[-1].number) for session_key, events in batch.items()]
+                [(session_key, events[-1].number) for session_key, events in batch.items()],
+                losses,
             )
 
     def _insert(

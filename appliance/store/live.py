@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS events (
     body BLOB NOT NULL,
     PRIMARY KEY (session_key, number)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gap (is_there INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS handed_over (run_id TEXT PRIMARY KEY, deaths INTEGER NOT NULL) STRICT;
 """
 
@@ -51,6 +52,8 @@ CREATE TABLE IF NOT EXISTS handed_over (run_id TEXT PRIMARY KEY, deaths INTEGER 
 ADD = "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)"
 DROP = "DELETE FROM events WHERE session_key = ? AND number <= ?"
 MARK = "INSERT OR REPLACE INTO handed_over VALUES (?, ?)"
+TEAR = "INSERT INTO gap VALUES (1)"
+HEAL = "DELETE FROM gap"
 UNMARK = "DELETE FROM handed_over WHERE run_id = ?"
 HIGHEST_NUMBER = (1 << 63) - 1
 Statement: TypeAlias = tuple[str, tuple[str | int | bytes, ...]]
@@ -59,10 +62,12 @@ Statement: TypeAlias = tuple[str, tuple[str | int | bytes, ...]]
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """What a dead process left: events by session, oldest first, and the turns that were in the
-    engine with the number of deaths they had seen before."""
+    engine with the number of deaths they had seen before. `is_whole` is false where the file was
+    begun anew and some of what it held had not reached the main file yet."""
 
     events: dict[str, list[Numbered]]
     handed_over: dict[str, int]
+    is_whole: bool
 
 
 def read_boot_id() -> str:
@@ -79,6 +84,8 @@ class LiveLog:
         self._seals = seals
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._connection: sqlite3.Connection | None = None
+        # How often the file failed and was begun anew with events missing.
+        self.losses = 0
         self._log = structlog.get_logger(__name__)
 
     async def read_leftover(self) -> Leftover | None:
@@ -103,9 +110,14 @@ class LiveLog:
         """The turn's end is in the main file, or its session is forgotten."""
         await self._write((DROP, (session_key, HIGHEST_NUMBER)), (UNMARK, (run_id,)))
 
-    async def drop_moved(self, moved: Iterable[tuple[str, int]]) -> None:
-        """Drop each session's events up to a number: they are in the main file."""
-        await self._write(*((DROP, upto) for upto in moved))
+    async def drop_moved(self, moved: Iterable[tuple[str, int]], losses: int) -> None:
+        """Drop each session's events up to a number: they are in the main file, all that was
+        pending when `losses` was read."""
+        healed = [(HEAL, ())] if losses == self.losses else []
+        await self._write(*((DROP, upto) for upto in moved), *healed)
+
+    async def drop_session(self, session_key: str) -> None:
+        await self._write((DROP, (session_key, HIGHEST_NUMBER)))
 
     async def close(self, *, is_clean: bool) -> None:
         """Close, and remove the file where all of it is in the main one."""
@@ -121,21 +133,23 @@ class LiveLog:
 
     async def _write(self, *statements: Statement) -> None:
         def work() -> None:
-            if self._connection is None:
-                self._begin()
+            if self._connection is None and not self.losses:
+                raise StoreUnavailable("What the last run left is not settled yet.")
             try:
                 self._execute(statements)
             except sqlite3.Error as error:
                 # Disposable: what is not in the main file yet is lost only if the process dies
-                # within the half second until it is, and the next start sees the gap.
+                # within the half second until it is, and then the next start knows.
                 self._log.warning("live log begun anew", error=str(error))
+                self.losses += 1
                 self._begin()
-                self._execute(statements)
+                self._execute(((TEAR, ()), *statements))
 
         await self._run(work)
 
     def _execute(self, statements: Sequence[Statement]) -> None:
-        assert self._connection is not None
+        if self._connection is None:
+            raise sqlite3.OperationalError("the file is not open")
         if len(statements) == 1:
             self._connection.execute(*statements[0])
             return
@@ -168,6 +182,7 @@ class LiveLog:
                 "SELECT * FROM events ORDER BY session_key, number"
             ).fetchall()
             handed_over = connection.execute("SELECT run_id, deaths FROM handed_over").fetchall()
+            is_whole = connection.execute("SELECT 1 FROM gap").fetchone() is None
             events: dict[str, list[Numbered]] = {}
             for session_key, number, run_id, sealed in rows:
                 body = self._seals.open(sealed, _label(session_key, number))
@@ -179,7 +194,7 @@ class LiveLog:
                 connection.close()
             return None
         self._connection = connection
-        return Leftover(events, dict(handed_over))
+        return Leftover(events, dict(handed_over), is_whole)
 
     def _close(self, *, remove: bool) -> None:
         connection, self._connection = self._connection, None

@@ -59,7 +59,7 @@ async def recover(store: Store, live: LiveLog, seals: Seals) -> tuple[Unfinished
     was_clean = boot is not None and boot["is_clean"] == 1
     is_same_run = boot is not None and boot["boot_id"] == boot_id != ""
     leftover = await live.read_leftover() if is_same_run and not was_clean else None
-    is_lost = not was_clean and leftover is None
+    is_lost = not was_clean and (leftover is None or not leftover.is_whole)
 
     def change(database: sqlite_utils.Database) -> tuple[Unfinished, ...]:
         _Recovery(database.conn, seals).carry_over(leftover, is_lost=is_lost)

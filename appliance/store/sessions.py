@@ -120,6 +120,7 @@ class Sessions:
             return Accepted(run_id, session_key, number)
 
         self._store.check_room()
+        await self._log.check()
         accepted = await self._store.write(change)
         if not accepted.is_repeat:
             self._log.begin(session_key, accepted.number + 1)
