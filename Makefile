@@ -4,7 +4,7 @@ APPLIANCE = .venv/bin/appliance
 NODE_TESTS = $(wildcard tests/web/*.test.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run demo test tools check fix bench clean node-tests
+.PHONY: help install model run demo test tools check fix bench faults clean node-tests
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ fix: tools ## repair format and lint where that can be done by machine
 
 bench: model ## measure the server against a bare decode loop on the same file
 	.venv/bin/python benchmarks/serve.py
+
+faults: tools model ## kill it, cut its power, fill its disk: an hour, and a table
+	.venv/bin/python -m benchmarks.faults
 
 clean: ## remove the environment, caches and logs; models and data stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

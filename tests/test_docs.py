@@ -29,7 +29,7 @@ ARCHITECTURE = "docs/architecture.md"
 DOCUMENTS = (*READMES, "CHANGELOG.md", ARCHITECTURE, "docs/lab-notes.md")
 REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-MEASURED = re.compile(r"(<!-- measured:begin -->).*(<!-- measured:end -->)", re.DOTALL)
+MEASURED = re.compile(r"(<!-- (\w+):begin -->).*?(<!-- \2:end -->)", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|\bsrc=\"([^\"]+)\"")
 
 
@@ -166,7 +166,7 @@ def list_commands(command: click.Command, path: str) -> list[str]:
 
 
 def test_the_two_readmes_are_twins() -> None:
-    english, chinese = (MEASURED.sub(r"\1\2", read(document)) for document in READMES)
+    english, chinese = (MEASURED.sub(r"\1\3", read(document)) for document in READMES)
     assert FENCED.findall(english) == FENCED.findall(chinese)
     outlines = [
         re.findall(r"^#+ ", FENCED.sub("", text), re.MULTILINE) for text in (english, chinese)
