@@ -147,6 +147,10 @@ class House:
             process_open_files=process.open_files,
         )
 
+    def excuse_loading(self) -> None:
+        """The process is asked to end while the model may still load."""
+        self._model.excuse()
+
     async def retry_model(self) -> None:
         """Try again a model that was withheld or refused; returns when that is settled."""
         await self._model.retry()
@@ -156,6 +160,8 @@ class House:
         """In the order in which they come up."""
         phase = self.engine.status.phase
         store = STORE_RUNGS[self.store.state]
+        if store == "ready" and not self._events.is_open:
+            store = "loading"
         model: RungState = "loading"
         if phase == "ready" and store == "ready":
             model = "ready"
@@ -197,7 +203,9 @@ class House:
 
         def report(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()):
-                self._log.error("work in the background ended", error=repr(error), exc_info=error)
+                # Not its repr: that of a UnicodeDecodeError holds customers' words.
+                name = type(error).__name__
+                self._log.error("work in the background ended", error=name, exc_info=error)
 
         task = asyncio.create_task(work)
         task.add_done_callback(report)
@@ -211,6 +219,9 @@ class House:
             self._log.error("store not opened", reason=str(error))
             self.conversations.open_door()
             return
+        except BaseException:
+            self.conversations.open_door()
+            raise
         self._note_ready()
         self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
         await self.conversations.resume(unfinished)

@@ -48,6 +48,13 @@ class ModelRung:
             self._log.info("model tried again on command")
             await self.load()
 
+    def excuse(self) -> None:
+        """An end that was asked for is no death, however it goes on. Called by a signal."""
+        if self._is_loading:
+            self._is_loading = False
+            with suppress(OSError):
+                self._counter.clear()
+
     async def stop(self) -> None:
         """The mark goes first: however the end goes, this load did not kill the process."""
         if self._is_loading:

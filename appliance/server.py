@@ -39,6 +39,7 @@ HEEDED = (*ENDS_IT, RETRIES_MODEL)
 # Open connections get so long, then all that is to be ended got so long in sum.
 GRACE_S = 2
 PATIENCE_S = 4.5
+STALLED_MS = 30_000
 # For the last words: a log that nobody reads any more may take none.
 LAST_WORDS_S = 0.3
 
@@ -88,6 +89,7 @@ class Server(uvicorn.Server):
         """The first signal: end in order. From now on a second one, or too long a wait, ends
         the process at once; both work without the event loop, which may be what hangs."""
         self.should_exit = True
+        self._house.excuse_loading()
         for number in ENDS_IT:
             signal.signal(number, lambda *_: end_at_once())
         start_timer(PATIENCE_S, self._lose_patience)
@@ -171,6 +173,15 @@ async def _report_when_settled(engine: Engine) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    listener = _open_listener(host, port)
+    # Its connections inherit it: one whose peer is gone, or takes nothing any more, is given up.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_MS)
+    return listener
+
+
+def _open_listener(host: str, port: int) -> socket.socket:
     if ":" not in host:
         return socket.create_server((host, port), backlog=512)
     # "::" takes IPv4 too: the greeting shows the address of that kind.

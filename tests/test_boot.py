@@ -290,10 +290,10 @@ def test_the_work_in_the_background_begins_with_an_open_store_and_ends_before_it
 
     class Watched(Retention):
         async def run_forever(self) -> None:
-            seen.append(self._store.is_open)
+            seen.append(self._store.state == "ready")
             began.set()
             await self._stopping.wait()
-            seen.append(self._store.is_open)
+            seen.append(self._store.state == "ready")
 
     monkeypatch.setattr(app, "Retention", Watched)
     with serving(choose_settings(tmp_path), ScriptedEngine(answer)):
@@ -314,7 +314,7 @@ def test_a_fault_in_the_background_is_in_the_log_and_ends_nothing_else(
         serving(choose_settings(tmp_path), ScriptedEngine(answer)) as server,
     ):
         assert httpx2.post(f"{server.url}/chat", json={"message": "早"}).status_code == 200
-    assert [line["error"] for line in logs] == ["RuntimeError('a fault of ours')"]
+    assert [line["error"] for line in logs] == ["RuntimeError"]
 
 
 DEADLY = """

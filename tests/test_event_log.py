@@ -364,3 +364,66 @@ async def test_everything_of_a_customer_passes_the_seals(tmp_path: Path) -> None
         assert b"canary" not in part.read_bytes()
     async with living(tmp_path, Seals(turn_over, turn_over)) as second:
         assert texts(second.unfinished[0].events) == ["canary", "canary"]
+
+
+async def test_an_illegible_half_second_of_an_unfinished_turn_is_told_as_a_loss(
+    tmp_path: Path,
+) -> None:
+    first = await open_log(tmp_path)
+    asked = await first.ask(await first.sessions.create())
+    for word in WORDS[:3]:
+        await first.say(asked, Token(word))
+        await first.log.move()
+    await spoil(first.store, 3)
+    await die(first)
+    async with living(tmp_path) as second:
+        (left,) = second.unfinished
+        assert texts(left.events) == [WORDS[0]]
+        assert left.events[-1] == Numbered(1002, asked.run_id, Rewind(2, len(WORDS[0])))
+
+
+async def test_an_illegible_half_second_of_an_ended_turn_leaves_the_rest_readable(
+    tmp_path: Path,
+) -> None:
+    async with living(tmp_path) as at:
+        session_id = await at.sessions.create()
+        asked = await at.ask(session_id)
+        for word in WORDS[:3]:
+            await at.say(asked, Token(word))
+            await at.log.move()
+        await at.sessions.finish(asked.session_key, asked.run_id, Answer("…"), DONE)
+        await spoil(at.store, 3)
+        events = await at.read_all(session_id)
+    assert [one.number for one in events] == [1, 2, 4, 5]
+
+
+async def spoil(store: Store, number: int) -> None:
+    """A flipped bit that SQLite's checks do not see."""
+    await store.write(
+        lambda database: database.conn.execute(
+            "UPDATE events SET body = CAST(x'ff' || body AS BLOB) WHERE first_number = ?", (number,)
+        )
+    )
+
+
+async def test_a_store_that_is_refused_refuses_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    store = Store(tmp_path / "data")
+    log = EventLog(store, LiveLog(tmp_path / "data", PLAIN), PLAIN)
+    with pytest.raises(StoreUnavailable):
+        await store.open()
+    with pytest.raises(StoreUnavailable, match="cannot be used"):
+        await log.check()
+    await store.close()
+
+
+async def test_a_mover_that_cannot_move_ends_the_answer_before_numbers_run_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.store.events.MOST_PENDING", 3)
+    async with living(tmp_path) as at:
+        asked = await at.ask(await at.sessions.create())
+        with pytest.raises(StoreUnavailable):
+            await at.say(asked, *(Token(word) for word in WORDS))
+        await at.log.move()
+        await at.say(asked, Token("又能存了"))

@@ -126,7 +126,7 @@ async def test_a_second_appliance_on_one_folder_is_refused_by_the_first_one_s_nu
             second.lock()
         with pytest.raises(StoreUnavailable, match=refusal):
             await second.open()
-        assert not second.is_open
+        assert second.state == "unavailable"
         with pytest.raises(StoreUnavailable, match="Another appliance"):
             await second.write(insert_session("foreign"))
         await second.close()

@@ -75,7 +75,7 @@ function announce(before, state) {
   if (turn && turn.phase !== earlier?.phase) sayWait(turn, last);
   if (!earlier || turn || !last) return;
   say(last.error
-    ? describeError(words, last.error)
+    ? describeError(words, last)
     : words.say("sayAnswered", { text: transcript.readLast() }));
 }
 

@@ -19,6 +19,7 @@ const ERRORS = {
   model_file_refused: "errorModel",
   engine_failed: "errorEngine",
   store_unavailable: "errorStore",
+  interrupted: "errorInterrupted",
   invalid_field: "errorTooLong",
   body_too_large: "errorTooLong",
   unanswered: "errorUnanswered",
@@ -27,7 +28,6 @@ const ERRORS = {
 const NOTICES = {
   trimmed: "noticeTrimmed",
   repetition: "noticeRepetition",
-  not_saved: "noticeNotSaved",
 };
 
 const WAITS = {
@@ -62,11 +62,20 @@ export function describeEnding(words, message) {
   return key ? words.say(key) : "";
 }
 
-export function describeError(words, error) {
+/** What befell `message`: a question that was not taken, or an answer that broke off. */
+export function describeError(words, { error, role }) {
   if (error.code === "busy" && error.retryAfterS > 0) {
     return words.say("errorBusySeconds", { seconds: error.retryAfterS });
   }
+  if (error.code === "store_unavailable" && role === "assistant") {
+    return words.say("errorStoreAnswer");
+  }
   return words.say(ERRORS[error.code] ?? "errorOther");
+}
+
+/** Asking the very same again would most likely end the same way, for everybody. */
+export function isWorthRetrying(error) {
+  return error.code !== "interrupted";
 }
 
 export function describeNotice(words, notice) {

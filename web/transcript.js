@@ -5,7 +5,9 @@
  * break: a growing answer only gets what is new, so selection and reading place stay.
  */
 import { MarkdownText } from "./markdown.js";
-import { describeEnding, describeError, describeNotice, describeOrigin, describeWait } from "./phrases.js";
+import {
+  describeEnding, describeError, describeNotice, describeOrigin, describeWait, isWorthRetrying,
+} from "./phrases.js";
 
 export class Transcript extends EventTarget {
   #root;
@@ -76,8 +78,8 @@ class Article {
     const trouble = this.find(".trouble");
     trouble.hidden = !message.error;
     if (!message.error) return;
-    trouble.firstElementChild.textContent = describeError(words, message.error);
-    this.find(".retry").hidden = !canRetry;
+    trouble.firstElementChild.textContent = describeError(words, message);
+    this.find(".retry").hidden = !canRetry || !isWorthRetrying(message.error);
   }
 }
 

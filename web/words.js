@@ -67,13 +67,14 @@ const zh = {
   errorModel: "模型现在用不了，没法回答。您写的内容还在。",
   errorEngine: "回答到一半出了错，没有说完。",
   errorStore: "现在存不下对话，所以没有收下这个问题。您写的内容还在。",
+  errorStoreAnswer: "磁盘出了问题，回答没有说完。您的问题已经收下。",
+  errorInterrupted: "这个问题两次让助手中断了，请换个说法再问。",
   errorTooLong: "这条消息太长或有不能识别的字符，请改短一些。",
   errorUnanswered: "这个问题还没有得到回答。",
   errorOther: "出了点问题，没有回答成。",
 
   noticeTrimmed: "对话较长，最早的内容这次没有用上。",
   noticeRepetition: "回答开始重复，已提前结束。",
-  noticeNotSaved: "这条回答没能存下来，刷新后可能看不到。",
 
   bannerReconnecting: "连接断了，正在重新连接…",
   bannerStarting: "正在启动，很快就好。现在就可以提问。",
@@ -175,13 +176,14 @@ const en = {
   errorModel: "The model is not available, so there is no answer. Your words are kept.",
   errorEngine: "Something broke in the middle of the answer.",
   errorStore: "Conversations cannot be saved now, so this was not taken. Your words are kept.",
+  errorStoreAnswer: "The disk failed and the answer broke off. Your question is kept.",
+  errorInterrupted: "This question stopped the assistant twice. Please ask it in other words.",
   errorTooLong: "This message is too long or has unreadable characters. Please shorten it.",
   errorUnanswered: "This question has not been answered yet.",
   errorOther: "Something went wrong; there is no answer.",
 
   noticeTrimmed: "This conversation is long; its beginning was left out this time.",
   noticeRepetition: "The answer began to repeat itself and was ended early.",
-  noticeNotSaved: "This answer could not be saved and may be gone after a reload.",
 
   bannerReconnecting: "Connection lost, reconnecting…",
   bannerStarting: "Starting up. You can ask already.",

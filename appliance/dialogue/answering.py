@@ -8,8 +8,8 @@ counts. The rule that must not break: every accepted turn is published exactly o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import structlog
@@ -53,6 +53,9 @@ class Answering:
         self._events = log
         self._settings = settings
         self._one_suspect = asyncio.Lock()
+        self._suspects = 0
+        self._is_clear = asyncio.Event()
+        self._is_clear.set()
         self._log = structlog.get_logger(__name__)
 
     async def run(self, turn: Turn) -> None:
@@ -73,26 +76,49 @@ class Answering:
             turn.publish(await self._store(turn, speech, ending))
 
     async def _answer(self, turn: Turn, speech: Speech) -> Ending:
-        if self._engine.status.phase != "ready":
-            turn.publish(Numbered(0, turn.run_id, Queued(0, 0, "model_loading")))
-            await _wait_unless_stopped(turn, self._engine.wait_ready())
-        async with self._alone_if_suspect(turn):
-            if turn.stop_asked.is_set():
-                return speech.conclude("cancelled")
-            prompt = await self._build_prompt(turn, speech)
-            said = await self._find_said(turn)
-            await self._events.mark_handed_over(turn.run_id, turn.deaths)
-            return await self._speak(turn, prompt, said, speech)
+        with self._counted_if_suspect(turn):
+            if self._engine.status.phase != "ready":
+                turn.publish(Numbered(0, turn.run_id, Queued(0, 0, "model_loading")))
+                await _wait_unless_stopped(turn, self._engine.wait_ready())
+            async with self._apart_from_suspects(turn):
+                return await self._ask(turn, speech)
+
+    async def _ask(self, turn: Turn, speech: Speech) -> Ending:
+        if turn.stop_asked.is_set():
+            return speech.conclude("cancelled")
+        prompt = await self._build_prompt(turn, speech)
+        said = await self._find_said(turn)
+        await self._events.mark_handed_over(turn.run_id, turn.deaths)
+        return await self._speak(turn, prompt, said, speech)
+
+    @contextmanager
+    def _counted_if_suspect(self, turn: Turn) -> Iterator[None]:
+        """A turn that was in the engine when the process died, until it has ended."""
+        if not turn.deaths:
+            yield
+            return
+        self._suspects += 1
+        self._is_clear.clear()
+        try:
+            yield
+        finally:
+            self._suspects -= 1
+            if not self._suspects:
+                self._is_clear.set()
 
     @asynccontextmanager
-    async def _alone_if_suspect(self, turn: Turn) -> AsyncIterator[None]:
-        """Turns that were in the engine when the process died go on one after the other: if it
-        dies again, the one that did it is known and the others go on."""
-        is_mine = False
-        if turn.deaths:
-            if self._one_suspect.locked():
-                turn.publish(Numbered(0, turn.run_id, Queued(1, 0)))
-            is_mine = await _wait_unless_stopped(turn, self._one_suspect.acquire())
+    async def _apart_from_suspects(self, turn: Turn) -> AsyncIterator[None]:
+        """Suspects go on one after the other and the rest after them: if the process dies again,
+        the one that did it is known and nobody else pays."""
+        if not turn.deaths:
+            if not self._is_clear.is_set():
+                turn.publish(Numbered(0, turn.run_id, Queued(self._suspects, 0)))
+                await _wait_unless_stopped(turn, self._is_clear.wait())
+            yield
+            return
+        if self._one_suspect.locked():
+            turn.publish(Numbered(0, turn.run_id, Queued(self._suspects - 1, 0)))
+        is_mine = await _wait_unless_stopped(turn, self._one_suspect.acquire())
         try:
             yield
         finally:

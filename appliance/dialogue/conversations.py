@@ -20,15 +20,18 @@ from appliance.config import Settings
 from appliance.dialogue.answering import Answering
 from appliance.dialogue.feed import Feeds
 from appliance.dialogue.turn import Turn
+from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
 from appliance.errors import Busy, ModelUnavailable, Restarting, StoreUnavailable
 from appliance.events import Done, Failed, Message, Numbered
 from appliance.store.events import EventLog
-from appliance.store.messages import Answer, StoredMessage
+from appliance.store.messages import StoredMessage
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
 
-SAVE_PAUSE_S = 5.0
+TAKE_UP_PAUSE_S = 5.0
+# Each is a commit; more at once would only hold up those who say something.
+MOST_OPENING = 64
 # A third try would most likely end like the first two.
 MAX_DEATHS = 2
 INTERRUPTED = Failed(
@@ -81,11 +84,12 @@ class Conversations:
         self._answering = Answering(engine, sessions, log, settings)
         self._turns: dict[str, Turn] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unsaved: dict[str, Turn] = {}
-        self._savers: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._feeds = Feeds(log, self._turns.get, self._find_passing)
+        self._unsaved = UnsavedEnds(sessions, self._feeds.tell)
         self._arriving = 0
+        self._opening = 0
         self._recovered = asyncio.Event()
         self._endings: Counter[str] = Counter()
         self._continued = 0
@@ -117,8 +121,14 @@ class Conversations:
         self._recovered.set()
 
     async def open(self) -> str:
-        """A new session's id."""
-        return await self._sessions.create()
+        """A new session's id. Raises Busy, StoreUnavailable."""
+        if self._opening >= MOST_OPENING:
+            raise Busy("Too many conversations are being opened; please try again.", 1)
+        self._opening += 1
+        try:
+            return await self._sessions.create()
+        finally:
+            self._opening -= 1
 
     async def say(
         self, message: str, session_id: str | None = None, client_id: str | None = None
@@ -184,7 +194,7 @@ class Conversations:
         forgotten = await self._sessions.forget(session_id)
         # One more may have begun before the session was gone.
         await self._stop(session_key)
-        self._unsaved.pop(session_key, None)
+        self._unsaved.forget(session_key)
         self._feeds.end(session_key)
         await self._engine.forget(session_key)
         return forgotten
@@ -196,13 +206,14 @@ class Conversations:
         for turn in self._turns.values():
             turn.park()
         self._feeds.close()
-        await asyncio.gather(*self._tasks.values(), *self._savers)
+        await asyncio.gather(*self._tasks.values(), *self._late, return_exceptions=True)
+        await self._unsaved.close()
 
     async def _begin(self, message: str, session_id: str | None, client_id: str | None) -> Asked:
         try:
             await self._recovered.wait()
             session_id = session_id or await self.open()
-            await self._save_late(key_of(session_id))
+            await self._unsaved.save(key_of(session_id))
             accepted = await self._sessions.accept(session_id, message, client_id)
             before = self._tasks.get(accepted.session_key)
             if before is not None and not accepted.is_repeat:
@@ -218,8 +229,10 @@ class Conversations:
         try:
             question = await self._sessions.read_question(left.session_key, left.run_id)
         except StoreUnavailable as error:
-            # The next start tries again; the others need not wait for it.
             self._log.error("turn not continued", run=left.run_id, reason=str(error))
+            late = asyncio.create_task(self._take_up_late(left))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
             return
         turn = self._build_turn(left, question)
         if left.deaths < MAX_DEATHS:
@@ -228,11 +241,10 @@ class Conversations:
         else:
             self._log.error("turn given up", run=left.run_id, deaths=left.deaths)
             turn.unsaved = INTERRUPTED
-            self._unsaved[turn.session_key] = turn
-            try:
-                await self._save_late(turn.session_key)
-            except StoreUnavailable:
-                self._save_soon(turn)
+            self._unsaved.keep(turn)
+            self._endings[INTERRUPTED.code] += 1
+            with suppress(StoreUnavailable):
+                await self._unsaved.save(turn.session_key)
 
     def _begin_turn(self, accepted: Accepted, message: str) -> Turn:
         asked = Numbered(accepted.number, accepted.run_id, Message("customer", message))
@@ -265,7 +277,7 @@ class Conversations:
             del self._turns[turn.session_key]
             del self._tasks[turn.session_key]
             if turn.unsaved is not None:
-                self._save_soon(turn)
+                self._unsaved.keep(turn)
 
     def _tell(self, session_key: str, numbered: Numbered) -> None:
         if isinstance(numbered.event, Done):
@@ -277,36 +289,15 @@ class Conversations:
     def _find_passing(self, session_key: str) -> Numbered | None:
         """What is so just now and is not stored: that the turn waits, or an end that the disk
         refused."""
-        turn = self._turns.get(session_key) or self._unsaved.get(session_key)
+        turn = self._turns.get(session_key) or self._unsaved.find(session_key)
         last = turn.events[-1] if turn is not None and turn.events else None
         return last if last is not None and not last.number else None
 
-    def _save_soon(self, turn: Turn) -> None:
-        """Keep the end of a turn that counts as running on disk until then."""
-        self._unsaved[turn.session_key] = turn
-        saver = asyncio.create_task(self._save_until_kept(turn.session_key))
-        self._savers.add(saver)
-        saver.add_done_callback(self._savers.discard)
-
-    async def _save_until_kept(self, session_key: str) -> None:
-        while session_key in self._unsaved and not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), SAVE_PAUSE_S)
-            with suppress(StoreUnavailable):
-                await self._save_late(session_key)
-
-    async def _save_late(self, session_key: str) -> None:
-        # Taken out first: nobody is shown it without its number once it has one.
-        turn = self._unsaved.pop(session_key, None)
-        if turn is None or turn.unsaved is None:
-            return
-        try:
-            said = Answer(turn.text)
-            ending = await self._sessions.finish(session_key, turn.run_id, said, turn.unsaved)
-        except StoreUnavailable:
-            self._unsaved[session_key] = turn
-            raise
-        self._tell(session_key, ending)
+    async def _take_up_late(self, left: Unfinished) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), TAKE_UP_PAUSE_S)
+        if not self._closing.is_set():
+            await self._take_up(left)
 
     async def _stop(self, session_key: str) -> bool:
         turn, task = self._turns.get(session_key), self._tasks.get(session_key)

@@ -100,6 +100,14 @@ class EngineLoop:
 
     def run(self) -> None:
         """The thread's body; returns after `stop`."""
+        try:
+            self._run_until_stopped()
+        finally:
+            # Empty but for a fault in the handling of a fault: then nobody waits for ever.
+            for job in self._list_jobs():
+                job.emit(Broken("The engine ended."))
+
+    def _run_until_stopped(self) -> None:
         while not self._is_stopping:
             try:
                 self._run_step()

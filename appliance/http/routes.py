@@ -132,7 +132,7 @@ def _list_sessions(sessions: Sessions) -> list[Operation]:
             (Reply(201, "Opened", SessionOpened),),
             body=Nothing,
             is_body_required=False,
-            errors=(StoreUnavailable,),
+            errors=(Busy, StoreUnavailable),
         ),
         Operation(
             "POST",

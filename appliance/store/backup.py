@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from appliance.errors import StoreUnavailable
+from appliance.store.ballast import BALLAST_BYTES
 from appliance.store.chunks import skip_numbers
 from appliance.store.connections import MAGIC, connect_reader, connect_writer, explain, wrap
 from appliance.store.figures import get_free_bytes, get_size
@@ -32,6 +33,7 @@ from appliance.store.folder import (
 from appliance.store.migrations import find_unknown_step
 
 PAGES_A_STEP = 256
+LEFT_FREE_BYTES = 3 * BALLAST_BYTES
 OURS = ("sessions", "turns", "messages")
 # Called with the pages that are left and all pages.
 Watch: TypeAlias = Callable[[int, int], None]
@@ -187,6 +189,9 @@ def _make_next(fresh: Path) -> None:
 
 def _check_room(source: Path, folder: Path) -> None:
     needed_bytes = get_size(source) + get_size(_wal(source))
+    if folder.stat().st_dev == source.stat().st_dev:
+        # A copy must not be what fills the disk that the conversations are on.
+        needed_bytes += LEFT_FREE_BYTES
     if get_free_bytes(folder) < needed_bytes:
         raise StoreUnavailable(
             f"{folder} has no room for another {needed_bytes / 1e6:,.1f} MB; "

@@ -44,7 +44,7 @@ class Backups:
             try:
                 await self.run()
                 wait_s = self._pause_s
-            except StoreUnavailable as error:
+            except (StoreUnavailable, OSError) as error:
                 if self._stopping.is_set():
                     return
                 self._log.error("backup failed", reason=str(error))

@@ -37,9 +37,15 @@ class Ballast:
         """Make it where there is ample room; where there is little, the disk counts as full."""
         self.is_full = not self._make(ROOM_AT_FIRST) and not self._has_room(ROOM_AGAIN)
 
-    def restore(self) -> None:
-        """Make it again where there is room, and the disk is no longer full. Blocks on it."""
-        if self._make(ROOM_AGAIN if self.is_full else ROOM_AT_FIRST) or self._has_room(ROOM_AGAIN):
+    def restore(self, reusable_bytes: int) -> None:
+        """Make it again where there is room, and the disk is no longer full; nor is it where the
+        database itself has `reusable_bytes` enough and only its log needs room. Blocks on it."""
+        has_room_inside = reusable_bytes >= ROOM_AGAIN * self._size_bytes and self._has_room(1)
+        if (
+            self._make(ROOM_AGAIN if self.is_full else ROOM_AT_FIRST)
+            or self._has_room(ROOM_AGAIN)
+            or has_room_inside
+        ):
             self.is_full = False
 
     def give_up(self) -> None:

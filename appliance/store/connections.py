@@ -199,6 +199,15 @@ def _check_whole(connection: sqlite3.Connection) -> None:
         connection.set_progress_handler(None, 0)
 
 
+def count_reusable_bytes(connection: sqlite3.Connection) -> int:
+    """Of pages that deleted rows left: what is written next takes these first."""
+    pages, page_bytes = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("freelist_count", "page_size")
+    )
+    return pages * page_bytes
+
+
 def get_code(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0 for an error of the driver's own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -25,6 +25,7 @@ from appliance.store.connections import (
     check_parts,
     close_untouched,
     connect_writer,
+    count_reusable_bytes,
     explain,
     is_damage,
 )
@@ -48,7 +49,7 @@ class Store:
     """The database of one data folder. `write` and `read` wait until it is open.
 
     The hooks run on the writing thread: `on_open` in a transaction after every opening,
-    `on_renewed` after a damaged file was replaced, `on_full` in a transaction on a full disk.
+    `on_full` in a transaction on a full disk.
     """
 
     def __init__(self, folder: Path, ballast_bytes: int = BALLAST_BYTES) -> None:
@@ -67,16 +68,11 @@ class Store:
         self._log = structlog.get_logger(__name__)
         self.notes: tuple[str, ...] = ()
         self.on_open: list[Callable[[sqlite3.Connection], object]] = []
-        self.on_renewed: list[Callable[[], None]] = []
         self.on_full: list[Callable[[sqlite3.Connection], object]] = []
 
     @property
     def path(self) -> Path:
         return self._folder / FILE_NAME
-
-    @property
-    def is_open(self) -> bool:
-        return self._settled.is_set() and not self._refusal
 
     @property
     def state(self) -> StoreState:
@@ -175,7 +171,7 @@ class Store:
 
     async def look_for_room(self) -> None:
         """Make the ballast again where there is room for it; the store is no longer full then."""
-        await self._run(self._ballast.restore)
+        await self._run(self._restore_ballast)
 
     @property
     def _wal(self) -> Path:
@@ -318,8 +314,6 @@ class Store:
             "damaged database set aside", kept=renewal.kept.name, finding=finding, **renewal.rows
         )
         self._greet()
-        for hook in self.on_renewed:
-            hook()
 
     def _renew_in_any_room(self) -> Renewal:
         try:
@@ -329,6 +323,10 @@ class Store:
                 raise
             self._ballast.give_up()
             return renew(self.path)
+
+    def _restore_ballast(self) -> None:
+        database = self._database
+        self._ballast.restore(count_reusable_bytes(database.conn) if database else 0)
 
     def _make_room(self) -> None:
         self._log.error("disk full")

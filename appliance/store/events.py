@@ -22,16 +22,26 @@ import structlog
 
 from appliance.errors import SessionNotFound, StoreUnavailable
 from appliance.events import Event, Numbered
-from appliance.store.chunks import find_last_event, has_session, insert_events, read_events
+from appliance.store.chunks import (
+    NUMBERS_SKIPPED,
+    find_last_event,
+    has_session,
+    insert_events,
+    read_events,
+)
 from appliance.store.database import Store
 from appliance.store.live import LiveLog
-from appliance.store.recovery import Unfinished, mark_clean, recover
+from appliance.store.recovery import Unfinished, mark_clean, settle
 from appliance.store.sealing import Seals
 
 if TYPE_CHECKING:
     import sqlite_utils
 
+NOT_SAVED = "The conversation cannot be saved just now."
 MOVE_PAUSE_S = 0.5
+TRY_S = 2.0
+# Fewer than the numbers that are skipped after a power cut, so that none is ever used twice.
+MOST_PENDING = NUMBERS_SKIPPED - 1
 # A watcher is given a page of history at a time, so that its memory does not grow with it.
 CHUNKS_PER_READ = 16
 
@@ -54,6 +64,7 @@ class EventLog:
         self._has_pending = asyncio.Event()
         self._moving = asyncio.Lock()
         self._closing = asyncio.Event()
+        self._settled: tuple[Unfinished, ...] | None = None
         self._mover: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
         self.is_wanted = asyncio.Event()
@@ -71,9 +82,11 @@ class EventLog:
         """
         self.is_wanted.clear()
         try:
-            unfinished = await recover(self._store, self._live, self._seals)
+            if self._settled is None:
+                self._settled = await settle(self._store, self._live, self._seals)
+            await self._live.begin()
             self._mover = asyncio.create_task(self._move_for_ever())
-            return unfinished
+            return self._settled
         finally:
             self._tried.set()
             self._tried = asyncio.Event()
@@ -95,13 +108,21 @@ class EventLog:
 
     async def check(self) -> None:
         """Raises StoreUnavailable where no event could be kept, after one more try to open."""
-        if self._mover is not None:
+        if self.is_open:
             return
+        if self._store.refusal:
+            raise StoreUnavailable(self._store.refusal)
         tried = self._tried
         self.is_wanted.set()
-        await tried.wait()
-        if self._mover is None:
-            raise StoreUnavailable("The conversation cannot be saved just now.")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(tried.wait(), TRY_S)
+        if not self.is_open:
+            raise StoreUnavailable(NOT_SAVED)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events can be kept and carried over."""
+        return self._mover is not None and not self._mover.done()
 
     def begin(self, session_key: str, number: int) -> None:
         """A turn begins: the session's next event has `number`."""
@@ -112,6 +133,8 @@ class EventLog:
         session was forgotten meanwhile; then it must not be shown."""
         if session_key not in self._next:
             raise SessionNotFound("There is no such conversation; it may have been deleted.")
+        if len(self._pending.get(session_key, ())) >= MOST_PENDING:
+            raise StoreUnavailable(NOT_SAVED)
         numbered = Numbered(self._next[session_key], run_id, event)
         self._next[session_key] += 1
         await self._live.add(session_key, numbered)

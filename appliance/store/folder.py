@@ -37,9 +37,6 @@ def lock_folder(folder: Path) -> IO[bytes]:
     lock = (folder / "lock").open("a+b")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        lock.truncate(0)
-        lock.write(b"%d\n" % os.getpid())
-        lock.flush()
     except OSError as error:
         holder = _read_holder(lock)
         lock.close()
@@ -49,6 +46,10 @@ def lock_folder(folder: Path) -> IO[bytes]:
             f"Another appliance{holder} uses the data folder {folder}; "
             "stop it, or set APPLIANCE_DATA to another folder."
         ) from None
+    # A full disk takes no number, but the lock holds all the same.
+    with suppress(OSError):
+        lock.truncate(0)
+        os.write(lock.fileno(), b"%d\n" % os.getpid())
     return lock
 
 

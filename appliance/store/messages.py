@@ -107,7 +107,7 @@ class MessageRows:
 
     def read_message(self, row: sqlite3.Row, session_key: str) -> StoredMessage:
         is_answer = row["role"] == "assistant"
-        timings = json.loads(row["timings"]) if is_answer and row["timings"] else {}
+        timings = _read_timings(row["timings"]) if is_answer and row["timings"] else {}
         return StoredMessage(
             position=row["position"],
             role=row["role"],
@@ -145,3 +145,10 @@ class MessageRows:
 
 def _label(position: int, column: str, session_key: str) -> Label:
     return Label("messages", str(position), column, session_key)
+
+
+def _read_timings(text: str) -> dict[str, float]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {}

@@ -52,8 +52,9 @@ class Unfinished:
     next_number: int
 
 
-async def recover(store: Store, live: LiveLog, seals: Seals) -> tuple[Unfinished, ...]:
-    """Bring the main file up to date and begin `live.db` anew. Raises StoreUnavailable."""
+async def settle(store: Store, live: LiveLog, seals: Seals) -> tuple[Unfinished, ...]:
+    """Bring the main file up to date; from here on `live.db` is needed no more. Raises
+    StoreUnavailable."""
     boot_id = read_boot_id()
     boot = await store.read(_read_boot)
     was_clean = boot is not None and boot["is_clean"] == 1
@@ -66,9 +67,7 @@ async def recover(store: Store, live: LiveLog, seals: Seals) -> tuple[Unfinished
         database.conn.execute("INSERT OR REPLACE INTO boots VALUES (1, ?, 0)", (boot_id,))
         return _Recovery(database.conn, seals).read_unfinished()
 
-    unfinished = await store.write(change)
-    await live.begin()
-    return unfinished
+    return await store.write(change)
 
 
 async def mark_clean(store: Store) -> None:
@@ -92,7 +91,8 @@ class _Recovery:
             found = leftover.events.get(session_key, []) if leftover else []
             events, is_whole = self._choose_new(session_key, run_id, found)
             insert_events(self._connection, self._seals, session_key, events)
-            if is_lost or not is_whole:
+            is_legible = self._cut_illegible(session_key, run_id)
+            if is_lost or not is_whole or not is_legible:
                 self._rewind(session_key, run_id)
         for run_id, deaths in (leftover.handed_over if leftover else {}).items():
             self._connection.execute(
@@ -124,6 +124,18 @@ class _Recovery:
             if numbered.number == number and numbered.run_id == run_id
         ]
         return follows, len(follows) == len(new)
+
+    def _cut_illegible(self, session_key: str, run_id: str) -> bool:
+        """Drop what stands behind a chunk that cannot be read; whether all of them can."""
+        said = read_events_of_run(self._connection, self._seals, session_key, run_id)
+        last = said[-1].number if said else 0
+        dropped = self._connection.execute(
+            "DELETE FROM events WHERE session_key = ? AND run_id = ? AND first_number > ?",
+            (session_key, run_id, last),
+        )
+        if dropped.rowcount:
+            self._log.error("events not legible", session=session_key[:12], chunks=dropped.rowcount)
+        return not dropped.rowcount
 
     def _rewind(self, session_key: str, run_id: str) -> None:
         last = get_last_number(self._connection, session_key)

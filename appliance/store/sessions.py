@@ -84,9 +84,14 @@ class Sessions:
     async def create(self) -> str:
         """A new session; its id is 128 random bits. Raises StoreUnavailable, as all here do."""
         session_id = secrets.token_urlsafe(SESSION_ID_BYTES)
-        row = (key_of(session_id), self._clock(), self._house_clock())
         self._store.check_room()
-        await self._store.write(lambda database: database.conn.execute(NEW_SESSION, row))
+        await self._store.write(
+            lambda database: database.conn.execute(
+                # House time is known once the store is open, and then this runs.
+                NEW_SESSION,
+                (key_of(session_id), self._clock(), self._house_clock()),
+            )
+        )
         return session_id
 
     async def check(self, session_id: str) -> None:

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import {
   describeEnding, describeError, describeNotice, describeOrigin, describeTrouble, describeWait,
+  isWorthRetrying,
 } from "../../web/phrases.js";
 import { Words } from "../../web/words.js";
 
@@ -46,8 +47,22 @@ test("only an ending that is not plain is put in words", () => {
 });
 
 test("every error code finds words, a code of tomorrow too", () => {
-  assert.match(describeError(words, { code: "busy", retryAfterS: 9 }), /9 s/);
-  assert.match(describeError(words, { code: "constructor_of_tomorrow" }), /went wrong/);
+  const question = (error) => describeError(words, { role: "customer", error });
+  assert.match(question({ code: "busy", retryAfterS: 9 }), /9 s/);
+  assert.match(question({ code: "constructor_of_tomorrow" }), /went wrong/);
+});
+
+test("a disk that fails in mid-answer is not told as a question that was not taken", () => {
+  const error = { code: "store_unavailable" };
+  assert.match(describeError(words, { role: "customer", error }), /not taken/);
+  assert.match(describeError(words, { role: "assistant", error }), /question is kept/);
+});
+
+test("a question that stopped the assistant twice is not offered again", () => {
+  const error = { code: "interrupted" };
+  assert.match(describeError(words, { role: "assistant", error }), /other words/);
+  assert.equal(isWorthRetrying(error), false);
+  assert.equal(isWorthRetrying({ code: "engine_failed" }), true);
 });
 
 test("a notice we have no words for shows the server's", () => {
