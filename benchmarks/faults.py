@@ -25,7 +25,7 @@ from typing import Protocol
 import structlog
 
 from benchmarks.fault_disk import measure_damage, measure_full
-from benchmarks.fault_kill import measure_crashes, measure_kills
+from benchmarks.fault_kill import measure_crashes, measure_kills, measure_model_kills
 from benchmarks.fault_load import measure_idle, measure_overload, measure_watchers
 from benchmarks.fault_mixed import measure_mixed
 from benchmarks.fault_power import measure_io, measure_power
@@ -38,6 +38,7 @@ class Measure(Protocol):
 
 MEASURES: dict[str, tuple[Measure, ...]] = {
     "kill": (measure_kills,),
+    "kill-model": (measure_model_kills,),
     "power": (measure_power,),
     "io": (measure_io,),
     "disk": (measure_full, measure_damage),
