@@ -28,6 +28,8 @@ from appliance.engine.engine import (
 from appliance.engine.prompt import Template, TokenIds
 from appliance.errors import ModelUnavailable
 
+# For tests to look at; a demo that runs for weeks keeps no more.
+KEPT_PROMPTS = 64
 # Ids above Unicode's last code point stand for the template's control tokens.
 CONTROL_IDS = range(0x110000, 0x110004)
 TEMPLATE = Template(*[(control,) for control in CONTROL_IDS])
@@ -133,6 +135,7 @@ class ScriptedEngine:
         if self._status.phase != "ready":
             raise ModelUnavailable(self._status.reason or "The scripted engine is not ready.")
         self.prompts.append(generation.prompt.ids)
+        del self.prompts[:-KEPT_PROMPTS]
         cancelled = asyncio.Event()
         self._open.add(cancelled)
         return ScriptedRun(self._play(generation, cancelled), cancelled)
