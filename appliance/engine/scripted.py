@@ -29,7 +29,7 @@ from appliance.engine.prompt import Template, TokenIds
 from appliance.errors import ModelUnavailable
 
 # For tests to look at; a demo that runs for weeks keeps no more.
-KEPT_PROMPTS = 64
+KEPT = 64
 # Ids above Unicode's last code point stand for the template's control tokens.
 CONTROL_IDS = range(0x110000, 0x110004)
 TEMPLATE = Template(*[(control,) for control in CONTROL_IDS])
@@ -135,7 +135,7 @@ class ScriptedEngine:
         if self._status.phase != "ready":
             raise ModelUnavailable(self._status.reason or "The scripted engine is not ready.")
         self.prompts.append(generation.prompt.ids)
-        del self.prompts[:-KEPT_PROMPTS]
+        del self.prompts[:-KEPT]
         cancelled = asyncio.Event()
         self._open.add(cancelled)
         return ScriptedRun(self._play(generation, cancelled), cancelled)
@@ -145,6 +145,7 @@ class ScriptedEngine:
 
     async def forget(self, conversation: str) -> None:
         self.forgotten.append(conversation)
+        del self.forgotten[:-KEPT]
 
     def _settle(self, status: EngineStatus) -> None:
         self._status = status

@@ -35,8 +35,15 @@ PRAGMAS: dict[str, str | int] = {
     "journal_size_limit": 8 << 20,
     "secure_delete": 1,
     "temp_store": 2,
+    "cache_size": -1024,
 }
-READING_PRAGMAS: dict[str, int] = {"query_only": 1, "busy_timeout": 2000, "temp_store": 2}
+# The operating system caches the file; pages kept twice more would only take memory.
+READING_PRAGMAS: dict[str, int] = {
+    "query_only": 1,
+    "busy_timeout": 2000,
+    "temp_store": 2,
+    "cache_size": -256,
+}
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\0"
