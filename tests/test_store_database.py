@@ -47,6 +47,7 @@ async def test_every_pragma_holds_on_the_writing_connection(tmp_path: Path) -> N
         "busy_timeout": 2000,
         "secure_delete": 1,
         "temp_store": 2,
+        "cache_size": -1024,
     }
 
 
