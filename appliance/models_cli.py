@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,29 +29,13 @@ from appliance.engine.models import (
     with_record,
     write_active,
 )
-from appliance.errors import ApplianceError, ModelFileError
+from appliance.errors import ModelFileError
+from appliance.failures import Failure, failing_plainly
 
 if TYPE_CHECKING:
     from appliance.engine.fetch import Fetcher
 
-
-class Failure(click.ClickException):
-    """One sentence on stderr, nothing before it."""
-
-    def show(self, file: object = None) -> None:
-        click.echo(self.message, err=True)
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Turn our own errors into a sentence with the way out, and Ctrl-C into one too."""
-    try:
-        yield
-    except ApplianceError as error:
-        remedy = getattr(error, "remedy", "")
-        raise Failure(f"{error} Try: {remedy}" if remedy else str(error)) from None
-    except KeyboardInterrupt:
-        raise Failure("Stopped; the same command goes on from here.") from None
+STOPPED = "Stopped; the same command goes on from here."
 
 
 @click.group()
@@ -69,7 +52,7 @@ def list_models() -> None:
 
     Example: appliance models list
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         settings, catalogue = load_settings().settings, load_catalogue()
         active = settings.model or read_active(settings.models) or catalogue.default.id
     for entry in catalogue.entries:
@@ -109,7 +92,7 @@ def fetch_model(model_id: str | None) -> None:
     Example: appliance models fetch
              appliance models fetch qwen2.5-7b-instruct
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         settings, catalogue = load_settings().settings, load_catalogue()
         if model_id is not None:
             entry = _find(model_id, catalogue)
@@ -166,7 +149,7 @@ def verify_model(model_id: str | None) -> None:
 
     Example: appliance models verify
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         settings, catalogue = load_settings().settings, load_catalogue()
         if model_id is None:
             choice = resolve(settings, catalogue)
@@ -192,7 +175,7 @@ def use_model(model: str) -> None:
     Example: appliance models use qwen2.5-0.5b-instruct
              appliance models use /srv/models/other.gguf
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         settings, catalogue = load_settings().settings, load_catalogue()
         asked = settings.model_copy(update={"model": model})
         target = wanted(asked, catalogue)
@@ -214,7 +197,7 @@ def retry_model() -> None:
 
     Example: appliance models retry
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         folder = load_settings().settings.data
     # Imported here: what reads the store takes longer than all other commands.
     from appliance.store.boot import CrashCounter, find_holder
@@ -245,7 +228,7 @@ def print_path() -> None:
 
     Example: ls -l "$(appliance models path)"
     """
-    with plainly():
+    with failing_plainly(STOPPED):
         choice = resolve(load_settings().settings)
     click.echo(choice.path)
     for note in choice.notes:

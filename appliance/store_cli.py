@@ -7,35 +7,18 @@ not break: a failure is one sentence and the way out, exit 1, and leaves everyth
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
 import click
 
 from appliance.config import Settings, load_settings
-from appliance.errors import ApplianceError
+from appliance.failures import failing_plainly
 
 # A copy that is done sooner shows no progress.
 QUIET_S = 1.0
-
-
-class Failure(click.ClickException):
-    """One sentence on stderr, nothing before it."""
-
-    def show(self, file: object = None) -> None:
-        click.echo(self.message, err=True)
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    try:
-        yield
-    except ApplianceError as error:
-        raise Failure(str(error)) from None
-    except KeyboardInterrupt:
-        raise Failure("Stopped; nothing was changed.") from None
+STOPPED = "Stopped; nothing was changed."
 
 
 @click.command()
@@ -57,7 +40,7 @@ def backup(file: Path | None) -> None:
     from appliance.store.backups import name_backup
     from appliance.store.folder import FILE_NAME
 
-    with plainly():
+    with failing_plainly(STOPPED):
         settings = load_settings().settings
         target = file or name_backup(get_backups_folder(settings), datetime.now(UTC))
         contents = make_backup(settings.data / FILE_NAME, target, make_watch("Copying"))
@@ -80,7 +63,7 @@ def restore(file: Path) -> None:
     """
     from appliance.store.backup import restore as restore_with
 
-    with plainly():
+    with failing_plainly(STOPPED):
         settings = load_settings().settings
         restored = restore_with(settings.data, file, make_watch("Restoring"))
     contents = restored.contents

@@ -36,6 +36,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         (
             "__main__",
             "cli",
+            "failures",
             "greeting",
             "install",
             "install_checks",
