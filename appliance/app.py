@@ -27,6 +27,7 @@ from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadin
 from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
 from appliance.loading import ModelRung
+from appliance.patience import wait_at_most
 from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
 from appliance.store.clock import HouseClock
@@ -236,8 +237,7 @@ class House:
                 self.conversations.open_door()
                 if self._is_closing:
                     raise
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._events.is_wanted.wait(), LOG_PAUSE_S)
+            await wait_at_most(self._events.is_wanted, LOG_PAUSE_S)
 
     async def _close(self, boot: asyncio.Task[None]) -> None:
         """`closing` names what is being ended, for whoever loses patience."""

@@ -15,6 +15,8 @@ FinishReason: TypeAlias = Literal[
     "stop", "length", "cancelled", "refused", "handed_over", "timeout"
 ]
 Role: TypeAlias = Literal["customer", "assistant", "operator", "system"]
+Label: TypeAlias = Literal["official", "ai"]
+HandoffState: TypeAlias = Literal["bot", "waiting", "human", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,31 @@ class Rewind:
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """What an answer rests on: an entry of the FAQ or a passage of a document; `quote` is its
+    text or the beginning of it, `href` a link that its owner gave."""
+
+    kind: Literal["faq", "passage"]
+    id: str
+    title: str
+    quote: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
+    """The turn ended in order. `score`, from 0 to 1, says how sure the rung was, `rule` which
+    rule spoke or stopped it; `suggestions` are known questions close to the one that was asked."""
+
     finish_reason: FinishReason
     source: Source
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
+    sources: tuple[Cited, ...] = ()
+    score: float | None = None
+    rule: str = ""
+    is_cached: bool = False
+    suggestions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,13 @@ class Failed:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """Who the conversation belongs to from here on."""
+
+    state: HandoffState
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +142,9 @@ class Bye:
 
 
 Ending: TypeAlias = Done | Failed
-Event: TypeAlias = Message | Started | Token | Notice | Rewind | Done | Failed | Queued | Bye
+Event: TypeAlias = (
+    Message | Started | Token | Notice | Rewind | Done | Failed | Handoff | Queued | Bye
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +155,8 @@ class Numbered:
     number: int
     run_id: str
     event: Event
+
+
+def label_of(source: Source) -> Label:
+    """Whether the words are the shop's own, to the letter, or were made by the model."""
+    return "ai" if source in ("knowledge", "model") else "official"

@@ -24,6 +24,7 @@ from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
 from appliance.errors import Busy, ModelUnavailable, Restarting, StoreUnavailable
 from appliance.events import Done, Failed, Message, Numbered
+from appliance.patience import wait_at_most
 from appliance.store.events import EventLog
 from appliance.store.messages import StoredMessage
 from appliance.store.recovery import Unfinished
@@ -294,8 +295,7 @@ class Conversations:
         return last if last is not None and not last.number else None
 
     async def _take_up_late(self, left: Unfinished) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), TAKE_UP_PAUSE_S)
+        await wait_at_most(self._closing, TAKE_UP_PAUSE_S)
         if not self._closing.is_set():
             await self._take_up(left)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from appliance.dialogue.turn import Turn
 from appliance.errors import StoreUnavailable
+from appliance.patience import wait_at_most
 from appliance.store.messages import Answer
 from appliance.store.sessions import Sessions
 
@@ -61,7 +62,6 @@ class UnsavedEnds:
 
     async def _save_until_kept(self, session_key: str) -> None:
         while session_key in self._turns and not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), PAUSE_S)
+            await wait_at_most(self._closing, PAUSE_S)
             with suppress(StoreUnavailable):
                 await self.save(session_key)

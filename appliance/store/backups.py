@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from appliance.errors import StoreUnavailable
+from appliance.patience import wait_at_most
 from appliance.store.backup import Contents, make_backup
 from appliance.store.database import Store
 
@@ -40,7 +40,7 @@ class Backups:
         if not self._pause_s:
             return
         wait_s = await asyncio.to_thread(self._find_first_wait)
-        while not await self._is_stopped_within(wait_s):
+        while not await wait_at_most(self._stopping, wait_s):
             try:
                 await self.run()
                 wait_s = self._pause_s
@@ -65,11 +65,6 @@ class Backups:
         await asyncio.to_thread(self._delete_old, contents.path)
         self._log.info("backup made", path=str(contents.path), conversations=contents.conversations)
         return contents
-
-    async def _is_stopped_within(self, wait_s: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), wait_s)
-        return self._stopping.is_set()
 
     def _find_first_wait(self) -> float:
         """A box that is switched off every evening gets its backup too: the first one ever comes

@@ -16,11 +16,10 @@ from typing import IO
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from appliance.store.folder import sync_folder
+from appliance.store.folder import LOCK_NAME, sync_folder
 from appliance.store.live import read_boot_id
 
 FILE_NAME = "loading.json"
-LOCK_NAME = "lock"
 # So often a model may end the process in a row; then nobody loads it without being asked.
 MAX_DEATHS = 2
 

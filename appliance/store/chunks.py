@@ -16,9 +16,11 @@ from types import MappingProxyType
 from typing import Any
 
 from appliance.events import (
+    Cited,
     Done,
     Event,
     Failed,
+    Handoff,
     Message,
     Notice,
     Numbered,
@@ -34,6 +36,7 @@ from appliance.store.sealing import Label, Seals
 NUMBERS_SKIPPED = 1000
 # A copy from a backup or of a damaged file may be older than what was shown by any amount.
 NUMBERS_SKIPPED_BY_COPY = 1_000_000
+HIGHEST_NUMBER = (1 << 63) - 1
 
 KINDS: Mapping[str, type[Any]] = MappingProxyType(
     {
@@ -44,11 +47,11 @@ KINDS: Mapping[str, type[Any]] = MappingProxyType(
         "rewind": Rewind,
         "done": Done,
         "error": Failed,
+        "handoff": Handoff,
     }
 )
 NAMES: Mapping[type[Any], str] = MappingProxyType({kind: name for name, kind in KINDS.items()})
 
-LAST_EVENT = "SELECT coalesce(max(last_number), 0) FROM events WHERE session_key = ?"
 LAST_EVENT_UP_TO = """
 SELECT min(last_number, ?) FROM events WHERE session_key = ? AND first_number <= ?
 ORDER BY first_number DESC LIMIT 1
@@ -82,7 +85,15 @@ def _build(kind: str, fields: dict[str, Any]) -> Event:
             return Token(fields["text"], tuple(fields["token_ids"]))
         case "done":
             usage, timings = Usage(**fields.pop("usage")), Timings(**fields.pop("timings"))
-            return Done(**fields, usage=usage, timings=timings)
+            sources = tuple(Cited(**cited) for cited in fields.pop("sources", ()))
+            suggestions = tuple(fields.pop("suggestions", ()))
+            return Done(
+                **fields,
+                usage=usage,
+                timings=timings,
+                sources=sources,
+                suggestions=suggestions,
+            )
         case _:
             built: Event = KINDS[kind](**fields)
             return built
@@ -94,12 +105,9 @@ def get_last_number(connection: sqlite3.Connection, session_key: str) -> int:
     return int(row[0]) if row else 0
 
 
-def get_last_event(connection: sqlite3.Connection, session_key: str) -> int:
-    """The number of the last event that is kept."""
-    return int(connection.execute(LAST_EVENT, (session_key,)).fetchone()[0])
-
-
-def find_last_event(connection: sqlite3.Connection, session_key: str, upto: int) -> int:
+def find_last_event(
+    connection: sqlite3.Connection, session_key: str, upto: int = HIGHEST_NUMBER
+) -> int:
     """The highest number that is kept and not above `upto`; 0 where there is none."""
     row = connection.execute(LAST_EVENT_UP_TO, (upto, session_key, upto)).fetchone()
     return int(row[0]) if row else 0

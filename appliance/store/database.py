@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias, TypeVar
 import structlog
 
 from appliance.errors import StoreUnavailable
+from appliance.patience import wait_at_most
 from appliance.store.ballast import BALLAST_BYTES, Ballast
 from appliance.store.connections import (
     DISK_IS_FULL,
@@ -194,8 +195,7 @@ class Store:
 
     async def _look_for_ever(self) -> None:
         while not self._closing.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), LOOK_PAUSE_S)
+            await wait_at_most(self._closing, LOOK_PAUSE_S)
             self._meter.look()
             await self.look_for_room()
 

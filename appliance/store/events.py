@@ -2,7 +2,7 @@
 
     append   number → live.db (no wait for the disk) → shown        each token
     move     pending events of all sessions → main file             at most twice a second
-    commit   what is pending, the event, a change → main file       acknowledgements and ends
+    end      what is pending, the event, a change → main file       acknowledgements and ends
 
 It knows nothing of turns and watchers. The rule that must not break: an event that was returned
 from here survives the process, and its number never stands for another one, not after a power
@@ -22,6 +22,7 @@ import structlog
 
 from appliance.errors import SessionNotFound, StoreUnavailable
 from appliance.events import Event, Numbered
+from appliance.patience import wait_at_most
 from appliance.store.chunks import (
     NUMBERS_SKIPPED,
     find_last_event,
@@ -30,14 +31,13 @@ from appliance.store.chunks import (
     read_events,
 )
 from appliance.store.database import Store
-from appliance.store.live import LiveLog
+from appliance.store.live import NOT_SAVED, LiveLog
 from appliance.store.recovery import Unfinished, mark_clean, settle
 from appliance.store.sealing import Seals
 
 if TYPE_CHECKING:
     import sqlite_utils
 
-NOT_SAVED = "The conversation cannot be saved just now."
 MOVE_PAUSE_S = 0.5
 TRY_S = 2.0
 # Fewer than the numbers that are skipped after a power cut, so that none is ever used twice.
@@ -114,8 +114,7 @@ class EventLog:
             raise StoreUnavailable(self._store.refusal)
         tried = self._tried
         self.is_wanted.set()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(tried.wait(), TRY_S)
+        await wait_at_most(tried, TRY_S)
         if not self.is_open:
             raise StoreUnavailable(NOT_SAVED)
 
@@ -233,8 +232,7 @@ class EventLog:
         is_failing = False
         while not self._closing.is_set():
             await self._has_pending.wait()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), MOVE_PAUSE_S)
+            await wait_at_most(self._closing, MOVE_PAUSE_S)
             try:
                 await self.move()
                 is_failing = False

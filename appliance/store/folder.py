@@ -18,6 +18,7 @@ from appliance.errors import StoreUnavailable
 
 FILE_NAME = "appliance.db"
 LIVE_NAME = "live.db"
+LOCK_NAME = "lock"
 # What belongs to one SQLite file, itself first.
 PARTS = ("", "-wal", "-shm", "-journal")
 CORRUPT = "corrupt"
@@ -34,7 +35,7 @@ def lock_folder(folder: Path) -> IO[bytes]:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Opened for appending: what stands in it is the other one's until the lock is ours.
-    lock = (folder / "lock").open("a+b")
+    lock = (folder / LOCK_NAME).open("a+b")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

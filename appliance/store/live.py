@@ -19,13 +19,13 @@ import structlog
 
 from appliance.errors import StoreUnavailable
 from appliance.events import Numbered
-from appliance.store.chunks import decode_event, encode_event
-from appliance.store.folder import PARTS, make_private
+from appliance.store.chunks import HIGHEST_NUMBER, decode_event, encode_event
+from appliance.store.folder import LIVE_NAME, make_private, remove_parts
 from appliance.store.sealing import Label, Seals
 
 T = TypeVar("T")
 
-FILE_NAME = "live.db"
+NOT_SAVED = "The conversation cannot be saved just now."
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Small pages and a short log: an event costs about 1 kB of writing, and the kernel writes the same
 # few blocks of the card again and again instead of ever new ones.
@@ -48,14 +48,12 @@ CREATE TABLE IF NOT EXISTS gap (is_there INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS handed_over (run_id TEXT PRIMARY KEY, deaths INTEGER NOT NULL) STRICT;
 """
 
-
 ADD = "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?)"
 DROP = "DELETE FROM events WHERE session_key = ? AND number <= ?"
 MARK = "INSERT OR REPLACE INTO handed_over VALUES (?, ?)"
 TEAR = "INSERT INTO gap VALUES (1)"
 HEAL = "DELETE FROM gap"
 UNMARK = "DELETE FROM handed_over WHERE run_id = ?"
-HIGHEST_NUMBER = (1 << 63) - 1
 Statement: TypeAlias = tuple[str, tuple[str | int | bytes, ...]]
 
 
@@ -80,7 +78,7 @@ def read_boot_id() -> str:
 
 class LiveLog:
     def __init__(self, folder: Path, seals: Seals) -> None:
-        self._path = folder / FILE_NAME
+        self._path = folder / LIVE_NAME
         self._seals = seals
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._connection: sqlite3.Connection | None = None
@@ -129,7 +127,7 @@ class LiveLog:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (sqlite3.Error, OSError) as error:
             self._log.error("live log failed", error=str(error))
-            raise StoreUnavailable("The conversation cannot be saved just now.") from error
+            raise StoreUnavailable(NOT_SAVED) from error
 
     async def _write(self, *statements: Statement) -> None:
         def work() -> None:
@@ -201,8 +199,7 @@ class LiveLog:
         if connection is not None:
             connection.close()
         if remove:
-            for suffix in PARTS:
-                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+            remove_parts(self._path)
 
 
 def _label(session_key: str, number: int) -> Label:

@@ -21,7 +21,7 @@ import structlog
 from appliance.events import Numbered, Rewind, Token
 from appliance.store.chunks import (
     NUMBERS_SKIPPED,
-    get_last_event,
+    find_last_event,
     get_last_number,
     insert_events,
     read_events_of_run,
@@ -141,7 +141,7 @@ class _Recovery:
         last = get_last_number(self._connection, session_key)
         said = read_events_of_run(self._connection, self._seals, session_key, run_id)
         chars = sum(len(one.event.text) for one in said if isinstance(one.event, Token))
-        after = get_last_event(self._connection, session_key)
+        after = find_last_event(self._connection, session_key)
         rewind = Numbered(last + NUMBERS_SKIPPED, run_id, Rewind(after, chars))
         insert_events(self._connection, self._seals, session_key, [rewind])
         self._log.warning("events lost with the power", session=session_key[:12], kept_chars=chars)

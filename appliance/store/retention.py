@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from appliance.errors import StoreUnavailable
+from appliance.patience import wait_at_most
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
 
@@ -49,8 +50,7 @@ class Retention:
             # Tried again in an hour; the store has said why.
             with suppress(StoreUnavailable):
                 await self.run()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), PAUSE_S)
+            await wait_at_most(self._stopping, PAUSE_S)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import SessionNotFound, TurnRunning
 from appliance.events import Done, Ending, Failed, Message, Numbered
-from appliance.store.chunks import get_last_event, get_last_number, insert_events
+from appliance.store.chunks import find_last_event, get_last_number, has_session, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
 from appliance.store.messages import (
@@ -183,7 +183,7 @@ class Sessions:
         def query(connection: sqlite3.Connection) -> tuple[list[sqlite3.Row], int]:
             _check(connection, session_key)
             rows = connection.execute(MESSAGES, (session_key,)).fetchall()
-            return rows, get_last_event(connection, session_key)
+            return rows, find_last_event(connection, session_key)
 
         rows, last_number = await self._store.read(query)
         return tuple(self._rows.read_message(row, session_key) for row in rows), last_number
@@ -228,8 +228,7 @@ VALUES (?, ?, 'running', ?, ?, ?)
 
 
 def _check(connection: sqlite3.Connection, session_key: str) -> None:
-    found = connection.execute("SELECT 1 FROM sessions WHERE session_key = ?", (session_key,))
-    if found.fetchone() is None:
+    if not has_session(connection, session_key):
         raise SessionNotFound("There is no such conversation; it may have been deleted.")
 
 
