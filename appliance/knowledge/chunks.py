@@ -1,0 +1,179 @@
+"""Documents are cut into passages that can be read alone: never across a heading, at sentences.
+
+A passage has about 300 to 450 Chinese characters or 120 to 160 English words; lists and tables
+stay whole where they fit. The rule that must not break: every character of a passage stands in
+the document, in this order, but for a table's head that each of its pieces repeats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from appliance.knowledge.documents import Block, Document
+from appliance.knowledge.entries import Origin, Passage
+from appliance.knowledge.texts import find_language
+
+# Weights: a Chinese character counts 1, a word of other letters WORD_WEIGHT.
+MAX_WEIGHT = 450.0
+FULL_WEIGHT = 300.0
+OVERLAP_WEIGHT = 60.0
+WORD_WEIGHT = 2.8
+MAX_WORD_CHARS = 12
+# Of a passage that is neither, as a drawing of dashes.
+MAX_CHARS = 4500
+WORD = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
+WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
+SENTENCE = re.compile(r"[^。！？!?；;\n.]*(?:[。！？!?；;\n]+|\.(?=\s|$)|\.|$)[”’」』）)\"']*\s*")
+WHOLE_END = re.compile(r"(?:[。！？!?；;\n]|\.\s)[”’」』）)\"']*\s*$|\.[\"')]*\s+$")
+
+
+def weigh(text: str) -> float:
+    """A word that is none, as a long code, counts for several."""
+    words = sum(-(-len(word) // MAX_WORD_CHARS) for word in WORD.findall(text))
+    return max(len(WIDE.findall(text)) + WORD_WEIGHT * words, len(text) / MAX_CHARS * MAX_WEIGHT)
+
+
+@dataclass(slots=True)
+class _Piece:
+    text: str
+    row: int
+    weight: float
+
+
+@dataclass(slots=True)
+class _Section:
+    """The blocks below one heading, and the headings that lead to it."""
+
+    headings: tuple[str, ...]
+    pieces: list[_Piece] = field(default_factory=list)
+
+
+def cut(file: str, document: Document) -> list[Passage]:
+    """Passages are numbered in their order in the document."""
+    passages: list[Passage] = []
+    for section in _cut_sections(document):
+        for row, text in _pack(section.pieces):
+            passages.append(
+                Passage(
+                    id=f"{file}#{len(passages) + 1}",
+                    title=document.title,
+                    text=text,
+                    origin=Origin(file, row),
+                    headings=section.headings,
+                    language=find_language(text),
+                )
+            )
+    return passages
+
+
+def _cut_sections(document: Document) -> Iterator[_Section]:
+    path: list[tuple[int, str]] = []
+    section = _Section(())
+    for block in document.blocks:
+        if block.kind != "heading":
+            section.pieces += _cut_block(block)
+            continue
+        if section.pieces:
+            yield section
+        while path and path[-1][0] >= block.level:
+            path.pop()
+        path.append((block.level, block.text))
+        names = tuple(text for _, text in path)
+        section = _Section(names[1:] if names[0] == document.title else names)
+    if section.pieces:
+        yield section
+
+
+def _cut_block(block: Block) -> Iterator[_Piece]:
+    """The block whole if it fits, else by items, rows or sentences."""
+    weight = weigh(block.text)
+    if weight <= MAX_WEIGHT:
+        yield _Piece(block.text, block.row, weight)
+        return
+    if block.kind in ("list", "table", "code"):
+        parts = _cut_lines(block)
+    else:
+        parts = _join_sentences(block.text)
+    for part in parts:
+        yield _Piece(part, block.row, weigh(part))
+
+
+def _cut_lines(block: Block) -> Iterator[str]:
+    lines = block.text.split("\n")
+    head = lines[0] if block.kind == "table" and weigh(lines[0]) < OVERLAP_WEIGHT else ""
+    gathered: list[str] = []
+    weight = 0.0
+    for line in lines:
+        own = weigh(line)
+        if gathered and weight + own > MAX_WEIGHT:
+            yield "\n".join(gathered)
+            gathered, weight = ([head], weigh(head)) if head else ([], 0.0)
+        if own > MAX_WEIGHT:
+            yield from _join_sentences(line)
+        else:
+            gathered.append(line)
+            weight += own
+    if gathered and gathered != [head]:
+        yield "\n".join(gathered)
+
+
+def _join_sentences(text: str) -> Iterator[str]:
+    """A paragraph that must be cut: the last sentence of a piece begins the next one too."""
+    gathered: list[tuple[str, float]] = []
+    weight = 0.0
+    for sentence in _find_sentences(text):
+        own = weigh(sentence)
+        if gathered and weight + own > MAX_WEIGHT:
+            yield "".join(part for part, _ in gathered).strip()
+            last = gathered[-1]
+            is_short = len(gathered) > 1 and last[1] <= OVERLAP_WEIGHT
+            gathered = [last] if is_short and last[1] + own <= MAX_WEIGHT else []
+            weight = sum(part for _, part in gathered)
+        gathered.append((sentence, own))
+        weight += own
+    if gathered:
+        yield "".join(part for part, _ in gathered).strip()
+
+
+def _find_sentences(text: str) -> Iterator[str]:
+    """Sentences, and pieces of those that are too long for a passage. A full stop inside a number
+    or an address ends none."""
+    sentence = ""
+    for found in SENTENCE.finditer(text):
+        sentence += found[0]
+        if WHOLE_END.search(sentence[-20:]) or len(sentence) > 4 * MAX_WEIGHT:
+            yield from _split_long(sentence)
+            sentence = ""
+    yield from _split_long(sentence)
+
+
+def _split_long(sentence: str) -> Iterator[str]:
+    """At a comma or a blank if there is one, else anywhere."""
+    while weigh(sentence[: MAX_CHARS + 1]) > MAX_WEIGHT:
+        end = 100
+        while end < len(sentence) and weigh(sentence[: end + 20]) <= MAX_WEIGHT:
+            end += 20
+        at = max(sentence.rfind(mark, end // 2, end) for mark in "，,、 ")
+        end = at + 1 if at > 0 else end
+        yield sentence[:end]
+        sentence = sentence[end:]
+    if sentence.strip():
+        yield sentence
+
+
+def _pack(pieces: Iterable[_Piece]) -> Iterator[tuple[int, str]]:
+    """Pieces that stand together go together until a passage is full."""
+    texts: list[str] = []
+    row, weight = 0, 0.0
+    for piece in pieces:
+        if texts and (weight + piece.weight > MAX_WEIGHT or weight >= FULL_WEIGHT):
+            yield row, "\n".join(texts)
+            texts, weight = [], 0.0
+        if not texts:
+            row = piece.row
+        texts.append(piece.text)
+        weight += piece.weight
+    if texts:
+        yield row, "\n".join(texts)

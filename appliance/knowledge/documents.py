@@ -1,0 +1,228 @@
+"""What a document is made of once its format is gone: a title and blocks of text in order.
+
+Markdown and plain text are read here; `pages.py` reads HTML, `foreign.py` the formats that need a
+process of their own. The rule that must not break: no text is invented and none reordered, so
+that a quote can be found in the owner's file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
+MAX_TEXT_CHARS = 2_000_000
+MAX_HEADING_CHARS = 200
+# Of a line that may be a heading or part a table's head from its body.
+MAX_LINE_CHARS = 500
+
+HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+ITEM = re.compile(
+    r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])[ \t]*\S.*"
+)
+TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
+PLAIN_HEADING = re.compile(
+    r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
+)
+SENTENCE_END = "。！？!?.；;…：:，,、"
+
+FRONT_MATTER = re.compile(r"\A---\n(?:.*\n)*?---\n")
+# Every run has a bound: a text made for it would else take time in proportion to its square.
+IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
+LINK = re.compile(r"\[([^\]\n]{1,300})\]\(<?([^)\s>]{1,1000})>?(?:[ \t]\"[^\"\n]{0,300}\")?\)")
+STRONG = re.compile(r"(\*\*|__|~~)(?=\S)(.{1,500}?)(?<=\S)\1")
+EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]{1,500}?)(?<=[^\s*_])\1(?![\w*])")
+INLINE_CODE = re.compile(r"(`{1,3})([^`\n]{1,500})\1")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`level` is that of a heading, 1 the outermost; `row` is a line, or a page, or 0. Items of a
+    list and rows of a table are lines of `text`."""
+
+    kind: Kind
+    text: str
+    row: int = 0
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`warnings` are what the owner should know of the reading."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def make_document(
+    blocks: Iterable[Block], name: str, title: str = "", warnings: tuple[str, ...] = ()
+) -> Document:
+    """Its title is its own, else its first heading, else its file's name; text that is too long
+    is cut at a block."""
+    kept: list[Block] = []
+    chars = 0
+    for block in blocks:
+        chars += len(block.text)
+        if chars > MAX_TEXT_CHARS:
+            warnings += (f"Only the first {MAX_TEXT_CHARS:,} characters were taken.",)
+            break
+        kept.append(block)
+    heading = next((block.text for block in kept if block.kind == "heading"), "")
+    return Document((title or heading or name)[:MAX_HEADING_CHARS], tuple(kept), warnings)
+
+
+def read_markdown(text: str) -> list[Block]:
+    text = FRONT_MATTER.sub(lambda found: "\n" * found[0].count("\n"), text)
+    text = _drop_remarks(text)
+    return _Lines(is_markdown=True).read(text)
+
+
+def read_plain(text: str) -> list[Block]:
+    """Numbered lines like 第三条 or 2.1 that stand alone are headings."""
+    return _Lines(is_markdown=False).read(text)
+
+
+class _Lines:
+    """Gathers lines into blocks; one object a text."""
+
+    def __init__(self, is_markdown: bool) -> None:
+        self._is_markdown = is_markdown
+        self._blocks: list[Block] = []
+        self._lines: list[str] = []
+        self._kind: Kind = "paragraph"
+        self._row = 0
+        self._fence = ""
+
+    def read(self, text: str) -> list[Block]:
+        lines = text.split("\n")
+        for place, line in enumerate(lines):
+            is_alone = (place == 0 or not lines[place - 1].strip()) and (
+                place + 1 == len(lines) or not lines[place + 1].strip()
+            )
+            self._take(line, place + 1, is_alone)
+        self._end()
+        return self._blocks
+
+    def _take(self, line: str, row: int, is_alone: bool) -> None:
+        if self._is_markdown and self._take_fenced(line, row):
+            return
+        if not line.strip():
+            # A blank line inside a list does not part it; what follows decides.
+            if self._kind != "list":
+                self._end()
+            elif self._lines and self._lines[-1]:
+                self._lines.append("")
+            return
+        if self._is_markdown:
+            heading = HEADING.fullmatch(line[:MAX_LINE_CHARS])
+            if heading:
+                self._add_heading(heading[2] or "", row, len(heading[1]))
+                return
+            if self._kind == "paragraph" and len(self._lines) == 1 and UNDERLINE.fullmatch(line):
+                level = 1 if "=" in line else 2
+                title, self._lines = self._lines[0], []
+                self._add_heading(title, self._row, level)
+                return
+        elif is_alone and _is_plain_heading(line.strip()):
+            self._add_heading(line, row, 2)
+            return
+        self._add(line, row)
+
+    def _take_fenced(self, line: str, row: int) -> bool:
+        mark = FENCE.match(line)
+        if not self._fence and mark:
+            self._end()
+            self._fence, self._kind, self._row = mark[1], "code", row
+            return True
+        if not self._fence:
+            return False
+        if mark and mark[1].startswith(self._fence) and not line.strip(" `~"):
+            self._fence = ""
+            self._end()
+        else:
+            self._lines.append(line)
+        return True
+
+    def _add(self, line: str, row: int) -> None:
+        kind: Kind = "paragraph"
+        if ITEM.fullmatch(line) and len(line.strip()) > 1:
+            kind = "list"
+        elif self._is_markdown and line.lstrip().startswith("|"):
+            kind = "table"
+        elif self._kind == "list" and self._lines and (self._lines[-1] or line[0] in " \t"):
+            # The rest of an item, or its indented second paragraph.
+            kind = "list"
+        if kind != self._kind or not self._lines:
+            self._end()
+            self._kind, self._row = kind, row
+        self._lines.append(line)
+
+    def _add_heading(self, text: str, row: int, level: int) -> None:
+        self._end()
+        text = self._bare(text.strip())[:MAX_HEADING_CHARS]
+        if text:
+            self._blocks.append(Block("heading", text, row, level))
+
+    def _end(self) -> None:
+        lines, kind = self._lines, self._kind
+        self._lines, self._kind = [], "paragraph"
+        if kind == "table":
+            lines = [
+                _write_row(line)
+                for line in lines
+                if not TABLE_RULE.fullmatch(line[:MAX_LINE_CHARS])
+            ]
+        elif kind == "list":
+            lines = [line for line in lines if line]
+        if kind == "paragraph":
+            bare = map(self._bare, lines)
+            text = join_lines(bare) if self._is_markdown else "\n".join(lines).strip()
+        else:
+            text = "\n".join(lines).strip("\n")
+            text = text if kind == "code" else self._bare(text)
+        if text.strip():
+            self._blocks.append(Block(kind, text, self._row))
+
+    def _bare(self, text: str) -> str:
+        """Without the marks of emphasis; a link keeps its address, because it may be the answer."""
+        if not self._is_markdown:
+            return text
+        text = LINK.sub(_write_link, IMAGE.sub(r"\1", text))
+        text = INLINE_CODE.sub(r"\2", EMPHASIS.sub(r"\2", STRONG.sub(r"\2", text)))
+        return "\n".join(line.removeprefix("> ") for line in text.split("\n"))
+
+
+def _drop_remarks(text: str) -> str:
+    """Without `<!-- … -->`; the lines keep their numbers."""
+    pieces = []
+    begin = 0
+    while (at := text.find("<!--", begin)) >= 0 and (end := text.find("-->", at)) >= 0:
+        pieces += [text[begin:at], "\n" * text.count("\n", at, end)]
+        begin = end + len("-->")
+    return "".join([*pieces, text[begin:]])
+
+
+def _is_plain_heading(line: str) -> bool:
+    return PLAIN_HEADING.fullmatch(line) is not None and line[-1] not in SENTENCE_END
+
+
+def _write_link(found: re.Match[str]) -> str:
+    return found[1] if found[1] == found[2] else f"{found[1]} ({found[2]})"
+
+
+def _write_row(line: str) -> str:
+    return " | ".join(cell.strip() for cell in line.strip().strip("|").split("|"))
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """One paragraph: a blank between Latin words, nothing between Chinese characters."""
+    text = ""
+    for line in map(str.strip, lines):
+        is_tight = not text or not line or (ord(text[-1]) > 0x2E7F and ord(line[0]) > 0x2E7F)
+        text += line if is_tight else f" {line}"
+    return text

@@ -1,0 +1,99 @@
+"""Questions in Markdown: a heading is the question, the text below it the answer.
+
+Lines that begin with "Also:" or "也可以问：", with a list below if need be, are other phrasings.
+The rule that must not break: everything else below the heading is the answer, to the letter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from appliance.knowledge.entries import Fault
+from appliance.knowledge.faq_entries import Draft, find_column
+from appliance.knowledge.readings import FileRefused
+
+HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+LABELLED = re.compile(
+    r"[ \t]*(?:[-*+][ \t]+)?(?:\*\*)?([^\s:：*][^:：*]{0,20})(?:\*\*)?[:：](?:\*\*)?(.*)"
+)
+ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.*)")
+
+
+# Of a line that may be a heading; a question is shorter.
+MAX_LINE_CHARS = 500
+
+
+@dataclass(slots=True)
+class Section:
+    """A heading and what stands below it, down to the next one."""
+
+    row: int
+    level: int
+    question: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def is_bare(self) -> bool:
+        return not any(line.strip() for line in self.lines)
+
+
+def read_markdown(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
+    """Raises FileRefused."""
+    sections = _cut(text)
+    if not sections:
+        raise FileRefused('There is no heading; a question is a line like "## When do you open?".')
+    drafts = []
+    for place, section in enumerate(sections):
+        following = sections[place + 1] if place + 1 < len(sections) else None
+        is_above = following is not None and following.level > section.level
+        # A heading over questions is none: the title with its introduction, or a chapter.
+        is_title = place == 0 and section.level == 1 and all(s.level > 1 for s in sections[1:])
+        if is_above and (is_title or section.is_bare):
+            continue
+        drafts.append(_read_section(section))
+    return drafts, []
+
+
+def _cut(text: str) -> list[Section]:
+    sections: list[Section] = []
+    fence = ""
+    for row, line in enumerate(text.split("\n"), start=1):
+        mark = FENCE.match(line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not line.strip(" `~"):
+            fence = ""
+        heading = None if fence else HEADING.fullmatch(line[:MAX_LINE_CHARS])
+        if heading:
+            sections.append(Section(row, len(heading[1]), (heading[2] or "").strip()))
+        elif sections:
+            sections[-1].lines.append(line)
+    return sections
+
+
+def _read_section(section: Section) -> Draft:
+    """Labelled lines stand at the section's beginning; phrasings also further down."""
+    cells: dict[str, list[str]] = {"question": [section.question], "answer": [], "phrasings": []}
+    listing = ""
+    is_beginning = True
+    for line in section.lines:
+        labelled = LABELLED.fullmatch(line)
+        column = find_column(labelled[1]) if labelled else None
+        if labelled and column and _may_stand(column, is_beginning):
+            cells.setdefault(column, []).append(labelled[2].strip())
+            listing = "" if labelled[2].strip() else column
+            continue
+        item = ITEM.fullmatch(line)
+        if listing and item:
+            cells[listing].append(item[1])
+        elif not listing or line.strip():
+            listing = ""
+            is_beginning = is_beginning and not line.strip()
+            cells["answer"].append(line)
+    return Draft(section.row, {column: "\n".join(texts) for column, texts in cells.items()})
+
+
+def _may_stand(column: str, is_beginning: bool) -> bool:
+    return column == "phrasings" or (is_beginning and column not in ("question", "answer"))

@@ -1,0 +1,200 @@
+"""Tables of questions: .csv, .xlsx and .toml become drafts, texts by column.
+
+It checks the table's shape and not what the cells say. The rule that must not break: a broken row
+costs that row, not those below it.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import TypeAlias
+
+from appliance.knowledge.entries import Fault
+from appliance.knowledge.faq_entries import Draft, explain_unknown, find_column
+from appliance.knowledge.readings import FileRefused, make_error, make_warning
+
+DELIMITERS = ",;\t，；"
+NEEDED = ("question", "answer")
+# More than any field that is read on, so that a cell of 1 MB is told and not stumbled over.
+MAX_FIELD_CHARS = 33 << 20
+MAX_OPEN_QUOTES = 20
+UNCLOSED = "unexpected end of data"
+ENTRY_LINE = re.compile(r"^\s*\[\[\s*entry\s*\]\]", re.MULTILINE)
+TOML_ERROR_LINE = re.compile(r"at line (\d+)")
+
+# A row's number as a spreadsheet counts, and its cells.
+Row: TypeAlias = tuple[int, Sequence[str]]
+
+
+def read_csv(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
+    """Raises FileRefused."""
+    faults: list[Fault] = []
+    lines = text.splitlines(keepends=True)
+    skipped = 1 if lines and re.fullmatch(r"sep=.\n?", lines[0]) else 0
+    first = next((line for line in lines[skipped:] if line.strip() and not _is_remark([line])), "")
+    if not first:
+        return [], [make_warning("The file is empty.", file)]
+    delimiter = max(DELIMITERS, key=lambda sign: _count_known(first, sign))
+    rows = list(_parse(file, lines[skipped:], delimiter, skipped, faults))
+    return read_rows(file, rows, faults), faults
+
+
+def _count_known(line: str, delimiter: str) -> tuple[int, int]:
+    header = next(csv.reader([line], delimiter=delimiter), [])
+    return sum(find_column(cell) is not None for cell in header), len(header)
+
+
+def _parse(
+    file: str, lines: list[str], delimiter: str, number: int, faults: list[Fault]
+) -> Iterator[Row]:
+    """A quote that is never closed would swallow the rest: its line is left out instead."""
+    # The limit is the whole process's; nothing else in it reads CSV.
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    begin = 0
+    for _ in range(MAX_OPEN_QUOTES):
+        reader = csv.reader(lines[begin:], delimiter=delimiter, strict=True)
+        while True:
+            number += 1
+            row_begin = begin + reader.line_num
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                if str(error) == UNCLOSED:
+                    sentence = "A quote is opened here and never closed. The line was left out."
+                    faults.append(make_error(sentence, file, number))
+                    begin = row_begin + 1
+                    break
+                sentence = f'A " stands inside a cell ({error}); write it twice. Left out.'
+                faults.append(make_error(sentence, file, number))
+                continue
+            if cells is None:
+                return
+            yield number, cells
+    faults.append(make_error("Too many quotes are not closed; the rest was left out.", file))
+
+
+def read_rows(file: str, rows: Iterable[Row], faults: list[Fault]) -> list[Draft]:
+    """The first row that is no remark is the header. Raises FileRefused."""
+    found = ((row, cells) for row, cells in rows if any(map(str.strip, cells)))
+    found = ((row, cells) for row, cells in found if not _is_remark(cells))
+    header_row, header = next(found, (0, ()))
+    columns = _read_header(file, header_row, header, faults)
+    drafts = []
+    for row, cells in found:
+        extra = [cell for cell in cells[len(columns) :] if cell.strip()]
+        if extra:
+            sentence = (
+                f"The row has {len(cells)} cells and the header {len(columns)}; a cell with a "
+                "comma or a new line stands in quotes. This entry was left out."
+            )
+            faults.append(make_error(sentence, file, row))
+            continue
+        named = zip(columns, cells, strict=False)
+        drafts.append(Draft(row, {column: cell for column, cell in named if column}))
+    return drafts
+
+
+def _is_remark(cells: Sequence[str]) -> bool:
+    """A line of the owner's own, as in our templates: `#` and nothing in other cells."""
+    return cells[0].lstrip().startswith("#") and not any(map(str.strip, cells[1:]))
+
+
+def _read_header(
+    file: str, row: int, header: Sequence[str], faults: list[Fault]
+) -> list[str | None]:
+    """The column of each cell, None for those that are left out."""
+    columns: list[str | None] = []
+    while header and not header[-1].strip():
+        header = header[:-1]
+    unknown = []
+    for cell in header:
+        column = find_column(cell)
+        if column is None and cell.strip():
+            unknown.append(
+                make_warning(explain_unknown(cell.strip()), file, row, cell.strip()[:40])
+            )
+        elif column in columns and column is not None:
+            faults.append(
+                make_warning("This column stands there twice; left out.", file, row, column)
+            )
+            column = None
+        columns.append(column)
+    missing = [column for column in NEEDED if column not in columns]
+    if missing:
+        raise FileRefused(
+            f"There is no column {' and no column '.join(missing)}. The first row names the "
+            "columns: question, answer (问题, 答案), and others as you need them.",
+            row,
+        )
+    faults += unknown
+    return columns
+
+
+def read_sheets(
+    file: str, sheets: Sequence[tuple[str, Sequence[Row]]]
+) -> tuple[list[Draft], list[Fault]]:
+    """Every sheet that has the columns; others are passed over unless there is none."""
+    drafts: list[Draft] = []
+    faults: list[Fault] = []
+    refusals = []
+    for title, rows in sheets:
+        try:
+            drafts += read_rows(file, rows, faults)
+        except FileRefused as refused:
+            refusals.append((title, refused))
+    if len(refusals) == len(sheets):
+        raise refusals[0][1] if refusals else FileRefused("The file has no sheet.")
+    for title, _ in refusals:
+        faults.append(make_warning(f'The sheet "{title[:40]}" has no questions; left out.', file))
+    return drafts, faults
+
+
+def read_toml(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
+    """Tables `[[entry]]`, keys as the columns. Raises FileRefused."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        place = TOML_ERROR_LINE.search(str(error))
+        row = int(place[1]) if place else text.count("\n") + 1
+        raise FileRefused(f"This is no TOML: {error}.", row) from None
+    tables = document.pop("entry", None)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise FileRefused("There is no [[entry]]; each question begins with such a line.")
+    faults = [make_warning(f'"{key[:40]}" is not known; left out.', file) for key in document]
+    places = [text.count("\n", 0, found.end()) + 1 for found in ENTRY_LINE.finditer(text)]
+    if len(places) != len(tables):
+        # Written in another way: counted instead.
+        places = list(range(1, len(tables) + 1))
+    return [_read_table(file, *item, faults) for item in zip(places, tables, strict=True)], faults
+
+
+def _read_table(file: str, row: int, table: Mapping[str, object], faults: list[Fault]) -> Draft:
+    cells = {}
+    for key, value in table.items():
+        column = find_column(key)
+        if column is None:
+            faults.append(make_warning(explain_unknown(key), file, row, key[:40]))
+        elif isinstance(value, list):
+            cells[column] = "\n".join(map(write_cell, value))
+        else:
+            cells[column] = write_cell(value)
+    return Draft(row, cells)
+
+
+def write_cell(value: object) -> str:
+    """A value of a workbook or of TOML as its author would write it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)

@@ -1,0 +1,165 @@
+"""The files of the owner's folder: which are read, and each read once and whole.
+
+It knows names, sizes and times and no file format. The rules that must not break: nothing outside
+the folder is read, whatever a link says, and a file that changes under the reader is told apart
+from one that is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from appliance.knowledge.entries import Fault
+from appliance.knowledge.readings import FileRefused, Unsettled, make_error, make_warning
+
+MAX_FILE_BYTES = 32 << 20
+MAX_FILES = 2000
+MAX_DEPTH = 8
+
+FAQ_SUFFIXES = (".csv", ".xlsx", ".toml", ".md")
+DOCUMENT_SUFFIXES = (".md", ".txt", ".html", ".htm", ".pdf", ".docx")
+# The owner's other files in the same folder, read elsewhere.
+OTHER_FILES = ("guard.toml", "shop.toml")
+UNFINISHED_SUFFIXES = (".swp", ".swx", ".tmp", ".part", ".crdownload", ".bak")
+WAYS_OUT = {
+    ".doc": "save it as .docx",
+    ".rtf": "save it as .docx",
+    ".odt": "save it as .docx",
+    ".wps": "save it as .docx",
+    ".xls": "save it as .xlsx",
+    ".ods": "save it as .xlsx",
+    ".et": "save it as .xlsx",
+    ".ppt": "save it as .pdf",
+    ".pptx": "save it as .pdf",
+    ".csv": "a table of questions needs a name that begins with faq, like faq-prices.csv",
+    ".xlsx": "a table of questions needs a name that begins with faq, like faq-prices.xlsx",
+    ".toml": "a file of questions needs a name that begins with faq, like faq-prices.toml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """`name` is the path below the folder, with slashes; the rest tells whether it changed."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix.lower()
+
+    @property
+    def is_faq(self) -> bool:
+        return is_faq_name(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files that are to be read, by name, and what stands there besides."""
+
+    files: tuple[ListedFile, ...]
+    faults: tuple[Fault, ...]
+
+
+def is_faq_name(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name.lower().startswith("faq") and path.suffix.lower() in FAQ_SUFFIXES
+
+
+def list_files(folder: Path) -> Listing:
+    """Looks at names and times only. Raises OSError where the folder itself cannot be read."""
+    files: list[ListedFile] = []
+    faults: list[Fault] = []
+    root = folder.resolve(strict=True)
+    for path in _walk(root, 0, faults):
+        name = path.relative_to(root).as_posix()
+        try:
+            listed = _list_one(root, path, name)
+        except FileRefused as refused:
+            faults.append(make_error(str(refused), _make_printable(name)))
+        except (OSError, RuntimeError):
+            # It went away since the folder was read, or is a link to nothing.
+            continue
+        else:
+            if listed is not None:
+                files.append(listed)
+            elif hint := _find_way_out(path):
+                faults.append(make_warning(f"This kind of file is not read; {hint}.", name))
+    files.sort(key=lambda file: file.name)
+    if len(files) > MAX_FILES:
+        faults.append(make_error(f"{len(files):,} files; only {MAX_FILES:,} are read.", ""))
+    return Listing(tuple(files[:MAX_FILES]), tuple(faults))
+
+
+def _walk(folder: Path, depth: int, faults: list[Fault]) -> Iterator[Path]:
+    with os.scandir(folder) as found:
+        items = sorted(found, key=lambda item: item.name)
+    for item in items:
+        if _is_passing(item.name):
+            continue
+        path = folder / item.name
+        if not item.is_dir():
+            yield path
+        elif item.is_symlink():
+            faults.append(make_warning("Links to folders are not followed.", path.name))
+        elif depth < MAX_DEPTH:
+            try:
+                yield from _walk(path, depth + 1, faults)
+            except OSError as error:
+                sentence = f"This folder cannot be read ({error.strerror})."
+                faults.append(make_error(sentence, _make_printable(path.name)))
+
+
+def _is_passing(name: str) -> bool:
+    """Hidden files, and those that editors and downloads leave while they work."""
+    return name.startswith((".", "~$", "#")) or name.endswith(("~", *UNFINISHED_SUFFIXES))
+
+
+def _list_one(root: Path, path: Path, name: str) -> ListedFile | None:
+    suffix = path.suffix.lower()
+    if not (is_faq_name(name) or suffix in DOCUMENT_SUFFIXES) or path.name in OTHER_FILES:
+        return None
+    if _make_printable(name) != name:
+        raise FileRefused("The name of this file is no UTF-8; rename it.")
+    if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root):
+        raise FileRefused("This is a link to a place outside the folder; copy the file here.")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FileRefused("This is no ordinary file.")
+    return ListedFile(name, path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _find_way_out(path: Path) -> str | None:
+    return None if path.name in OTHER_FILES else WAYS_OUT.get(path.suffix.lower())
+
+
+def _make_printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def read_whole(file: ListedFile) -> bytes:
+    """Raises FileRefused, or Unsettled where it is not what was listed."""
+    if file.size_bytes > MAX_FILE_BYTES:
+        raise FileRefused(
+            f"The file has {file.size_bytes / 1e6:,.0f} MB; "
+            f"{MAX_FILE_BYTES >> 20} MB are allowed. Split it into several files."
+        )
+    try:
+        with file.path.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+        status = file.path.stat()
+    except FileNotFoundError:
+        raise Unsettled("The file went away while it was read.") from None
+    except OSError as error:
+        raise FileRefused(f"The file cannot be read ({error.strerror}).") from None
+    now = (status.st_size, status.st_mtime_ns, status.st_ino)
+    if now != (file.size_bytes, file.mtime_ns, file.inode) or len(data) != file.size_bytes:
+        raise Unsettled("The file was written to while it was read.")
+    return data

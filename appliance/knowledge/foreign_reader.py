@@ -1,0 +1,175 @@
+"""The process that opens .pdf, .docx, .xlsx and .html, `python -m` this module.
+
+It gets the file on stdin, its suffix as argument, and answers in lines of JSON; `foreign.py`
+starts it and ends it when it takes too long. The rule that must not break: it reads nothing but
+its stdin and writes nothing but its stdout, whatever is in the file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import resource
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import BinaryIO, TypeAlias
+
+from appliance.knowledge.archives import DAMAGED, check_archive
+from appliance.knowledge.documents import Block, join_lines
+from appliance.knowledge.faq_tables import write_cell
+from appliance.knowledge.readings import FileRefused
+
+MAX_PAGES = 500
+MAX_MEMORY_BYTES = 1 << 30
+MAX_COLUMNS = 64
+MAX_ROWS = 200_000
+# Empty rows in a run that end a sheet: a format painted down to row 1,048,576 is no content.
+MAX_EMPTY_ROWS = 1000
+PARAGRAPH_END = re.compile(r"[。！？!?.:：；;]\s*$")
+Line: TypeAlias = dict[str, object]
+
+
+def main() -> None:
+    # Gives way to the chats, and dies instead of filling the memory.
+    os.nice(10)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    data = sys.stdin.buffer.read()
+    try:
+        for line in READERS[sys.argv[1]](data):
+            _say(line)
+    except FileRefused as refused:
+        _say({"refused": str(refused)})
+    except MemoryError:
+        _say({"refused": "The file needs more memory than it may have. Split it."})
+    _say({"end": True})
+
+
+def _say(line: Line) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def read_pdf(data: bytes) -> Iterator[Line]:
+    """A page at a time; a page that cannot be read costs that page."""
+    from pypdf import PdfReader
+    from pypdf.errors import DependencyError, PyPdfError
+
+    try:
+        reader = PdfReader(io.BytesIO(data))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise FileRefused("The PDF is locked with a password. Save a copy without one.")
+        count = len(reader.pages)
+    except DependencyError:
+        raise FileRefused("The PDF is encrypted. Save a copy without encryption.") from None
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise FileRefused(DAMAGED) from None
+    chars, lost = 0, []
+    for number in range(min(count, MAX_PAGES)):
+        try:
+            text = reader.pages[number].extract_text()
+        except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            lost.append(number + 1)
+            text = ""
+        chars += len(text.strip())
+        yield {"blocks": [asdict(block) for block in _cut_page(text, number + 1)]}
+        yield {"progress": [number + 1, min(count, MAX_PAGES)]}
+    if not chars:
+        raise FileRefused(
+            "The PDF has no text; it seems to be scanned. Run it through text recognition (OCR), "
+            "or save the original document as PDF."
+        )
+    if lost:
+        yield {"warning": f"Pages that cannot be read: {', '.join(map(str, lost[:20]))}."}
+    if count > MAX_PAGES:
+        yield {"warning": f"{count:,} pages; the first {MAX_PAGES} were taken. Split the file."}
+
+
+def _cut_page(text: str, page: int) -> Iterator[Block]:
+    """A paragraph ends at a blank line, or where a sentence ends on a short line."""
+    lines = [line.strip() for line in text.encode("utf-8", "replace").decode().split("\n")]
+    width = max(map(len, lines), default=0)
+    gathered: list[str] = []
+    for line in [*lines, ""]:
+        if line:
+            gathered.append(line)
+        if gathered and (not line or (PARAGRAPH_END.search(line) and len(line) < width * 0.8)):
+            yield Block("paragraph", join_lines(gathered), page)
+            gathered = []
+
+
+def read_docx(data: bytes) -> Iterator[Line]:
+    import mammoth
+
+    check_archive(data)
+    try:
+        html = mammoth.convert_to_html(
+            io.BytesIO(data), convert_image=mammoth.images.img_element(_drop_image)
+        ).value
+    except (ValueError, LookupError, TypeError, AttributeError, SyntaxError, OSError):
+        raise FileRefused(DAMAGED) from None
+    yield from read_page(html.encode())
+
+
+def _drop_image(image: object) -> Mapping[str, str]:
+    return {}
+
+
+def read_page(data: bytes) -> Iterator[Line]:
+    """HTML, already decoded and written as UTF-8 by the parent."""
+    from appliance.knowledge.pages import read_html
+
+    title, blocks = read_html(data.decode())
+    yield {"title": title}
+    yield {"blocks": [asdict(block) for block in blocks]}
+
+
+def read_xlsx(data: bytes) -> Iterator[Line]:
+    """All sheets that are shown, values only; what a formula gave is what was saved last."""
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    check_archive(data)
+    source: BinaryIO = io.BytesIO(data)
+    try:
+        book = load_workbook(source, read_only=True, data_only=True, keep_links=False)
+        for sheet in book.worksheets:
+            if sheet.sheet_state != "visible":
+                continue
+            rows = []
+            empty = 0
+            values = sheet.iter_rows(max_col=MAX_COLUMNS, max_row=MAX_ROWS, values_only=True)
+            for number, row in enumerate(values, start=1):
+                cells = list(map(write_cell, row))
+                while cells and not cells[-1]:
+                    cells.pop()
+                empty = 0 if cells else empty + 1
+                if empty > MAX_EMPTY_ROWS:
+                    break
+                if cells:
+                    rows.append([number, cells])
+            yield {"sheet": sheet.title, "rows": rows}
+    except (InvalidFileException, BadZipFile, SyntaxError, ValueError, LookupError, TypeError):
+        raise FileRefused(DAMAGED) from None
+    except (AttributeError, OSError):
+        raise FileRefused(DAMAGED) from None
+
+
+READERS: Mapping[str, Callable[[bytes], Iterator[Line]]] = {
+    ".pdf": read_pdf,
+    ".docx": read_docx,
+    ".xlsx": read_xlsx,
+    ".html": read_page,
+    ".htm": read_page,
+}
+
+if __name__ == "__main__":
+    main()

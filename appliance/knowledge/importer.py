@@ -1,0 +1,195 @@
+"""The owner's folder is read: every file by its reader, each mistake told, nothing else taken down.
+
+It keeps nothing; `library.py` does. The rule that must not break: reading the same folder twice
+gives the same, and its hash covers every byte that was taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from appliance.knowledge.chunks import cut
+from appliance.knowledge.documents import Block, Document, make_document, read_plain
+from appliance.knowledge.documents import read_markdown as read_markdown_document
+from appliance.knowledge.doubles import drop_doubles
+from appliance.knowledge.entries import Entry, Fault, Passage
+from appliance.knowledge.faq_entries import Draft, make_entries
+from appliance.knowledge.faq_markdown import read_markdown as read_markdown_questions
+from appliance.knowledge.faq_tables import read_csv, read_sheets, read_toml
+from appliance.knowledge.folder_files import ListedFile, list_files, read_whole
+from appliance.knowledge.foreign import read_foreign
+from appliance.knowledge.readings import (
+    FileRead,
+    FileRefused,
+    Progress,
+    Reading,
+    Unsettled,
+    make_error,
+    make_warning,
+)
+from appliance.knowledge.texts import decode
+
+# Raised when the same bytes give other entries or passages than before.
+FORMAT_VERSION = 2
+STANDS_IN = " What it said before still answers."
+
+
+def read_folder(
+    folder: Path,
+    progress: Progress | None = None,
+    kept: Mapping[str, FileRead] | None = None,
+) -> Reading:
+    """`kept` is what the same files gave before, by name: one that did not change is not read
+    again, and one that cannot be read any more stays as it was. Raises OSError where the folder
+    itself cannot be read."""
+    kept = kept or {}
+    listing = list_files(folder)
+    reads: list[FileRead] = []
+    is_settled = True
+    faults = [*listing.faults]
+    for done, file in enumerate(listing.files):
+        if progress is not None:
+            progress(file.name, done, len(listing.files))
+        try:
+            data = read_whole(file)
+        except Unsettled as changed:
+            is_settled = False
+            faults.append(make_error(f"{changed} It is read again at the next look.", file.name))
+        except FileRefused as refused:
+            sha256 = f"refused {file.size_bytes} {refused}"
+            reads.append(_stand_in(_refuse(file, sha256, refused), kept))
+        else:
+            reads.append(_read_known(file, data, kept, progress))
+    entries, doubles = drop_doubles(entry for read in reads for entry in read.entries)
+    faults += [fault for read in reads for fault in read.faults]
+    return Reading(
+        entries=tuple(entries),
+        passages=tuple(passage for read in reads for passage in read.passages),
+        faults=tuple(sorted([*faults, *doubles], key=_get_place)),
+        hash=_hash(reads),
+        files=tuple(reads),
+        is_settled=is_settled,
+    )
+
+
+def _get_place(fault: Fault) -> tuple[str, int]:
+    return fault.origin.file, fault.origin.row
+
+
+def hash_folder(folder: Path) -> str | None:
+    """The hash that reading would give, or None while a file is being written. Raises OSError."""
+    reads = []
+    for file in list_files(folder).files:
+        try:
+            sha256 = hashlib.sha256(read_whole(file)).hexdigest()
+        except Unsettled:
+            return None
+        except FileRefused as refused:
+            sha256 = f"refused {file.size_bytes} {refused}"
+        reads.append(FileRead(file.name, sha256))
+    return _hash(reads)
+
+
+def _hash(reads: Sequence[FileRead]) -> str:
+    named = "".join(f"{read.name}\0{read.sha256}\n" for read in reads)
+    return hashlib.sha256(f"{FORMAT_VERSION}\n{named}".encode()).hexdigest()[:16]
+
+
+def _read_known(
+    file: ListedFile, data: bytes, kept: Mapping[str, FileRead], progress: Progress | None
+) -> FileRead:
+    sha256 = hashlib.sha256(data).hexdigest()
+    known = kept.get(file.name)
+    if known is not None and known.sha256 == sha256 and known.is_document:
+        return known
+
+    def watch(done: int, total: int) -> None:
+        if progress is not None:
+            progress(f"{file.name}, page {done:,}", done, total)
+
+    try:
+        return read_file(file.name, data, watch)
+    except FileRefused as refused:
+        return _stand_in(_refuse(file, sha256, refused), kept)
+
+
+def _refuse(file: ListedFile, sha256: str, refused: FileRefused) -> FileRead:
+    fault = make_error(str(refused), file.name, refused.row, refused.column)
+    return FileRead(file.name, sha256, faults=(fault,), is_refused=True)
+
+
+def _stand_in(refused: FileRead, kept: Mapping[str, FileRead]) -> FileRead:
+    """What the file gave when it could be read last."""
+    known = kept.get(refused.name)
+    if known is None or not (known.entries or known.passages):
+        return refused
+    faults = tuple(replace(fault, message=fault.message + STANDS_IN) for fault in refused.faults)
+    return replace(refused, entries=known.entries, passages=known.passages, faults=faults)
+
+
+def read_file(name: str, data: bytes, watch: Callable[[int, int], None] | None = None) -> FileRead:
+    """One file by its name's kind. Raises FileRefused."""
+    from appliance.knowledge.folder_files import is_faq_name
+
+    sha256 = hashlib.sha256(data).hexdigest()
+    if is_faq_name(name):
+        entries, faults = read_questions(name, data)
+        return FileRead(name, sha256, tuple(entries), faults=tuple(faults))
+    passages, faults = read_document(name, data, watch)
+    return FileRead(name, sha256, (), tuple(passages), tuple(faults), is_document=True)
+
+
+def read_questions(name: str, data: bytes) -> tuple[list[Entry], list[Fault]]:
+    """Raises FileRefused."""
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix == ".xlsx":
+        drafts, faults = read_sheets(name, read_foreign(data, suffix).sheets)
+    else:
+        decoded = decode(data)
+        drafts, faults = READERS[suffix](name, decoded.text)
+        if decoded.warning:
+            faults.insert(0, make_warning(decoded.warning, name))
+    entries, own_faults = make_entries(name, drafts)
+    return entries, [*faults, *own_faults]
+
+
+READERS: Mapping[str, Callable[[str, str], tuple[list[Draft], list[Fault]]]] = {
+    ".csv": read_csv,
+    ".toml": read_toml,
+    ".md": read_markdown_questions,
+}
+
+
+def read_document(
+    name: str, data: bytes, watch: Callable[[int, int], None] | None = None
+) -> tuple[list[Passage], list[Fault]]:
+    """Raises FileRefused."""
+    document = _open_document(PurePosixPath(name), data, watch)
+    faults = [make_warning(sentence, name) for sentence in document.warnings]
+    passages = cut(name, document)
+    if not passages:
+        faults.append(make_warning("There is no text in this file.", name))
+    return passages, faults
+
+
+def _open_document(
+    path: PurePosixPath, data: bytes, watch: Callable[[int, int], None] | None
+) -> Document:
+    suffix = path.suffix.lower()
+    if suffix in (".pdf", ".docx"):
+        found = read_foreign(data, suffix, watch)
+        return make_document(found.blocks, path.stem, found.title, tuple(found.warnings))
+    decoded = decode(data)
+    warnings = (decoded.warning,) if decoded.warning else ()
+    blocks: list[Block]
+    title = ""
+    if suffix in (".html", ".htm"):
+        # How long a page takes depends on how it is nested: a process of its own has a limit.
+        found = read_foreign(decoded.text.encode(), suffix)
+        title, blocks = found.title, found.blocks
+    else:
+        blocks = (read_markdown_document if suffix == ".md" else read_plain)(decoded.text)
+    return make_document(blocks, path.stem, title, warnings)

@@ -1,0 +1,190 @@
+"""HTML becomes blocks, what a reader of the page would see and nothing that runs or hides.
+
+.docx comes this way too, by way of HTML. The rule that must not break: however deep or broken the
+page is, reading it takes time in proportion to its length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from appliance.knowledge.documents import MAX_HEADING_CHARS, Block, Kind
+
+DROPPED = frozenset(
+    (
+        *("script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object"),
+        *("embed", "canvas", "audio", "video", "select", "button", "textarea", "-comment"),
+    )
+)
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+LISTS = frozenset(("ul", "ol", "dl"))
+ITEMS = frozenset(("li", "dt", "dd"))
+CELLS = frozenset(("td", "th"))
+PARTS = frozenset(
+    (
+        *("p", "div", "section", "article", "aside", "main", "header", "footer", "nav", "hr"),
+        *("address", "blockquote", "figure", "figcaption", "details", "summary", "caption"),
+        *("body", "form", "fieldset", "center"),
+    )
+)
+SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
+WRITTEN_ADDRESS = ("http://", "https://", "mailto:", "tel:")
+
+Step: TypeAlias = tuple[Literal["open", "close"], LexborNode]
+
+
+def read_html(text: str) -> tuple[str, list[Block]]:
+    """The page's title, where it has one, and its blocks."""
+    page = LexborHTMLParser(text)
+    title = page.css_first("head > title")
+    name = SPACE.sub(" ", title.text()).strip() if title is not None else ""
+    reader = _Reader()
+    if page.body is not None:
+        for step, node in _walk(page.body):
+            reader.take(step, node)
+        reader.end()
+    return name, reader.blocks
+
+
+def _walk(root: LexborNode) -> Iterator[Step]:
+    """Depth first and without recursion: a page may be nested deeper than the stack is."""
+    node: LexborNode | None = root
+    while node is not None:
+        yield "open", node
+        child = None if node.tag in DROPPED or _is_hidden(node) else node.first_child
+        while child is None:
+            yield "close", node
+            if node.mem_id == root.mem_id:
+                return
+            child, parent = node.next, node.parent
+            if child is None:
+                if parent is None:
+                    return
+                node = parent
+        node = child
+
+
+def _is_hidden(node: LexborNode) -> bool:
+    if (node.tag or "-").startswith("-"):
+        return False
+    attributes = node.attributes
+    style = (attributes.get("style") or "").replace(" ", "").lower()
+    return "hidden" in attributes or "display:none" in style or "visibility:hidden" in style
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._text: list[str] = []
+        self._lines: list[str] = []
+        self._cells: list[str] = []
+        self._level = 0
+        self._lists = 0
+        self._tables = 0
+        self._pre = 0
+
+    def take(self, step: str, node: LexborNode) -> None:
+        tag = node.tag or ""
+        if tag == "-text":
+            if step == "open":
+                self._text.append(node.text_content or "")
+        elif step == "open":
+            self._open(tag)
+        else:
+            self._close(tag, node)
+
+    def _open(self, tag: str) -> None:
+        if tag == "br":
+            self._text.append("\n" if self._pre else " ")
+        elif tag in HEADINGS:
+            self._end_part()
+            self._level = HEADINGS[tag]
+        elif tag in LISTS or tag == "table" or tag == "pre":
+            if not self._lists and not self._tables:
+                self.end()
+            self._lists += tag in LISTS
+            self._tables += tag == "table"
+            self._pre += tag == "pre"
+        if tag in ITEMS or tag in PARTS or tag == "tr":
+            self._end_part()
+
+    def _close(self, tag: str, node: LexborNode) -> None:
+        if tag == "a":
+            self._write_address(node.attributes.get("href") or "")
+        elif tag in CELLS and self._tables == 1:
+            self._cells.append(self._take_text())
+        elif tag == "tr" and self._tables == 1:
+            if any(self._cells):
+                self._lines.append(" | ".join(self._cells))
+            self._cells = []
+        elif tag in HEADINGS:
+            self._end_heading()
+        elif tag in ITEMS or tag in PARTS:
+            self._end_part()
+        elif tag in LISTS:
+            self._end_part()
+            self._lists -= 1
+        elif tag == "table":
+            self._end_part()
+            self._tables -= 1
+        if tag in LISTS and not self._lists and not self._tables:
+            self._end_lines("list")
+        elif tag == "table" and not self._tables and not self._lists:
+            self._end_lines("table")
+        elif tag == "pre":
+            self._pre -= 1
+            self._add("code", self._take_text(is_kept=True))
+
+    def end(self) -> None:
+        self._end_part()
+        self._end_lines("list")
+
+    def _end_part(self) -> None:
+        """Inside a list a part is a line; inside a table it is but a piece of a cell."""
+        if self._pre:
+            return
+        if self._tables:
+            self._text.append(" ")
+            return
+        text = self._take_text()
+        if not text:
+            return
+        if self._lists:
+            self._lines.append(f"- {text}")
+        elif self._level:
+            self._add_heading(text)
+        else:
+            self._add("paragraph", text)
+
+    def _end_heading(self) -> None:
+        if self._lists or self._tables:
+            self._end_part()
+        elif text := self._take_text():
+            self._add_heading(text)
+        self._level = 0
+
+    def _add_heading(self, text: str) -> None:
+        self.blocks.append(Block("heading", text[:MAX_HEADING_CHARS], 0, self._level))
+
+    def _end_lines(self, kind: Kind) -> None:
+        lines, self._lines = self._lines, []
+        self._add(kind, "\n".join(lines))
+
+    def _add(self, kind: Kind, text: str) -> None:
+        if text.strip():
+            self.blocks.append(Block(kind, text))
+
+    def _take_text(self, is_kept: bool = False) -> str:
+        text, self._text = "".join(self._text), []
+        return text.strip("\n") if is_kept else SPACE.sub(" ", text).strip()
+
+    def _write_address(self, address: str) -> None:
+        """A link keeps its address, because it may be what was asked for."""
+        shown = "".join(self._text[-1:]).strip()
+        bare = address.removeprefix("mailto:").removeprefix("tel:")
+        if address.startswith(WRITTEN_ADDRESS) and bare not in shown and len(address) <= 300:
+            self._text.append(f" ({bare})")

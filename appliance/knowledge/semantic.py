@@ -1,0 +1,87 @@
+"""Likeness in meaning: the cosine of vectors centred on the owner's own questions.
+
+Pure arithmetic on a matrix; it knows no text and no database. The rule that must not break: the
+same matrix gives the same scores to the last bit, and no more is kept in memory than half a
+float for each number of the matrix.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.knowledge.embedder import Matrix
+
+FEWEST_FOR_A_CENTRE = 8
+CHUNK_ROWS = 4096
+
+
+class Meanings:
+    """`owners[i]` is the entry of row i, `languages[e]` the language of entry e."""
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        answers: Matrix,
+        owners: NDArray[np.int32],
+        languages: NDArray[np.int8],
+    ) -> None:
+        groups = languages[owners]
+        self.centres = find_centres(matrix, groups)
+        self.rows = np.empty(matrix.shape, np.float16)
+        for start in range(0, len(matrix), CHUNK_ROWS):
+            some = slice(start, start + CHUNK_ROWS)
+            self.rows[some] = self._place(matrix[some], groups[some])
+        sums = np.add.reduceat(self.rows, find_starts(owners), axis=0, dtype=np.float32)
+        self.entry_means = scale(sums)
+        apart = answers - find_centres(answers, languages)[languages]
+        self.answers = scale(apart).astype(np.float16)
+
+    def place(self, vector: Matrix, group: int) -> Matrix:
+        """A question's vector among the rows."""
+        placed: Matrix = self._place(vector[None, :], np.array([group], np.int8))[0]
+        return placed
+
+    def compare(self, placed: Matrix, rows: NDArray[np.int64]) -> Matrix:
+        likeness: Matrix = self.rows[rows].astype(np.float32) @ placed
+        return likeness
+
+    def compare_answers(self, placed: Matrix, entries: NDArray[np.int64]) -> Matrix:
+        likeness: Matrix = self.answers[entries].astype(np.float32) @ placed
+        return likeness
+
+    def find_entries(self, placed: Matrix, limit: int) -> list[int]:
+        """The entries whose phrasings lie nearest on the whole, best first."""
+        likeness = self.entry_means @ placed
+        if limit < len(likeness):
+            best = np.argpartition(-likeness, limit)[:limit]
+        else:
+            best = np.arange(len(likeness))
+        order: list[int] = best[np.lexsort((best, -likeness[best]))].tolist()
+        return order
+
+    def _place(self, matrix: Matrix, groups: NDArray[np.int8]) -> Matrix:
+        return scale(matrix - self.centres[groups])
+
+
+def find_centres(matrix: Matrix, groups: NDArray[np.int8]) -> Matrix:
+    """The mean of each language; of one with few phrasings the mean of all."""
+    centres = np.repeat(matrix.mean(axis=0, keepdims=True), int(groups.max(initial=0)) + 2, axis=0)
+    for group in np.unique(groups):
+        rows = matrix[groups == group]
+        if len(rows) >= FEWEST_FOR_A_CENTRE:
+            centres[group] = rows.mean(axis=0)
+    return centres
+
+
+def scale(matrix: NDArray[Any]) -> Matrix:
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    scaled: Matrix = (matrix / np.maximum(lengths, 1e-9)).astype(np.float32)
+    return scaled
+
+
+def find_starts(owners: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Where the rows of each entry begin; every entry has one row at least."""
+    return np.flatnonzero(np.diff(owners, prepend=-1))

@@ -1,0 +1,70 @@
+"""What kind of thing a question asks for, and whether a line holds a thing of that kind.
+
+"How thick is it?" wants a length, and a line without one does not answer it, however many words
+both share. It does not know whose length it is: that is weighed in `knowledge/evidence.py`. The
+rule that must not break: a question whose wish is not understood wants nothing here, so that the
+table can only ever turn away lines that are visibly of another kind.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from appliance.knowledge.folding import fold
+from appliance.knowledge.kinds import KINDS, Kind
+
+# Where these are asked for, a number beside them is no answer.
+NEEDED = frozenset(("age", "brand", "colour", "material", "person"))
+
+# "Two hours free" does not say what an hour costs.
+BY_HOUR_ASKED = re.compile(r"每个?(?:小时|钟头)|\b(?:per|an|each|every) hour\b|\bhourly\b")
+BY_HOUR = re.compile(
+    r"[每/一]个?(?:小时|钟头)|(?:\b(?:per|an|each|every) |/\s?)h(?:our)?\b|\bhourly\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`rest` is the question without the words that say what is asked for."""
+
+    kinds: tuple[Kind, ...] = ()
+    rest: str = ""
+    is_by_hour: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(kind.name for kind in self.kinds)
+
+    def is_met_by(self, text: str) -> bool:
+        """Whether `text` holds what is wanted, or nothing certain is wanted. Of two kinds of
+        amounts one is enough: half of an answer is one."""
+        if not self.kinds:
+            return True
+        folded = fold(text).text
+        if self.is_by_hour and not BY_HOUR.search(folded):
+            return False
+        met = [kind for kind in self.kinds if kind.shown.search(folded)]
+        return bool(met) and all(kind in met for kind in self.kinds if kind.name in NEEDED)
+
+    def find_shown(self, text: str) -> frozenset[str]:
+        """Every thing of a wanted kind in `text`, without blanks: to tell whether an answer
+        kept what its line holds."""
+        folded = fold(text).text
+        return frozenset(
+            re.sub(r"\s+", "", match[0])
+            for kind in self.kinds
+            for match in kind.shown.finditer(folded)
+        )
+
+
+def find_wish(question: str) -> Wish:
+    folded = fold(question).text
+    kinds: list[Kind] = []
+    for kind in KINDS:
+        if kind.asked.search(folded):
+            kinds.append(kind)
+            folded = kind.asked.sub(" ", folded)
+    names = {kind.name for kind in kinds}
+    is_by_hour = "money" in names and BY_HOUR_ASKED.search(folded) is not None
+    return Wish(tuple(kinds), folded, is_by_hour)

@@ -1,0 +1,257 @@
+"""The commands `appliance knowledge …` and `appliance init`: the owner's questions and documents.
+
+They decide nothing themselves: `knowledge/importer.py` reads, `knowledge/index.py` looks up. The
+rule that must not break: a failure is one sentence and the way out, exit 1, and a file of the
+owner's is written over only when asked to.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance.config import load_settings
+from appliance.failures import failing_plainly
+from appliance.knowledge.folders import find_folder
+
+if TYPE_CHECKING:
+    from appliance.knowledge.entries import Entry, Match
+    from appliance.knowledge.readings import Reading
+
+# What is done sooner shows no progress.
+QUIET_S = 2.0
+MAX_SHOWN_CHARS = 200
+STOPPED = "Stopped."
+
+
+@click.group()
+def knowledge() -> None:
+    """The shop's questions and documents: import, list, check and try them.
+
+    Example: appliance knowledge check
+    """
+
+
+@knowledge.command("import")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE…",
+)
+@click.option("--force", is_flag=True, help="Write over files of the same name.")
+def import_files(files: tuple[Path, ...], force: bool) -> None:
+    """Copy files into the knowledge folder, each after it was read and checked.
+
+    Questions: .csv .xlsx .toml .md with a name that begins with faq. Documents: .md .txt .html
+    .pdf .docx. A running appliance takes them within seconds.
+
+    \b
+    Example: appliance knowledge import faq.xlsx returns.pdf
+    """
+    from appliance.knowledge.readings import describe
+    from appliance.knowledge.starter import copy_into
+
+    has_refused = False
+    with failing_plainly(STOPPED):
+        folder = load_settings().settings.knowledge
+        for file in files:
+            with tempfile.TemporaryDirectory() as scratch:
+                # Alone in a folder it is read exactly as it will be among the others.
+                (Path(scratch) / file.name).write_bytes(file.read_bytes())
+                reading = _read(Path(scratch))
+            for fault in reading.faults:
+                click.echo(f"{fault.level}: {describe(fault)}", err=True)
+            if not reading.entries and not reading.passages:
+                has_refused = True
+                click.echo(f"{file} was not imported: nothing in it can be used.", err=True)
+                continue
+            target = copy_into(folder, file, file.read_bytes(), force)
+            click.echo(f"{target}: {_count(reading)}")
+        if not has_refused and len(files) > 1:
+            click.echo(f"In all: {_count(_read(folder))}")
+    if has_refused:
+        sys.exit(1)
+
+
+@knowledge.command("list")
+def list_knowledge() -> None:
+    """Show all questions with their ids and places, and all documents.
+
+    Example: appliance knowledge list
+    """
+    with failing_plainly(STOPPED):
+        reading = _read(_find_folder())
+    for entry in reading.entries:
+        click.echo(f"{entry.id}  {_shorten(entry.question)}  ({_tell_entry(entry)})")
+    for file in reading.files:
+        if file.is_document:
+            title = file.passages[0].title if file.passages else ""
+            click.echo(f"{file.name}  {_shorten(title)}  ({_tell(len(file.passages), 'passage')})")
+    click.echo(_count(reading))
+
+
+def _tell_entry(entry: Entry) -> str:
+    told = [f"{entry.origin.file}:{entry.origin.row}"]
+    if entry.phrasings:
+        told.append(_tell(len(entry.phrasings), "phrasing"))
+    if entry.valid_from:
+        told.append(f"from {entry.valid_from}")
+    if entry.valid_to:
+        told.append(f"to {entry.valid_to}")
+    return ", ".join([*told, *([] if entry.is_valid_on(date.today()) else ["not valid today"])])
+
+
+@knowledge.command("check")
+def check_knowledge() -> None:
+    """Read everything anew and tell every fault with file, row and column; exit 1 on errors.
+
+    Example: appliance knowledge check
+    """
+    from appliance.knowledge.readings import describe
+
+    with failing_plainly(STOPPED):
+        reading = _read(_find_folder())
+    for fault in reading.faults:
+        click.echo(f"{fault.level}: {describe(fault)}")
+    click.echo(_count(reading))
+    if reading.errors:
+        sys.exit(1)
+
+
+@knowledge.command("test")
+@click.argument("question")
+@click.option("--words-only", is_flag=True, help="Without the embedder, as where it is absent.")
+def try_question(question: str, words_only: bool) -> None:
+    """Show what the FAQ would answer to QUESTION today, and the passages a model would be given.
+
+    Example: appliance knowledge test "几点关门"
+    """
+    from appliance.knowledge.embedder import load_embedder
+    from appliance.knowledge.index import Index, write_index
+    from appliance.knowledge.vectors import Vectors
+
+    with failing_plainly(STOPPED):
+        settings = load_settings().settings
+        reading = _read(_find_folder())
+        embedder = None if words_only else load_embedder()
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "knowledge.db"
+            write_index(path, reading.entries, reading.passages)
+            with closing(Index(path, embedder)) as index:
+                if embedder is not None:
+                    settings.data.mkdir(parents=True, exist_ok=True)
+                    # Where the server keeps them too: computed once for both.
+                    with closing(Vectors(settings.data / "vectors.db", embedder)) as vectors:
+                        texts = index.texts_to_embed()
+                        missing, watch = vectors.missing(texts), _make_watch()
+                        for done in range(0, len(missing), 8):
+                            vectors.add(missing[done : done + 8])
+                            watch("vectors", done, len(missing))
+                        matrix = vectors.matrix(texts)
+                    if matrix is not None:
+                        index.attach(matrix)
+                match = index.match(question, date.today())
+                found = index.find_passages(question)
+    _tell_match(match)
+    for place in found:
+        passage = place.passage
+        way = " > ".join((passage.title, *passage.headings))
+        click.echo(f"{place.score:.2f}  {passage.id}  {way}\n      {_shorten(passage.text)}")
+
+
+def _tell_match(match: Match) -> None:
+    says = {
+        "sure": "answered from the FAQ",
+        "near": "offered as buttons, not answered",
+        "none": "nothing in the FAQ answers this",
+    }
+    click.echo(f"{match.outcome}: {says[match.outcome]}")
+    for place, hit in enumerate(match.hits):
+        entry = hit.entry
+        click.echo(
+            f"{hit.score:.2f}  {entry.id}  {_shorten(entry.question)}  ({_tell_entry(entry)})"
+        )
+        if place == 0 and match.outcome == "sure":
+            click.echo(f"      {entry.answer}")
+
+
+@click.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Where; else the setting knowledge."
+)
+def init(folder: Path | None) -> None:
+    """Make the knowledge folder with templates: questions, documents, words of the shop.
+
+    From then on it is served instead of the example shop. Nothing is written over.
+
+    Example: appliance init
+    """
+    from appliance.knowledge.starter import make_folder
+
+    with failing_plainly(STOPPED):
+        target = folder or load_settings().settings.knowledge
+        written = make_folder(target, Path(__file__).parent / "dialogue")
+    for path in written:
+        click.echo(str(path))
+    click.echo("Write your questions into faq.csv; `appliance knowledge check` reads them.")
+
+
+def _find_folder() -> Path:
+    folder, is_example = find_folder(load_settings().settings.knowledge)
+    if is_example:
+        click.echo("This is the example shop; `appliance init` makes a folder of yours.", err=True)
+    return folder
+
+
+def _read(folder: Path) -> Reading:
+    from appliance.knowledge.importer import read_folder
+    from appliance.knowledge.starter import FolderError
+
+    try:
+        return read_folder(folder, _make_watch())
+    except OSError as error:
+        reason = error.strerror or error
+        raise FolderError(f"{folder} cannot be read ({reason}). Try: appliance init") from None
+
+
+def _make_watch() -> Callable[[str, int, int], None]:
+    """Tells how far it is, on a terminal and where it takes long."""
+    began_s = monotonic()
+
+    def watch(name: str, done: int, total: int) -> None:
+        if sys.stderr.isatty() and monotonic() - began_s >= QUIET_S:
+            click.echo(f"\r\x1b[K{name}: {100 * done // max(total, 1)} %\r", err=True, nl=False)
+
+    return watch
+
+
+def _count(reading: Reading) -> str:
+    phrasings = sum(len(entry.phrasings) for entry in reading.entries)
+    warnings = len(reading.faults) - len(reading.errors)
+    return ", ".join(
+        (
+            f"{_tell(len(reading.entries), 'question')} with {_tell(phrasings, 'other phrasing')}",
+            _tell(len(reading.passages), "passage"),
+            _tell(len(reading.errors), "error"),
+            _tell(warnings, "warning"),
+        )
+    )
+
+
+def _tell(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_SHOWN_CHARS else line[: MAX_SHOWN_CHARS - 1] + "…"

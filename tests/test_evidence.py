@@ -1,0 +1,168 @@
+"""One line answers, or none does: told from words alone, as where no vectors are attached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from appliance.dialogue.excerpts import quote_line, take_lines
+from appliance.knowledge.entries import Origin, Passage
+from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.index import Index, write_index
+from appliance.knowledge.lines import list_lines
+from appliance.knowledge.wishes import find_wish
+
+INN = (
+    (
+        "住客须知",
+        "房型和价格",
+        "房型 | 平日 | 周末\n"
+        "山景大床房 | 368 元 | 468 元\n亲子家庭房 | 528 元 | 688 元\n"
+        "押金 200 元。",
+    ),
+    ("住客须知", "早餐和厨房", "早餐每位 28 元，在一楼餐厅。公用厨房开放到 22:00。"),
+    ("住客须知", "宠物", "10 公斤以下的狗可以入住，清洁费每次 60 元。猫不接待。"),
+    (
+        "Yoga handbook",
+        "Classes",
+        "Class | Length | Price\nPower yoga | 75 minutes | €16\nPrenatal yoga | 50 minutes | €15",
+    ),
+    ("Yoga handbook", "Equipment", "- Mats can be hired for €2\n- Blocks and straps are free"),
+    ("Yoga handbook", "Studio", "The room is heated to 24 °C. A group has at most 16 people."),
+)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    path: Path = tmp_path_factory.mktemp("evidence") / "inn.db"
+    write_index(
+        path,
+        (),
+        [
+            Passage(f"p{at}", title, text, Origin("inn.md"), (heading,))
+            for at, (title, heading, text) in enumerate(INN)
+        ],
+    )
+    with closing(Index(path)) as index:
+        yield index
+
+
+@pytest.mark.parametrize(
+    ("question", "line"),
+    [
+        ("平日山景大床房什么价格", "山景大床房：平日：368 元；周末：468 元"),
+        ("公用厨房开放到几点", "公用厨房开放到 22:00。"),
+        ("What does hiring a mat cost?", "Mats can be hired for €2"),
+        ("How warm is the room?", "The room is heated to 24 °C."),
+    ],
+)
+def test_the_line_that_holds_the_answer_comes_first(index: Index, question: str, line: str) -> None:
+    evidence = index.find_evidence(question)
+    assert evidence.can_answer, evidence
+    assert evidence.lines[0] == line
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "亲子家庭房的床有多宽",
+        "客栈的老板是谁",
+        "租自行车一天多少钱",
+        "What are the mats made of?",
+        "What colour are the blocks?",
+        "Who teaches power yoga?",
+        "how much does a massage cost",
+        "q",
+        "",
+        "？？？",
+    ],
+)
+def test_what_nobody_wrote_is_never_called_an_answer(index: Index, question: str) -> None:
+    evidence = index.find_evidence(question)
+    assert not evidence.can_answer
+    assert evidence.reason
+
+
+@pytest.mark.parametrize(
+    ("question", "kinds"),
+    [
+        ("多少钱", ("money",)),
+        ("How heavy is it?", ("weight",)),
+        ("床垫有多厚", ("length",)),
+        ("几点关门", ("clock",)),
+        ("Who is the teacher?", ("person",)),
+        ("people who speak English", ()),
+        ("how many square metres", ("area", "count")),
+        ("hello", ()),
+    ],
+)
+def test_a_question_tells_what_it_wants(question: str, kinds: tuple[str, ...]) -> None:
+    assert find_wish(question).names == kinds
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "is_met"),
+    [
+        ("多少钱", "30 分钟", False),
+        ("多少钱", "免费", True),
+        ("how long does it take", "¥30", False),
+        ("how long does it take", "7 working days", True),
+        ("每小时停车多少钱", "满 100 元免 2 小时", False),
+        ("每小时停车多少钱", "每小时 5 元", True),
+        ("什么颜色，有几个", "3 个", False),
+        ("anything at all", "", True),
+    ],
+)
+def test_a_line_of_another_kind_does_not_meet_the_wish(
+    question: str, text: str, is_met: bool
+) -> None:
+    assert find_wish(question).is_met_by(text) is is_met
+
+
+def test_a_row_is_read_with_the_head_of_its_table_and_keeps_its_cells() -> None:
+    text = "Product | Warranty | Note\nThermos | 1 year | \nLamp | 2 years | 5 €\nAfter it. Next."
+    assert list(list_lines(text)) == [
+        "Thermos – Warranty: 1 year",
+        "Lamp – Warranty: 2 years; Note: 5 €",
+        "After it.",
+        "Next.",
+    ]
+
+
+def test_a_head_without_rows_and_an_empty_text_lose_nothing() -> None:
+    assert list(list_lines("a | b")) == ["a | b"]
+    assert list(list_lines(" \n ")) == []
+
+
+def test_what_an_answer_must_keep_is_compared_without_blanks() -> None:
+    wish = find_wish("多少钱")
+    assert wish.find_shown("每次 60 元") == wish.find_shown("是60元")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence", "is_kept"),
+    [
+        ("清洁费每次 60 元。", "每次收60元。", True),
+        ("清洁费每次 60 元。", "每次收 16 元。", False),
+        ("清洁费每次 60 元。", "要收清洁费。", False),
+        ("周末 468 元，平日 368 元。", "468 元", False),
+    ],
+)
+def test_a_sentence_keeps_the_line_only_with_its_one_figure(
+    line: str, sentence: str, is_kept: bool
+) -> None:
+    passage = Passage("p", "住客须知", line, Origin("inn.md"))
+    evidence = Evidence(passage, (line,), 0.9, True, "", find_wish("多少钱"))
+    assert evidence.is_kept_by(sentence) is is_kept
+
+
+def test_a_quoted_line_names_where_it_stands() -> None:
+    passage = Passage("p", "House rules", "A bed costs €5.", Origin("inn.md"))
+    evidence = Evidence(passage, ("A bed costs €5.",), 0.9, True, "")
+    assert quote_line(evidence, "en") == "A bed costs €5. (see “House rules”)"
+    assert quote_line(evidence, "zh") == "A bed costs €5.（见《House rules》）"
+    assert take_lines(evidence)[0].text == "A bed costs €5."
+    assert quote_line(Evidence(), "zh") == "" and take_lines(Evidence()) == ()

@@ -1,0 +1,151 @@
+"""Files that owners do have, and files that somebody made to do harm: one message each."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from appliance.knowledge import importer
+from appliance.knowledge.archives import check_archive
+from appliance.knowledge.folder_files import ListedFile, read_whole
+from appliance.knowledge.importer import hash_folder, read_folder
+from appliance.knowledge.readings import FileRefused, describe
+from tests.knowledge_files import make_docx, make_pdf, make_xlsx, write_faq
+
+
+def read_one(folder: Path, name: str, data: bytes) -> str:
+    """The one fault of the file, while another beside it is taken."""
+    write_faq(folder, "fine,,answer")
+    (folder / name).write_bytes(data)
+    reading = read_folder(folder)
+    assert [entry.question for entry in reading.entries] == ["fine"]
+    assert reading.hash == hash_folder(folder)
+    (fault,) = reading.faults
+    assert fault.origin.file == name
+    return describe(fault)
+
+
+def make_bomb(declared: int | None = None) -> bytes:
+    """97 MB of zeros; `declared` is the size that the file's directory says instead."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("word/document.xml", bytes(97 << 20))
+    data = made.getvalue()
+    if declared is None:
+        return data
+    return data.replace((97 << 20).to_bytes(4, "little"), declared.to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("scan.pdf", make_pdf(["", ""]), "seems to be scanned"),
+        ("locked.pdf", make_pdf(["x"], "secret"), "locked with a password"),
+        ("cut.pdf", make_pdf(["x"])[:200], "damaged"),
+        ("cut.docx", make_docx([("", "x")])[:300], "damaged"),
+        ("text.docx", b"hello", "damaged"),
+        ("locked.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(999), "locked"),
+        ("faq.xlsx", make_docx([("", "x")]), "damaged"),
+        ("faq2.xlsx", make_xlsx([("q", "", "a", "")], ("x", "y", "z")), "no column question"),
+        ("faq2.csv", "問題,答案".encode("big5"), "neither UTF-8 nor GB18030"),
+        ("faq2.md", b"no heading", "There is no heading"),
+        ("old.doc", b"x", "save it as .docx"),
+        ("prices.csv", b"x", "a name that begins with faq"),
+        ("empty.txt", b" \n", "no text in this file"),
+    ],
+)
+def test_a_bad_file_costs_one_message(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+    assert said in read_one(tmp_path, name, data)
+
+
+@pytest.mark.parametrize("declared", [None, 1000])
+def test_a_zip_bomb_is_never_opened(tmp_path: Path, declared: int | None) -> None:
+    with pytest.raises(FileRefused, match=r"far larger than a document|damaged"):
+        check_archive(make_bomb(declared))
+    if declared is None:
+        assert "far larger" in read_one(tmp_path, "bomb.docx", make_bomb())
+
+
+def test_gb18030_is_taken_and_said(tmp_path: Path) -> None:
+    text = "问题,答案\n几点开门,每天上午九点开门\n"
+    (tmp_path / "faq.csv").write_bytes(text.encode("gb18030"))
+    reading = read_folder(tmp_path)
+    assert reading.entries[0].answer == "每天上午九点开门"
+    assert [fault.level for fault in reading.faults] == ["warning"]
+    assert "Read as GB18030" in reading.faults[0].message
+
+
+def test_hidden_and_unfinished_files_are_passed_over(tmp_path: Path) -> None:
+    write_faq(tmp_path, "fine,,answer")
+    for name in (".faq.csv", "~$faq.xlsx", "faq.csv.swp", "a.md~", ".git/a.md", "shop.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    reading = read_folder(tmp_path)
+    assert (len(reading.files), reading.faults) == (1, ())
+
+
+def test_links_out_of_the_folder_are_refused_and_links_inside_are_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.md"
+    secret.write_text("# secret\nword")
+    folder = tmp_path / "shop"
+    write_faq(folder / ".data", "fine,,answer")
+    (folder / "faq.csv").symlink_to(".data/faq.csv")
+    (folder / "leak.md").symlink_to(secret)
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "gone.md").symlink_to("nowhere.md")
+    os.mkfifo(folder / "pipe.md")
+    reading = read_folder(folder)
+    assert len(reading.entries) == 1
+    assert not reading.passages
+    assert [describe(fault).split(":")[0] for fault in reading.faults] == [
+        "leak.md",
+        "pipe.md",
+        "up",
+    ]
+
+
+def test_a_file_that_changes_or_goes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_faq(tmp_path, "fine,,answer")
+    (tmp_path / "a.md").write_text("# a\ntext")
+    (tmp_path / "b.md").write_text("# b\ntext")
+
+    def read_late(file: ListedFile) -> bytes:
+        if file.name == "a.md":
+            file.path.unlink()
+        elif file.name == "b.md":
+            file.path.write_text("# b\ntext and more")
+        return read_whole(file)
+
+    monkeypatch.setattr(importer, "read_whole", read_late)
+    reading = read_folder(tmp_path)
+    assert not reading.is_settled
+    assert [describe(fault)[:35] for fault in reading.faults] == [
+        "a.md: The file went away while it w",
+        "b.md: The file was written to while",
+    ]
+    monkeypatch.undo()
+    assert read_folder(tmp_path).is_settled
+
+
+def test_a_file_of_33_mb_is_not_even_read(tmp_path: Path) -> None:
+    write_faq(tmp_path, "fine,,answer")
+    with (tmp_path / "big.txt").open("wb") as big:
+        big.truncate(33 << 20)
+    (fault,) = read_folder(tmp_path).faults
+    assert "32 MB are allowed" in fault.message
+
+
+def test_a_document_that_did_not_change_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.md").write_text("# a\ntext")
+    first = read_folder(tmp_path)
+    monkeypatch.setattr(importer, "read_file", lambda *_: pytest.fail("it was read again"))
+    again = read_folder(tmp_path, kept={file.name: file for file in first.files})
+    assert again == first

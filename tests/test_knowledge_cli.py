@@ -1,0 +1,80 @@
+"""The commands of the owner: make the folder, import, list, check, try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from appliance.knowledge.folders import find_folder
+from appliance.knowledge_cli import init, knowledge
+from tests.knowledge_files import write_faq
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    group = click.Group("appliance", commands={"knowledge": knowledge, "init": init})
+    return CliRunner().invoke(group, arguments)
+
+
+def test_the_folder_that_init_makes_has_no_fault_and_answers(place: Path) -> None:
+    made = run("init")
+    assert made.exit_code == 0, made.output
+    assert (place / "knowledge" / "guard.toml").is_file()
+    checked = run("knowledge", "check")
+    assert (checked.exit_code, checked.output) == (
+        0,
+        "2 questions with 3 other phrasings, 0 passages, 0 errors, 0 warnings\n",
+    )
+    tried = run("knowledge", "test", "营业时间", "--words-only")
+    assert tried.output.startswith("sure: answered from the FAQ\n")
+    assert "9:00 到 21:00" in tried.output
+    again = run("init")
+    assert (again.exit_code, "nothing was written" in again.output) == (1, True)
+
+
+def test_check_tells_every_fault_and_ends_with_1(place: Path) -> None:
+    write_faq(place / "knowledge", "empty,,", "fine,,answer")
+    checked = run("knowledge", "check")
+    assert checked.exit_code == 1
+    assert "error: faq.csv, row 2, column answer: The answer is empty." in checked.output
+    assert "1 question with" in checked.output
+
+
+def test_import_checks_copies_and_does_not_write_over(place: Path) -> None:
+    file = write_faq(place / "mine", "fine,other,answer")
+    first = run("knowledge", "import", str(file))
+    assert first.exit_code == 0
+    assert first.output.startswith("knowledge/faq.csv: 1 question with 1 other phrasing,")
+    assert "--force" in run("knowledge", "import", str(file)).output
+    assert run("knowledge", "import", "--force", str(file)).exit_code == 0
+    (place / "bad.pdf").write_bytes(b"no pdf")
+    bad = run("knowledge", "import", "bad.pdf")
+    assert bad.exit_code == 1
+    assert "bad.pdf was not imported" in bad.output
+    assert [path.name for path in (place / "knowledge").iterdir()] == ["faq.csv"]
+
+
+def test_list_shows_ids_places_and_documents(place: Path) -> None:
+    write_faq(place / "knowledge", "fine,other,answer")
+    (place / "knowledge" / "returns.md").write_text("# Returns\nSeven days.")
+    shown = run("knowledge", "list").output
+    assert "fine  (faq.csv:2, 1 phrasing)" in shown
+    assert "returns.md  Returns  (1 passage)" in shown
+
+
+def test_the_example_is_served_until_there_is_a_folder(place: Path) -> None:
+    example = place / "example"
+    example.mkdir()
+    own = place / "own"
+    assert find_folder(own, (example,)) == (example, True)
+    assert find_folder(own, (place / "nowhere",)) == (own, False)
+    own.mkdir()
+    assert find_folder(own, (example,)) == (own, False)

