@@ -1,0 +1,26 @@
+"""Which of the two languages of the fixed words a text is in.
+
+It is no language detector: it only chooses between the Chinese and the English wording that the
+guard, the canned answers and the fallback have. The rule that must not break: every text gets one
+of the two, so that no customer is ever left without words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+Language: TypeAlias = Literal["zh", "en"]
+
+HAN = r"\u2e80-\u2fff\u3005-\u3007\u3021-\u3029\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN_CHAR = re.compile(f"[{HAN}]")
+WORD = re.compile(r"[^\W\d_]{2,}")
+# A Chinese word has about two characters: 请问 counts as much as "please".
+CHARS_OF_A_WORD = 2
+
+
+def language_of(text: str) -> Language:
+    """ "zh" where Chinese words are at least as many as others, or where no word is at all."""
+    han = len(HAN_CHAR.findall(text))
+    others = len(WORD.findall(HAN_CHAR.sub(" ", text)))
+    return "zh" if han >= others * CHARS_OF_A_WORD and (han or not others) else "en"

@@ -1,0 +1,154 @@
+"""The shop as it presents itself: name, contact, hours and every fixed text, in both languages.
+
+It chooses no text; whoever answers does, by key. The shop's own `shop.toml` is laid over the
+shipped one. The rule that must not break: `words` never shows a placeholder, nor a sentence that
+lacks what it is about.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.dialogue.language import Language
+from appliance.knowledge.entries import Fault, Origin
+
+SHIPPED = Path(__file__).with_name("shop.toml")
+MAX_FILE_BYTES = 500_000
+MAX_TEXT_CHARS = 1000
+MAX_SHOWN_CHARS = 60
+FACTS = ("name", "assistant", "phone", "wechat", "email", "address", "hours")
+MOMENTS = ("time", "date", "weekday")
+PLACEHOLDERS = ("shop", "assistant", "phone", "wechat", "email", "address", "hours", "contact")
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+SENTENCE = re.compile(r".*?(?:[。！？\n]|[.!?](?=\s|$)|$)\s*", re.DOTALL)
+CONTACT_LABELS: Mapping[Language, Mapping[str, str]] = {
+    "zh": {"phone": "电话", "wechat": "微信", "email": "邮箱", "address": "地址"},
+    "en": {"phone": "phone", "wechat": "WeChat", "email": "e-mail", "address": "address"},
+}
+
+Wordings = Mapping[Language, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """`faults` names what of the owner's file could not be taken."""
+
+    facts: Mapping[str, Wordings]
+    texts: Mapping[str, Wordings]
+    faults: tuple[Fault, ...] = ()
+
+    def fact(self, key: str, language: Language) -> str:
+        """What the owner wrote, in the other language if not in this one; "" where unknown."""
+        wordings = self.facts[key]
+        return wordings.get(language) or next(filter(None, wordings.values()), "")
+
+    def contact(self, language: Language) -> str:
+        """All ways to reach the shop in one line."""
+        parts = [
+            f"{label} {value}"
+            for key, label in CONTACT_LABELS[language].items()
+            if (value := self.fact(key, language))
+        ]
+        return ("，" if language == "zh" else ", ").join(parts)
+
+    def words(self, key: str, language: Language, **moments: str) -> str:
+        """The text `key`, its placeholders filled in."""
+        values = {name: self.fact(name, language) for name in FACTS}
+        values |= {"shop": values["name"], "contact": self.contact(language), **moments}
+        sentences = SENTENCE.findall(self.texts[key][language])
+        kept = [
+            PLACEHOLDER.sub(lambda found: values[found[1]], sentence)
+            for sentence in sentences
+            if all(values.get(name) for name in PLACEHOLDER.findall(sentence))
+        ]
+        return "".join(kept).strip()
+
+
+def read_shop(path: Path | None = None, shipped: Path = SHIPPED) -> Shop:
+    """The shipped shop with the owner's file `path` laid over it, as far as it can be taken."""
+    draft = _Draft(shipped.name)
+    draft.lay_over(tomllib.loads(shipped.read_text("utf-8")))
+    if draft.faults:
+        raise ValueError(f"the shipped texts are wrong: {draft.faults[0].message}")
+    if path is not None and path.exists():
+        draft.file, draft.is_shipped = path.name, False
+        draft.lay_over(_read_own(path, draft))
+    return Shop(draft.facts, draft.texts, tuple(draft.faults))
+
+
+def _read_own(path: Path, draft: _Draft) -> dict[str, object]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            draft.complain("", f"is larger than {MAX_FILE_BYTES:,} bytes; the shipped texts stand")
+            return {}
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        draft.complain("", f"cannot be read as TOML in UTF-8, the shipped texts stand: {error}")
+        return {}
+
+
+class _Draft:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.is_shipped = True
+        self.facts: dict[str, dict[Language, str]] = {}
+        self.texts: dict[str, dict[Language, str]] = {}
+        self.faults: list[Fault] = []
+
+    def complain(self, key: str, sentence: str) -> None:
+        place = f"{self.file}: {key} " if key else f"{self.file} "
+        self.faults.append(Fault("error", f"{place}{sentence}.", Origin(self.file, 0, key)))
+
+    def lay_over(self, tables: Mapping[str, object]) -> None:
+        for key, value in tables.items():
+            if key not in ("shop", "words") or not isinstance(value, dict):
+                self.complain(key, f"= {_show(value)}: known are the tables [shop] and [words.…]")
+        shop, words = tables.get("shop"), tables.get("words")
+        for key, value in shop.items() if isinstance(shop, dict) else ():
+            if key in FACTS:
+                self._take(self.facts, key, f"shop.{key}", value)
+            else:
+                known = ", ".join(FACTS)
+                self.complain(f"shop.{key}", f"= {_show(value)}: no such key; known are {known}")
+        for key, value in words.items() if isinstance(words, dict) else ():
+            if self.is_shipped or key in self.texts:
+                self._take(self.texts, key, f"words.{key}", value)
+            else:
+                known = ", ".join(self.texts)
+                self.complain(f"words.{key}", f"is no text of the shop; known are {known}")
+
+    def _take(
+        self, target: dict[str, dict[Language, str]], key: str, place: str, value: object
+    ) -> None:
+        """One text is for both languages."""
+        wordings: dict[Language, object] = (
+            value if isinstance(value, dict) else {"zh": value, "en": value}
+        )
+        taken = target.setdefault(key, {})
+        for language, text in wordings.items():
+            if language not in ("zh", "en"):
+                self.complain(f"{place}.{language}", f"= {_show(text)}: known are zh and en")
+            elif problem := self._find_problem(text, is_text=target is self.texts):
+                self.complain(place, f"= {_show(text)} is not possible; {problem}")
+            else:
+                taken[language] = str(text).strip()
+
+    def _find_problem(self, text: object, *, is_text: bool) -> str:
+        if not isinstance(text, str) or len(text) > MAX_TEXT_CHARS:
+            return f"allowed: a text of at most {MAX_TEXT_CHARS} characters"
+        if not is_text:
+            return ""
+        if not text.strip():
+            return "allowed: a text that is not empty"
+        names = set(PLACEHOLDER.findall(text)) - {*PLACEHOLDERS, *MOMENTS}
+        known = " ".join(f"{{{name}}}" for name in (*PLACEHOLDERS, *MOMENTS))
+        return f"{{{min(names)}}} is unknown; known are {known}" if names else ""
+
+
+def _show(value: object) -> str:
+    shown = f'"{value}"' if isinstance(value, str) else repr(value)
+    return shown if len(shown) <= MAX_SHOWN_CHARS else shown[: MAX_SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,189 @@
+"""Small talk and the shop's texts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from appliance.dialogue.canned import Canned
+from appliance.dialogue.language import language_of
+from appliance.dialogue.shop import read_shop
+
+NOW = datetime(2026, 2, 3, 15, 4)
+CANNED = Canned(read_shop())
+
+TALK = {
+    "greeting": "你好 您好！ 你好呀 哈喽 嗨 在吗 在不在？ 有人吗 早上好 hi hello Hello! hey"
+    "|good morning|hi there",
+    "identity": "你是谁 你是谁呀？ 你叫什么名字 请问你是谁 你好，你是谁 你是机器人吗 你是真人吗 "
+    "你是人工还是机器人 自我介绍一下|who are you|what's your name?|Are you a bot?"
+    "|are you a real person|who am I talking to",
+    "capabilities": "你能做什么 你会什么 你有什么功能 你可以帮我做什么 |what can you do"
+    "|how can you help me?|help",
+    "thanks": "谢谢 谢谢你 好的谢谢 非常感谢 辛苦了 多谢 |thanks|thank you so much!|thx|ok thanks",
+    "bye": "再见 拜拜 晚安 |bye|goodbye|see you later|have a nice day",
+    "apology": "对不起 不好意思 |sorry|my bad",
+    "praise": "你真棒 你好聪明 太棒了 |good job|you are awesome!",
+    "weather": "今天天气怎么样 明天会下雨吗 北京明天天气怎么样 天气预报 "
+    "|what's the weather like today?|will it rain tomorrow|What is the weather in Paris?",
+    "time": "现在几点 现在几点了？ 几点了 |what time is it|what's the time?",
+    "date": "今天几号 今天是几月几号 今天星期几 |what day is it today?|what's the date",
+}
+LINES = [
+    (key, question.strip())
+    for key, lines in TALK.items()
+    for position, part in enumerate(lines.split("|"))
+    for question in (part.split() if position == 0 else [part])
+]
+
+
+@pytest.mark.parametrize(("key", "question"), LINES)
+def test_small_talk_is_answered_in_its_language(key: str, question: str) -> None:
+    reply = CANNED.reply(question, NOW)
+    assert reply is not None
+    assert reply.rule == f"canned/{key}"
+    assert language_of(reply.text) == language_of(question)
+    assert "{" not in reply.text
+
+
+@pytest.mark.parametrize(
+    "question",
+    """你好，我想退货
+你好 这个多少钱
+谢谢，那运费谁出
+下雨天能发货吗
+这把伞适合下雨天用吗
+今天能发货吗
+今天几号发货
+现在几点发货
+你们几点开门
+你们的电话是多少
+你是怎么发货的
+你能做蛋糕吗
+你能帮我查订单吗
+你叫什么快递
+名字印在哪里
+机器人吸尘器多少钱
+再见面礼盒有吗
+好吃吗
+好的
+hello kitty bag
+hi, where is my order
+thanks but where is my refund
+what time do you open
+what time will it arrive
+what day do you ship
+is the weather vane in stock
+can you help me with my return
+can you help me?
+who are you shipping with
+what is the date of delivery
+good evening dress
+sorry, wrong size, can I exchange it""".splitlines(),
+)
+def test_a_question_with_more_in_it_is_no_small_talk(question: str) -> None:
+    assert CANNED.reply(question, NOW) is None
+
+
+def test_time_and_date_come_from_the_clock_handed_in() -> None:
+    texts = [
+        CANNED.reply(question, NOW) for question in ("现在几点", "今天星期几", "what day is it")
+    ]
+    assert [reply.text for reply in texts if reply] == [
+        "现在是15:04。",
+        "今天是2026年2月3日，星期二。",
+        "Today is Tuesday, 3 February 2026.",
+    ]
+
+
+def write_shop(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "shop.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_hours_and_contact_are_told_once_the_shop_wrote_them(tmp_path: Path) -> None:
+    shop = read_shop(
+        write_shop(
+            tmp_path,
+            '[shop]\nname = "小满"\nphone = "021-1"\nwechat = "xm"\n'
+            'hours = { zh = "9点到18点", en = "9 to 6" }\n',
+        )
+    )
+    assert shop.faults == ()
+    told = [Canned(shop).reply(each, NOW) for each in ("营业时间", "opening hours", "联系方式")]
+    assert [reply.text for reply in told if reply] == [
+        "我们的营业时间：9点到18点。",
+        "Our opening hours: 9 to 6.",
+        "您可以这样联系我们：电话 021-1，微信 xm。营业时间：9点到18点。",
+    ]
+
+
+def test_a_sentence_without_its_value_is_left_out() -> None:
+    assert (
+        read_shop().words("handoff_absent", "en")
+        == "Your wish is noted; nobody is online right now."
+    )
+
+
+def test_every_shipped_text_can_be_shown_in_both_languages() -> None:
+    shop = read_shop()
+    for key in shop.texts:
+        moments = {"time": "1", "date": "2", "weekday": "3"}
+        for language in ("zh", "en"):
+            text = shop.words(key, "zh" if language == "zh" else "en", **moments)
+            assert text or key in ("hours", "contact")
+            assert "{" not in text
+
+
+def test_a_text_is_changed_in_one_language_or_in_both(tmp_path: Path) -> None:
+    file = write_shop(tmp_path, '[words]\nbye = "{shop} 886"\n[words.thanks]\nzh = "客气啥"\n')
+    shop = read_shop(file)
+    assert shop.faults == ()
+    assert shop.words("bye", "zh") == "本店 886"
+    assert shop.words("thanks", "zh") == "客气啥"
+    assert shop.words("thanks", "en").startswith("You are welcome")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "shown"),
+    [
+        ("[shop]\nfax = '1'", "shop.fax", "known are"),
+        ("[shop]\nphone = 110", "shop.phone", "110"),
+        ("[shop]\nname = { fr = 'x' }", "shop.name.fr", "zh and en"),
+        ("[words]\nbye = ''", "words.bye", "not empty"),
+        ("[words]\nbye = 'hi {nmae}'", "words.bye", "{nmae}"),
+        ("[words]\nfoo = 'x'", "words.foo", "known are"),
+        ("shop = 1", "shop", "1"),
+        ("[colours]\na = 1", "colours", "known are"),
+        ("[shop", "", "TOML"),
+    ],
+)
+def test_a_fault_names_file_key_and_value_and_the_rest_stands(
+    tmp_path: Path, text: str, key: str, shown: str
+) -> None:
+    shop = read_shop(write_shop(tmp_path, text + "\n"))
+    assert {fault.origin.column for fault in shop.faults} == {key}
+    assert all("shop.toml" in fault.message for fault in shop.faults)
+    assert any(shown in fault.message for fault in shop.faults)
+    assert shop.words("bye", "zh") == "再见，祝您生活愉快！"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("你好", "zh"),
+        ("hello", "en"),
+        ("iPhone 手机壳有吗", "zh"),
+        ("what does 谢谢 mean here", "en"),
+        ("", "zh"),
+        ("123", "zh"),
+        ("😀", "zh"),
+        ("ok", "en"),
+        ("Où est ma commande", "en"),
+    ],
+)
+def test_every_text_has_one_of_two_languages(text: str, language: str) -> None:
+    assert language_of(text) == language

@@ -1,0 +1,200 @@
+"""Who asks for a person, and who only uses the same words."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.dialogue.wish import wants_human
+
+WISHES = """\
+转人工
+轉人工
+转人工！
+转 人 工
+转*人*工
+请转人工客服
+人工
+人工客服
+人工服务
+我要人工
+我要转人工
+帮我转人工吧
+帮我接人工客服
+找人工
+找真人
+要真人
+真人客服
+叫真人来
+换个真人跟我说
+我要和真人说话
+我想跟真人聊
+能不能和人工客服沟通
+可以跟你们老板谈吗
+叫你们经理
+叫你们经理来
+找你们老板
+让你们店长出来
+我要找店长投诉
+我要投诉
+我要投诉你们
+我想投诉快递
+投诉
+我要举报
+联系客服人员
+有没有真人
+有真人吗
+有人工吗
+请问有人工客服吗
+不想和机器人聊
+别让机器人回复了
+我不要和机器人说话，转人工
+你听不懂，给我转人工
+退款一直没到，帮我转人工处理
+安排一个人工
+呼叫人工
+需要人工服务
+麻烦转一下人工，谢谢
+zrg
+换人工
+人呢，找客服
+human
+human please
+Human, please!
+agent
+operator
+representative
+a real person please
+real person
+live chat
+live agent
+talk to a human
+talk to a real person
+I want to talk to a real person
+can I speak to a human?
+can I speak with someone real, a human agent
+let me speak to your manager
+I want to speak to the manager
+get me a manager
+get me a human
+give me an agent
+connect me to an agent
+connect me with a representative
+transfer me to a human
+transfer me to customer service
+please transfer this chat to a person
+put me through to a person
+I need a human
+I need a real person
+I'd like a human agent
+I want a supervisor
+is there a real person I can talk to?
+can I have a human?
+Are there any real people here?
+I don't want to talk to a bot
+stop, no more bots
+I want to make a complaint
+I'd like to complain
+how do I file a complaint
+call me back please
+speak to a representative
+escalate this to a manager
+pass me on to a colleague
+hand me over to a human
+""".splitlines()
+
+NO_WISHES = """\
+人工智能是什么
+人工费多少
+人工服务收费吗
+人工客服要钱吗
+转人工要收费吗
+人工客服几点上班
+人工客服工作时间
+你们的人工草坪怎么卖
+人工钻石和天然钻石有什么区别
+人工湖附近有店吗
+这个是人工缝制的吗
+是纯手工做的吗
+人工呼吸面罩有吗
+有真人模特图吗
+有没有真人实拍
+真人大小的玩偶有吗
+送给经理什么礼物好
+老板椅多少钱
+经理推荐哪款
+这款是老板亲自挑的吗
+我要退货
+我要开发票
+联系方式是什么
+怎么联系你们
+你们有几个人
+两个人用多大的锅
+这个适合一个人用吗
+这件要找多大码
+客服态度真好
+谢谢客服
+你是机器人吗
+你是真人吗
+机器人吸尘器怎么用
+扫地机器人多少钱
+不要香菜
+安装要另外收人工费吗
+电话多少
+给我看看这款
+叫什么名字
+要人民币还是美元
+is this made by human hands
+is this made by humans?
+are you a real person?
+are you human?
+are you a bot?
+is this real leather?
+do you sell human hair wigs
+is the mannequin human-sized
+what is the price per person
+table for two people
+how many people fit in the tent
+a gift for my manager
+does it have a password manager
+what cleaning agent do you use
+do you have a bleaching agent
+tour operator discount?
+can I speak English here?
+talk to me about shipping
+I need a hand mixer
+I need a person-sized pillow
+what are your customer service hours
+customer service number
+who manages returns
+complaints policy
+I have no complaints, great product
+call me when it arrives
+can you call me a taxi
+how do I operate it
+who is the manufacturer
+send it to another person
+real wood or veneer?
+can someone sign for the parcel
+does the robot vacuum talk
+is there a live demo video
+""".splitlines()
+
+
+@pytest.mark.parametrize("question", WISHES)
+def test_who_asks_for_a_person_is_heard(question: str) -> None:
+    assert wants_human(question)
+
+
+@pytest.mark.parametrize("question", NO_WISHES)
+def test_who_asks_about_something_else_stays_with_the_assistant(question: str) -> None:
+    assert not wants_human(question)
+
+
+def test_there_are_enough_cases_on_both_sides() -> None:
+    assert len(WISHES) + len(NO_WISHES) >= 150
+    assert min(len(WISHES), len(NO_WISHES)) >= 70
+
+
+@pytest.mark.parametrize("question", ["", " ", "\u200b", "？", "人", "x" * 4000, "转" * 4000])
+def test_odd_messages_are_no_wish_and_raise_nothing(question: str) -> None:
+    assert wants_human(question) is (question == "人")
