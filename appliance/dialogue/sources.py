@@ -1,0 +1,105 @@
+"""What may be said: the literals of passages, tool results, memory and the customer's own words.
+
+It decides about one literal at a time and finds none in an answer. The rule that must not break:
+what stands in no source lacks, whatever looks like it; only units in the head of a table carry
+over to the bare numbers below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from appliance.dialogue.literal_amounts import SPAN
+from appliance.dialogue.literals import Literal, find_literals
+
+AMOUNT = re.compile(r"\d+(?:[./]\d+)?")
+IN_HEAD = re.compile(r"[(（/]\s*([^\d\s()（）|,，/]{1,12})\s*[)）|,，\n]")
+DAY_PART = re.compile(r"[上下中午早晚晨夜傍]|[ap]\.?m", re.IGNORECASE)
+NEAR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Sources:
+        return cls(frozenset(key for text in texts for key in _list_keys(text)))
+
+    def lacks(self, literal: Literal) -> bool:
+        keys = (literal.key, *literal.others)
+        return not any(key in self.keys or self._has_ends(key) for key in keys)
+
+    def _has_ends(self, key: str) -> bool:
+        """A span is known where both its ends are."""
+        kind, _, value = key.partition(":")
+        ends = value.split(SPAN)
+        return len(ends) > 1 and all(f"{kind}:{end}" in self.keys for end in ends)
+
+
+def _list_keys(text: str) -> Iterator[str]:
+    literals = find_literals(text)
+    for at, literal in enumerate(literals):
+        values = dict.fromkeys((literal.value, *literal.value.split(SPAN)))
+        for value in values:
+            yield f"{literal.kind}:{value}"
+            yield from _list_meanings(literal.kind, value)
+        if literal.kind == "time":
+            yield from _list_evenings(literal, literals[at - 1] if at else None)
+        elif literal.kind in ("percent", "discount"):
+            yield from literal.others
+        elif literal.kind == "date":
+            yield from (other for other in literal.others)
+    yield from _list_headed(text, literals)
+
+
+def _list_meanings(kind: str, value: str) -> Iterator[str]:
+    """What else is said with a literal: its bare amount, the parts of a date, a page's host."""
+    if kind in ("number", "price", "duration", "percent") and (amount := AMOUNT.match(value)):
+        yield f"number:{amount[0]}"
+        if kind == "number" and value in (amount[0], f"{amount[0]}x"):
+            yield f"number:{amount[0]}x"
+        if kind == "duration" and value == "1d":
+            yield "time:24/7"
+    elif kind == "date" and (match := re.fullmatch(r"(\d{4}|-)(-(?:\d\d|))?(-\d\d)?", value)):
+        year, month, day = match[1], match[2] or "", match[3] or ""
+        parts = {year, year + month, f"-{month}", f"-{month}{day}", f"--{day}"}
+        yield from (f"date:{part}" for part in parts if part.strip("-"))
+        yield f"number:{year}"
+    elif kind == "url":
+        yield f"url:{value.partition('/')[0]}"
+    elif kind in ("phone", "order_id"):
+        yield from (f"{other}:{value}" for other in ("phone", "order_id", "number"))
+
+
+def _list_evenings(literal: Literal, before: Literal | None) -> Iterator[str]:
+    """Hours that are told without their half of the day: 3点, and the 6 of 9:00-6:00."""
+    ends = literal.value.split(SPAN)
+    is_told = bool(DAY_PART.search(literal.text))
+    is_second = before is not None and before.kind == "time" and literal.start - before.end <= NEAR
+    for at, end in enumerate(ends):
+        hour, _, minute = end.partition(":")
+        if (is_told and len(ends) == 1) or not hour.isdecimal() or not minute.isdecimal():
+            continue
+        is_later = (is_second or at > 0) and not is_told
+        if int(hour) <= 12 and (is_later or (literal.others and int(hour) <= 6)):
+            yield f"time:{(int(hour) + 12) % 24:02}:{minute}"
+
+
+def _list_headed(text: str, literals: tuple[Literal, ...]) -> Iterator[str]:
+    """The 299 below 价格（元） is 299 yuan."""
+    units = set(IN_HEAD.findall(text))
+    bare = {
+        found.value
+        for found in literals
+        if found.kind == "number" and AMOUNT.fullmatch(found.value)
+    }
+    if not units or not bare:
+        return
+    for unit in units:
+        for value in bare:
+            for found in find_literals(f"{value} {unit}"):
+                if found.kind != "number" or found.value != value:
+                    yield found.key
