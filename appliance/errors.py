@@ -8,6 +8,7 @@
     │   └── WrongContentType     (415)
     ├── SessionNotFound          (404)
     ├── TurnRunning              a second message while one is answered (409)
+    ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
     ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
     ├── Restarting               the appliance stops; a turn goes on after the restart (503)
     ├── StoreUnavailable         the conversation cannot be saved now (503)
@@ -77,6 +78,11 @@ class SessionNotFound(ApplianceError):
 
 class TurnRunning(ApplianceError):
     code = "turn_running"
+    status = 409
+
+
+class HandoffRefused(ApplianceError):
+    code = "handoff_refused"
     status = 409
 
 

@@ -15,6 +15,8 @@ FinishReason: TypeAlias = Literal[
     "stop", "length", "cancelled", "refused", "handed_over", "timeout"
 ]
 Role: TypeAlias = Literal["customer", "assistant", "operator", "system"]
+# The rule of an answer that is a line of a document, to the letter.
+QUOTED = "quoted"
 Label: TypeAlias = Literal["official", "ai"]
 HandoffState: TypeAlias = Literal["bot", "waiting", "human", "closed"]
 
@@ -157,6 +159,6 @@ class Numbered:
     event: Event
 
 
-def label_of(source: Source) -> Label:
+def label_of(source: Source, rule: str = "") -> Label:
     """Whether the words are the shop's own, to the letter, or were made by the model."""
-    return "ai" if source in ("knowledge", "model") else "official"
+    return "ai" if source in ("knowledge", "model") and rule != QUOTED else "official"

@@ -13,9 +13,11 @@ import pytest
 
 from appliance.errors import StoreUnavailable
 from appliance.events import (
+    Cited,
     Done,
     Event,
     Failed,
+    Handoff,
     Message,
     Notice,
     Numbered,
@@ -107,11 +109,30 @@ def power_cut(monkeypatch: pytest.MonkeyPatch) -> count[int]:
         Notice("trimmed", "…"),
         Rewind(14, 3),
         DONE,
+        Done(
+            "stop",
+            "faq",
+            sources=(Cited("faq", "e1", "退款", "三天到账", "https://shop.example/refund"),),
+            score=0.5,
+            rule="greeting",
+            is_cached=True,
+            suggestions=("几天发货？", "怎么退货？"),
+        ),
+        Handoff("waiting"),
         Failed("engine_failed", "It broke."),
     ],
 )
 def test_an_event_is_read_back_as_it_was_written(event: Event) -> None:
     assert decode_event(encode_event(event)) == event
+
+
+def test_an_end_that_0_2_0_wrote_is_read_with_what_it_says_and_no_more() -> None:
+    body = (
+        '["done", {"finish_reason": "stop", "source": "model", "usage": {"prompt_tokens": 10, '
+        '"cached_tokens": 4, "completion_tokens": 3}, "timings": {"queued_ms": 1.0, '
+        '"prefill_ms": 2.0, "ttft_ms": 3.0, "decode_ms": 4.0, "total_ms": 5.5}}]'
+    )
+    assert decode_event(body.encode()) == DONE
 
 
 async def test_events_are_numbered_from_one_and_come_back_in_order(tmp_path: Path) -> None:

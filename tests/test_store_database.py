@@ -82,7 +82,9 @@ async def test_writes_share_one_thread_and_reads_use_others(tmp_path: Path) -> N
 
 async def test_a_change_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     def insert_and_stumble(database: sqlite_utils.Database) -> None:
-        database.conn.execute("INSERT INTO sessions VALUES ('half', 1, 1, 0)")
+        database.conn.execute(
+            "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES ('half', 1, 1)"
+        )
         raise KeyError("stumbled")
 
     async with opened(tmp_path) as store:

@@ -177,7 +177,9 @@ async def test_answers_swapped_on_disk_are_refused_by_the_seal(tmp_path: Path, c
 
 async def insert_session(store: Store, key: str) -> None:
     await store.write(
-        lambda database: database.conn.execute("INSERT INTO sessions VALUES (?, 1, 1, 0)", (key,))
+        lambda database: database.conn.execute(
+            "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, 1, 1)", (key,)
+        )
     )
 
 

@@ -17,6 +17,8 @@ TABLES = {
         "created_ms": "INTEGER NOT NULL",
         "touched_ms": "INTEGER NOT NULL",
         "number_floor": "INTEGER NOT NULL",
+        "owner": "TEXT NOT NULL",
+        "owner_since_ms": "INTEGER NOT NULL",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -34,6 +36,11 @@ TABLES = {
         "client_id": "TEXT",
         "event_id": "INTEGER NOT NULL",
         "deaths": "INTEGER NOT NULL",
+        "score": "REAL",
+        "rule": "TEXT NOT NULL",
+        "is_cached": "INTEGER NOT NULL",
+        "sources": "BLOB",
+        "suggestions": "BLOB",
     },
     "messages": {
         "session_key": "TEXT NOT NULL",
@@ -66,6 +73,24 @@ TABLES = {
         "sure_wall_ms": "INTEGER NOT NULL",
         "sure_boot_id": "TEXT NOT NULL",
     },
+    "verdicts": {
+        "session_key": "TEXT NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+        "stage": "TEXT NOT NULL",
+        "rule": "TEXT NOT NULL",
+        "category": "TEXT NOT NULL",
+        "action": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
+    "handoffs": {
+        "session_key": "TEXT NOT NULL",
+        "number": "INTEGER NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "reason": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -74,12 +99,17 @@ KEYS = {
     "events": ["session_key", "first_number"],
     "boots": ["id"],
     "house_time": ["id"],
+    "verdicts": ["run_id", "place"],
+    "handoffs": ["session_key", "number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
     ("messages", "session_key", "sessions", "CASCADE"),
     ("messages", "run_id", "turns", "CASCADE"),
     ("events", "session_key", "sessions", "CASCADE"),
+    ("verdicts", "session_key", "sessions", "CASCADE"),
+    ("verdicts", "run_id", "turns", "CASCADE"),
+    ("handoffs", "session_key", "sessions", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -87,6 +117,8 @@ INDEXES = {
     "turns_of_session": "CREATE INDEX turns_of_session ON turns (session_key, accepted_ms)",
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
     "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
+    "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
 
 
@@ -147,6 +179,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
     assert [step.name for step in migrations.applied(database)] == [
         "m001_sessions_turns_messages",
         "m002_events",
+        "m003_answers_verdicts_handoffs",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -113,6 +113,13 @@ def find_last_event(
     return int(row[0]) if row else 0
 
 
+def find_running_turn(connection: sqlite3.Connection, session_key: str) -> str | None:
+    row = connection.execute(
+        "SELECT run_id FROM turns WHERE session_key = ? AND state = 'running'", (session_key,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def has_session(connection: sqlite3.Connection, session_key: str) -> bool:
     found = connection.execute("SELECT 1 FROM sessions WHERE session_key = ?", (session_key,))
     return found.fetchone() is not None

@@ -3,6 +3,7 @@
     append   number → live.db (no wait for the disk) → shown        each token
     move     pending events of all sessions → main file             at most twice a second
     end      what is pending, the event, a change → main file       acknowledgements and ends
+    keep     the same in mid-turn, or for a session without one     who owns the session
 
 It knows nothing of turns and watchers. The rule that must not break: an event that was returned
 from here survives the process, and its number never stands for another one, not after a power
@@ -13,19 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from appliance.errors import SessionNotFound, StoreUnavailable
+from appliance.errors import SessionNotFound, StoreUnavailable, TurnRunning
 from appliance.events import Event, Numbered
 from appliance.patience import wait_at_most
 from appliance.store.chunks import (
     NUMBERS_SKIPPED,
     find_last_event,
+    find_running_turn,
+    get_last_number,
     has_session,
     insert_events,
     read_events,
@@ -38,6 +41,8 @@ from appliance.store.sealing import Seals
 if TYPE_CHECKING:
     import sqlite_utils
 
+KeptChange: TypeAlias = Callable[[sqlite3.Connection, Numbered], None]
+ANOTHER_TURN = "A question is being answered; please try again in a moment."
 MOVE_PAUSE_S = 0.5
 TRY_S = 2.0
 # Fewer than the numbers that are skipped after a power cut, so that none is ever used twice.
@@ -60,6 +65,8 @@ class EventLog:
         self._live = live
         self._seals = seals
         self._next: dict[str, int] = {}
+        # Of each running turn: its events are kept one after the other, as they are numbered.
+        self._orders: dict[str, asyncio.Lock] = {}
         self._pending: dict[str, list[Numbered]] = {}
         self._has_pending = asyncio.Event()
         self._moving = asyncio.Lock()
@@ -126,20 +133,45 @@ class EventLog:
     def begin(self, session_key: str, number: int) -> None:
         """A turn begins: the session's next event has `number`."""
         self._next[session_key] = number
+        self._orders.setdefault(session_key, asyncio.Lock())
 
-    async def append(self, session_key: str, run_id: str, event: Event) -> Numbered:
-        """Number `event` of a running turn. Raises StoreUnavailable, and SessionNotFound where the
-        session was forgotten meanwhile; then it must not be shown."""
-        if session_key not in self._next:
-            raise SessionNotFound("There is no such conversation; it may have been deleted.")
-        if len(self._pending.get(session_key, ())) >= MOST_PENDING:
-            raise StoreUnavailable(NOT_SAVED)
-        numbered = Numbered(self._next[session_key], run_id, event)
-        self._next[session_key] += 1
-        await self._live.add(session_key, numbered)
-        # Only now: an event that nobody was shown must not come to light later.
-        self._pending.setdefault(session_key, []).append(numbered)
+    async def append(
+        self,
+        session_key: str,
+        run_id: str,
+        event: Event,
+        check: Callable[[], None] = lambda: None,
+    ) -> Numbered:
+        """Number `event` of a running turn, after `check`, when no other can come before it. Raises
+        what that raises, StoreUnavailable, and SessionNotFound where the session was forgotten
+        meanwhile; then it must not be shown."""
+        async with self._ordered(session_key) as has_turn:
+            if not has_turn:
+                raise SessionNotFound("There is no such conversation; it may have been deleted.")
+            check()
+            if len(self._pending.get(session_key, ())) >= MOST_PENDING:
+                raise StoreUnavailable(NOT_SAVED)
+            numbered = self._number(session_key, run_id, event)
+            await self._live.add(session_key, numbered)
+            # Only now: an event that nobody was shown must not come to light later.
+            self._pending.setdefault(session_key, []).append(numbered)
         self._has_pending.set()
+        self._count(events=1)
+        return numbered
+
+    async def keep(
+        self, session_key: str, run_id: str, event: Event, change: KeptChange
+    ) -> Numbered:
+        """Number `event` and keep it with `change` in one transaction: of turn `run_id` and with
+        all before it, or, where none is named or it has ended, of no turn, with an empty run id.
+
+        Raises StoreUnavailable, TurnRunning where another turn runs, and what `change` raises.
+        """
+        async with self._ordered(session_key) as has_turn:
+            if has_turn and run_id:
+                numbered = await self._keep_in_turn(session_key, run_id, event, change)
+            else:
+                numbered = await self._keep_apart(session_key, event, change)
         self._count(events=1)
         return numbered
 
@@ -156,27 +188,84 @@ class EventLog:
     ) -> Numbered:
         """Keep the turn's last event with all before it and with `change`, in one transaction.
         Nothing is kept, and it has no number, where the session was forgotten meanwhile."""
-        if session_key not in self._next:
-            return Numbered(0, run_id, event)
-        numbered = Numbered(self._next[session_key], run_id, event)
-
-        def keep(database: sqlite_utils.Database) -> None:
-            change(database)
-            events = [*self._pending.get(session_key, ()), numbered]
-            insert_events(database.conn, self._seals, session_key, events)
-
-        # No batch is under way meanwhile, so what is pending is whole.
-        async with self._moving:
-            await self._store.write(keep)
+        async with self._ordered(session_key) as has_turn:
+            if not has_turn:
+                return Numbered(0, run_id, event)
+            numbered = Numbered(self._next[session_key], run_id, event)
+            await self._write_with_pending(session_key, numbered, change)
             self._drop(session_key)
         with suppress(StoreUnavailable):
             await self._live.drop_turn(session_key, run_id)
         self._count(events=1)
         return numbered
 
+    @asynccontextmanager
+    async def _ordered(self, session_key: str) -> AsyncIterator[bool]:
+        """Alone with the session's numbers; whether a turn of it runs."""
+        order = self._orders.get(session_key)
+        if order is None:
+            yield False
+            return
+        async with order:
+            # It may have ended, and even another begun, while this waited.
+            yield self._orders.get(session_key) is order
+
+    def _number(self, session_key: str, run_id: str, event: Event) -> Numbered:
+        number = self._next[session_key]
+        self._next[session_key] = number + 1
+        return Numbered(number, run_id, event)
+
+    async def _write_with_pending(
+        self,
+        session_key: str,
+        numbered: Numbered,
+        change: Callable[[sqlite_utils.Database], None],
+    ) -> None:
+        def write(database: sqlite_utils.Database) -> None:
+            change(database)
+            events = [*self._pending.get(session_key, ()), numbered]
+            insert_events(database.conn, self._seals, session_key, events)
+
+        # No batch is under way meanwhile, so what is pending is whole.
+        async with self._moving:
+            await self._store.write(write)
+            # In live.db they stand on until the turn ends; a recovery knows them by their numbers.
+            self._pending.pop(session_key, None)
+
+    async def _keep_in_turn(
+        self, session_key: str, run_id: str, event: Event, change: KeptChange
+    ) -> Numbered:
+        def check_and_change(database: sqlite_utils.Database) -> None:
+            if find_running_turn(database.conn, session_key) != run_id:
+                raise TurnRunning(ANOTHER_TURN)
+            change(database.conn, numbered)
+
+        numbered = self._number(session_key, run_id, event)
+        try:
+            await self._write_with_pending(session_key, numbered, check_and_change)
+        except StoreUnavailable:
+            # Nobody knows what the disk has of it: the number is not used again.
+            raise
+        except Exception:
+            self._next[session_key] = numbered.number
+            raise
+        return numbered
+
+    async def _keep_apart(self, session_key: str, event: Event, change: KeptChange) -> Numbered:
+        def write(database: sqlite_utils.Database) -> Numbered:
+            if find_running_turn(database.conn, session_key) is not None:
+                raise TurnRunning(ANOTHER_TURN)
+            numbered = Numbered(get_last_number(database.conn, session_key) + 1, "", event)
+            change(database.conn, numbered)
+            insert_events(database.conn, self._seals, session_key, [numbered])
+            return numbered
+
+        return await self._store.write(write)
+
     def _drop(self, session_key: str) -> None:
         self._next.pop(session_key, None)
         self._pending.pop(session_key, None)
+        self._orders.pop(session_key, None)
 
     async def forget(self, session_key: str) -> None:
         """Nothing of the session stays here."""

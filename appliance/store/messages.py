@@ -1,4 +1,4 @@
-"""Messages as rows: how they are sealed, appended and read back.
+"""Messages as rows, and what their turns say of them: how they are sealed and read back.
 
 It begins no transaction and knows no turn's story; every function works on the connection or the
 row it is given. The rule that must not break: a customer's words pass the seals in both
@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from appliance.events import FinishReason, Role, Source
+from appliance.events import Cited, Done, FinishReason, Role, Source
 from appliance.store.sealing import Label, Seals
 
 
@@ -41,6 +42,11 @@ class StoredMessage:
     error_code: str | None = None
     error_message: str | None = None
     total_ms: float | None = None
+    score: float | None = None
+    rule: str = ""
+    is_cached: bool = False
+    sources: tuple[Cited, ...] = ()
+    suggestions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class StoredExchange:
 
 MESSAGES = """
 SELECT messages.*, turns.source, turns.finish_reason, turns.error_code, turns.error_message,
-    turns.timings
+    turns.timings, turns.score, turns.rule, turns.is_cached, turns.sources, turns.suggestions
 FROM messages JOIN turns USING (run_id)
 WHERE messages.session_key = ? ORDER BY messages.position
 """
@@ -105,20 +111,41 @@ class MessageRows:
             ),
         )
 
+    def describe_done(
+        self, session_key: str, run_id: str, done: Done
+    ) -> dict[str, str | int | float | bytes | None]:
+        """The columns of a turn that tell how it ended and what its answer rests on."""
+        sources = [asdict(cited) for cited in done.sources]
+        return {
+            "state": "done",
+            "source": done.source,
+            "finish_reason": done.finish_reason,
+            "usage": json.dumps(asdict(done.usage)),
+            "timings": json.dumps(asdict(done.timings)),
+            "score": done.score,
+            "rule": done.rule,
+            "is_cached": int(done.is_cached),
+            "sources": self._seal_list(sources, run_id, "sources", session_key),
+            "suggestions": self._seal_list(done.suggestions, run_id, "suggestions", session_key),
+        }
+
     def read_message(self, row: sqlite3.Row, session_key: str) -> StoredMessage:
-        is_answer = row["role"] == "assistant"
-        timings = _read_timings(row["timings"]) if is_answer and row["timings"] else {}
+        text = self.open_text(row["text"], row["position"], session_key)
+        place = (row["position"], row["role"], text, row["created_ms"], row["run_id"])
+        if row["role"] != "assistant":
+            return StoredMessage(*place)
         return StoredMessage(
-            position=row["position"],
-            role=row["role"],
-            text=self.open_text(row["text"], row["position"], session_key),
-            created_ms=row["created_ms"],
-            run_id=row["run_id"],
-            source=row["source"] if is_answer else None,
-            finish_reason=row["finish_reason"] if is_answer else None,
-            error_code=row["error_code"] if is_answer else None,
-            error_message=row["error_message"] if is_answer else None,
-            total_ms=timings.get("total_ms"),
+            *place,
+            source=row["source"],
+            finish_reason=row["finish_reason"],
+            error_code=row["error_code"],
+            error_message=row["error_message"],
+            total_ms=_read_timings(row["timings"]).get("total_ms") if row["timings"] else None,
+            score=row["score"],
+            rule=row["rule"],
+            is_cached=bool(row["is_cached"]),
+            sources=self._open_sources(row["sources"], row["run_id"], session_key),
+            suggestions=self._open_suggestions(row["suggestions"], row["run_id"], session_key),
         )
 
     def read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:
@@ -138,6 +165,38 @@ class MessageRows:
         not the whole history."""
         label = _label(position, "text", session_key)
         return self._seals.open(sealed, label).decode(errors="replace") if sealed else ""
+
+    def _seal_list(
+        self, values: Sequence[object], run_id: str, column: str, session_key: str
+    ) -> bytes | None:
+        if not values:
+            return None
+        label = Label("turns", run_id, column, session_key)
+        return self._seals.seal(json.dumps(values, ensure_ascii=False).encode(), label)
+
+    def _open_sources(
+        self, sealed: bytes | None, run_id: str, session_key: str
+    ) -> tuple[Cited, ...]:
+        """Empty where a flipped bit made them illegible: the answer itself still stands."""
+        try:
+            return tuple(
+                Cited(**one) for one in self._open_list(sealed, run_id, "sources", session_key)
+            )
+        except (ValueError, TypeError):
+            return ()
+
+    def _open_suggestions(
+        self, sealed: bytes | None, run_id: str, session_key: str
+    ) -> tuple[str, ...]:
+        try:
+            return tuple(self._open_list(sealed, run_id, "suggestions", session_key))
+        except (ValueError, TypeError):
+            return ()
+
+    def _open_list(self, sealed: bytes | None, run_id: str, column: str, session_key: str) -> Any:
+        if not sealed:
+            return ()
+        return json.loads(self._seals.open(sealed, Label("turns", run_id, column, session_key)))
 
     def _seal(self, value: bytes, position: int, column: str, session_key: str) -> bytes:
         return self._seals.seal(value, _label(position, column, session_key))

@@ -94,6 +94,46 @@ M002 = (
 )
 
 
+# What an answer rests on tells what was asked, so it is sealed as messages are. An owner that is
+# not the bot is rare: the index holds only those.
+M003 = (
+    "ALTER TABLE turns ADD COLUMN score REAL",
+    "ALTER TABLE turns ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE turns ADD COLUMN is_cached INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE turns ADD COLUMN sources BLOB",
+    "ALTER TABLE turns ADD COLUMN suggestions BLOB",
+    "ALTER TABLE sessions ADD COLUMN owner TEXT NOT NULL DEFAULT 'bot' "
+    "CHECK (owner IN ('bot', 'waiting', 'human', 'closed'))",
+    "ALTER TABLE sessions ADD COLUMN owner_since_ms INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    """
+    CREATE TABLE verdicts (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        stage TEXT NOT NULL CHECK (stage IN ('in', 'out', 'moderation', 'lock')),
+        rule TEXT NOT NULL,
+        category TEXT NOT NULL,
+        action TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (run_id, place)
+    ) STRICT
+    """,
+    "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
+    """
+    CREATE TABLE handoffs (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        run_id TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('bot', 'waiting', 'human', 'closed')),
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (session_key, number)
+    ) STRICT
+    """,
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -104,7 +144,12 @@ def m002_events(database: Database) -> None:
         database.execute(statement)
 
 
-STEPS = (m001_sessions_turns_messages, m002_events)
+def m003_answers_verdicts_handoffs(database: Database) -> None:
+    for statement in M003:
+        database.execute(statement)
+
+
+STEPS = (m001_sessions_turns_messages, m002_events, m003_answers_verdicts_handoffs)
 
 
 def build_migrations() -> Migrations:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,17 @@ ORDER BY touched_ms LIMIT ?
 class Retention:
     """Of one store, before it is opened; `days` 0 keeps everything for good."""
 
-    def __init__(self, store: Store, clock: HouseClock, days: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: HouseClock,
+        days: int,
+        on_purge: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._days = days
+        self._on_purge = on_purge
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger(__name__)
         store.on_open.append(clock.load)
@@ -50,6 +58,8 @@ class Retention:
             # Tried again in an hour; the store has said why.
             with suppress(StoreUnavailable):
                 await self.run()
+                if self._on_purge is not None:
+                    await self._on_purge()
             await wait_at_most(self._stopping, PAUSE_S)
 
     def stop(self) -> None:

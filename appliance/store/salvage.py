@@ -30,6 +30,9 @@ class _Column:
         """Raises ValueError for what cannot stand in this column."""
         if value is None:
             value = rowid if self.is_rowid else self.default
+        if self.kind is float and isinstance(value, int):
+            # On disk SQLite keeps a whole number as one.
+            value = float(value)
         if isinstance(value, self.kind) or (value is None and self.is_optional):
             return value
         raise ValueError(value)
@@ -135,7 +138,9 @@ def _make_parent(fresh: sqlite3.Connection, parent: str, table: str, rowid: int)
     """Times come from the rows that are left, the latest of all for the touch: what was saved
     with trouble shall not be the first to be forgotten."""
     columns = [row[1] for row in fresh.execute(f"PRAGMA table_info({table})")]
-    time_ms = next((name for name in ("created_ms", "accepted_ms") if name in columns), "0")
+    time_ms = next(
+        (name for name in ("created_ms", "accepted_ms", "at_ms") if name in columns), "0"
+    )
     if parent == "sessions":
         fresh.execute(
             f"INSERT OR IGNORE INTO sessions (session_key, created_ms, touched_ms) "

@@ -8,11 +8,11 @@ committed in one transaction before it returned.
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import sqlite3
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from appliance.errors import SessionNotFound, TurnRunning
@@ -30,6 +30,7 @@ from appliance.store.messages import (
     StoredMessage,
 )
 from appliance.store.sealing import Seals
+from appliance.store.verdicts import StoredVerdict, insert_verdicts, read_verdicts
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -58,6 +59,14 @@ class Forgotten:
     turns: int
 
 
+@dataclass(frozen=True, slots=True)
+class SessionFigures:
+    """Since the start: answers by the rung that gave them, verdicts by their category."""
+
+    answers_total: Mapping[str, int]
+    verdicts_total: Mapping[str, int]
+
+
 def key_of(session_id: str) -> str:
     """The session's name on disk, in the engine and in logs: it does not give access."""
     return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
@@ -80,6 +89,11 @@ class Sessions:
         self._clock = clock
         self._house_clock = house_clock or clock
         self._rows = MessageRows(seals, clock)
+        self._sources: Counter[str] = Counter()
+        self._categories: Counter[str] = Counter()
+
+    def measure(self) -> SessionFigures:
+        return SessionFigures(dict(self._sources), dict(self._categories))
 
     async def create(self) -> str:
         """A new session; its id is 128 random bits. Raises StoreUnavailable, as all here do."""
@@ -142,28 +156,42 @@ class Sessions:
         return await self._store.read(query)
 
     async def finish(
-        self, session_key: str, run_id: str, answer: Answer, ending: Ending
+        self,
+        session_key: str,
+        run_id: str,
+        answer: Answer,
+        ending: Ending,
+        verdicts: Sequence[StoredVerdict] = (),
     ) -> Numbered:
-        """Keep the answer, or what was said before an error, with the turn's last event.
+        """Keep the answer, or what was said before an error, with the turn's last event and what
+        the guards said.
 
         Nothing is kept where the session was forgotten.
         """
         described = (
-            _describe_failure(ending) if isinstance(ending, Failed) else _describe_answer(ending)
+            _describe_failure(ending)
+            if isinstance(ending, Failed)
+            else self._rows.describe_done(session_key, run_id, ending)
         )
-        columns = described | {"ended_ms": self._clock(), "model_id": answer.model_id}
+        ended_ms = self._clock()
+        columns = {**described, "ended_ms": ended_ms, "model_id": answer.model_id}
         assignments = ", ".join(f"{column} = :{column}" for column in columns)
 
         def change(database: sqlite_utils.Database) -> None:
             turn = database.conn.execute(
                 f"UPDATE turns SET {assignments} WHERE run_id = :run_id AND state = 'running' "
                 "RETURNING session_key",
-                columns | {"run_id": run_id},
+                {**columns, "run_id": run_id},
             ).fetchone()
             if turn is not None:
                 self._rows.append(database.conn, session_key, run_id, "assistant", answer)
+                insert_verdicts(database.conn, session_key, run_id, verdicts, ended_ms)
 
-        return await self._log.end(session_key, run_id, ending, change)
+        kept = await self._log.end(session_key, run_id, ending, change)
+        if kept.number:
+            self._sources.update([ending.source] if isinstance(ending, Done) else [])
+            self._categories.update(verdict.category for verdict in verdicts)
+        return kept
 
     async def read_question(self, session_key: str, run_id: str) -> str:
         """What the turn answers; empty where it is lost."""
@@ -188,6 +216,24 @@ class Sessions:
         rows, last_number = await self._store.read(query)
         return tuple(self._rows.read_message(row, session_key) for row in rows), last_number
 
+    async def read_verdicts(self, session_id: str) -> tuple[StoredVerdict, ...]:
+        """What the guards said in a session, oldest first. Raises SessionNotFound."""
+        session_key = key_of(session_id)
+
+        def query(connection: sqlite3.Connection) -> tuple[StoredVerdict, ...]:
+            _check(connection, session_key)
+            return read_verdicts(connection, session_key)
+
+        return await self._store.read(query)
+
+    async def count_exchanges(self, session_key: str) -> int:
+        """How many questions of the session were answered."""
+        return await self._store.read(
+            lambda connection: int(
+                connection.execute(f"SELECT count(*) {ANSWERED}", (session_key,)).fetchone()[0]
+            )
+        )
+
     async def read_exchanges(
         self, session_key: str, choose_start: Callable[[int], int]
     ) -> tuple[StoredExchange, ...]:
@@ -211,7 +257,7 @@ class Sessions:
             _check(connection, session_key)
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
-                for table in ("messages", "turns", "events", "sessions")
+                for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
             ]
             return Forgotten(counts[0].rowcount, counts[1].rowcount)
 
@@ -242,15 +288,5 @@ def _find_asked(
     return Accepted(row[0], session_key, row[1], is_repeat=True) if row else None
 
 
-def _describe_answer(done: Done) -> dict[str, str | int]:
-    return {
-        "state": "done",
-        "source": done.source,
-        "finish_reason": done.finish_reason,
-        "usage": json.dumps(asdict(done.usage)),
-        "timings": json.dumps(asdict(done.timings)),
-    }
-
-
-def _describe_failure(failed: Failed) -> dict[str, str | int]:
+def _describe_failure(failed: Failed) -> dict[str, str | int | float | bytes | None]:
     return {"state": "failed", "error_code": failed.code, "error_message": failed.message}
