@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
@@ -26,6 +26,7 @@ from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
+from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
 from appliance.store.backups import Backups
@@ -34,11 +35,17 @@ from appliance.store.clock import HouseClock
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
 from appliance.store.events import EventLog
+from appliance.store.handoffs import Owners
 from appliance.store.live import LiveLog
 from appliance.store.recovery import Unfinished
 from appliance.store.retention import Retention
 from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions
+
+if TYPE_CHECKING:
+    from appliance.dialogue.answering import Answering
+    from appliance.dialogue.ladder import Ladder
+    from appliance.knowledge.library import Library
 
 PACKAGE = Path(__file__).parent
 # An installed wheel carries the page inside the package, a checkout beside it.
@@ -60,13 +67,16 @@ class House:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.engine = engine
+        self._settings = settings
         self.store = Store(settings.data)
         self._events = EventLog(self.store, LiveLog(settings.data, PLAIN), PLAIN)
         clock = HouseClock()
         self.sessions = Sessions(
             self.store, self._events, PLAIN, read_clock_ms, clock.read_house_ms
         )
-        self.conversations = Conversations(engine, self.sessions, self._events, settings)
+        owners = Owners(self.store, self._events, read_clock_ms)
+        self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
+        self.conversations = Conversations(engine, self.sessions, owners, self._events, settings)
         self.closing = ""
         self._is_closing = False
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
@@ -74,7 +84,9 @@ class House:
         self._ready_ms: dict[str, int] = {}
         backups = settings.backups or settings.data / "backups"
         self._jobs: tuple[Retention | Backups, ...] = (
-            Retention(self.store, clock, settings.retention_days),
+            Retention(
+                self.store, clock, settings.retention_days, self.conversations.handoffs.sweep
+            ),
             Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
         )
         self._running_jobs: list[asyncio.Task[None]] = []
@@ -95,6 +107,11 @@ class House:
             if not isinstance(error.__cause__, OSError):
                 raise
 
+    @property
+    def library(self) -> Library:
+        """For whoever measures what it finds."""
+        return self.knowledge.library
+
     def report(self) -> Readiness:
         """Which rungs can answer now, and why the others cannot."""
         status = self.engine.status
@@ -114,7 +131,7 @@ class House:
             rungs=rungs,
             store=StoreReadiness(self.store.state, self._explain_store()),
             model=model,
-            notes=(*self.store.notes, *status.notes),
+            notes=(*self.store.notes, *self.knowledge.notes, *status.notes),
             version=__version__,
             ready_ms=self._note_ready(),
         )
@@ -124,9 +141,13 @@ class House:
         rungs = self._list_rungs()
         talk, log = self.conversations.measure(), self._events.measure()
         store, process = self.store.measure(), measure_process()
+        said = self.sessions.measure()
         return Figures(
             turns_done_total=talk.done_total,
             turns_failed_total=talk.failed_total,
+            answers_total=said.answers_total,
+            verdicts_total=said.verdicts_total,
+            handoffs_open=self.conversations.handoffs.measure(),
             turns_continued_total=talk.continued_total,
             turns_running=talk.running,
             turns_waiting=talk.waiting,
@@ -168,7 +189,12 @@ class House:
             model = "ready"
         elif phase in ("unavailable", "stopped") or store == "unavailable":
             model = "unavailable"
-        return {"page": "ready", "store": store, "model": model}
+        # Without a store nothing that is answered could be kept.
+        knowledge = self.knowledge.state if store == "ready" else store
+        return {"page": "ready", "store": store, "knowledge": knowledge, "model": model}
+
+    def _is_idle(self) -> bool:
+        return not self.conversations.measure().running
 
     def _explain_store(self) -> str:
         return DISK_IS_FULL if self.store.state == "full" else self.store.refusal
@@ -194,10 +220,31 @@ class House:
 
     async def _boot(self) -> None:
         store = asyncio.create_task(self._open_store())
-        await asyncio.wait((store,), timeout=HEAD_START_S)
+        knowledge = asyncio.create_task(self._open_knowledge())
+        await asyncio.wait((store, knowledge), timeout=HEAD_START_S)
         await self._model.load()
         self._note_ready()
         await store
+        await knowledge
+
+    async def _open_knowledge(self) -> None:
+        ladder = await self.knowledge.build(self.conversations.handoffs)
+        answering = await asyncio.to_thread(self._build_answering, ladder)
+        self.conversations.give(answering)
+        await self.knowledge.open()
+        self._note_ready()
+
+    def _build_answering(self, ladder: Ladder) -> Answering:
+        from appliance.dialogue.answering import Answering
+
+        return Answering(
+            self.engine,
+            self.sessions,
+            self._events,
+            ladder,
+            self.conversations.handoffs,
+            self._settings,
+        )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Work that nobody waits for: a fault of ours in it is at least in the log."""
@@ -216,6 +263,7 @@ class House:
         try:
             await self.store.open()
             unfinished = await self._open_log()
+            await self.conversations.handoffs.load()
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
             self.conversations.open_door()
@@ -243,12 +291,15 @@ class House:
         """`closing` names what is being ended, for whoever loses patience."""
         self._is_closing = True
         self._events.is_wanted.set()
+        self.knowledge.stop()
         self.closing = "the turns"
         await self.conversations.close()
         self.closing = "the engine"
         await self._model.stop()
         self.closing = "the start, which was still under way"
         await asyncio.wait((boot,))
+        self.closing = "the knowledge"
+        await self.knowledge.close()
         self.closing = "the work in the background"
         for job in self._jobs:
             job.stop()

@@ -12,6 +12,8 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.eval_cli import evaluate
+from appliance.knowledge_cli import init, knowledge
 from appliance.models_cli import models
 from appliance.store_cli import backup, restore
 
@@ -108,5 +110,5 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-for command in (models, backup, restore):
+for command in (models, knowledge, init, evaluate, backup, restore):
     main.add_command(command)

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     data: Path = Field(Path("data"), description="Folder of the conversations' database.")
+    knowledge: Path = Field(
+        Path("knowledge"),
+        description="Folder of the shop's questions, documents, words and rules; where it is "
+        "missing, the example shop is served.",
+    )
     model: str = Field(
         "",
         description="Catalogue id or path of a chat GGUF; empty takes what `appliance models use` "
@@ -88,6 +93,38 @@ class Settings(BaseSettings):
     )
     history_turns: int = Field(
         6, ge=0, le=64, description="Past exchanges that the model is shown."
+    )
+    scope: Literal["all", "shop"] = Field(
+        "all", description="What the model may answer: all, or only what the documents hold."
+    )
+    answer_cache_minutes: int = Field(
+        60,
+        ge=0,
+        le=10080,
+        description="Minutes that a repeated answer of the model is kept; 0 keeps none.",
+    )
+    model_wait_s: float = Field(
+        20.0,
+        ge=0.0,
+        le=600.0,
+        description="Longest wait for a loading model before other words are said.",
+    )
+    queue_wait_s: float = Field(
+        60.0,
+        ge=1.0,
+        le=600.0,
+        description="Longest wait in the queue before other words are said.",
+    )
+    moderation_url: str = Field(
+        "",
+        description="Address of a moderation service that every message and answer must pass; "
+        "empty asks none.",
+    )
+    moderation_timeout_s: float = Field(
+        2.0,
+        ge=0.1,
+        le=30.0,
+        description="Longest wait for the moderation service; late is refused.",
     )
     retention_days: int = Field(
         30, ge=0, le=3650, description="Days an untouched conversation stays; 0 keeps it for good."

@@ -140,14 +140,15 @@ async def measure_overload(folder: Path, *, is_quick: bool) -> list[Row]:
         await asyncio.gather(probing, *asking)
         waits_ms = probing.result()
         await house.stop()
-    strange = sorted(set(outcomes) - {"answer", "429", "503"})
+    strange = sorted(set(outcomes) - {"answer", "fixed words", "429", "503"})
     return [
         Row(
             f"4× overload for {seconds:.0f} s: {sum(outcomes.values())} requests",
-            f"{outcomes['answer']} answers, {outcomes['429']} × 429, {outcomes['503']} × 503, "
+            f"{outcomes['answer']} answers, {outcomes['fixed words']} × fixed words, "
+            f"{outcomes['429']} × 429, {outcomes['503']} × 503, "
             f"{sum(outcomes[one] for one in strange)} others {' '.join(strange)}; "
             f"/healthz p95 {find_percentile(waits_ms, 95):.0f} ms",
-            "every request ends in an answer, 429 or 503 with Retry-After",
+            "every request ends in an answer, fixed words, 429 or 503 with Retry-After",
             not strange and outcomes["answer"] > 0,
         )
     ]
@@ -167,7 +168,9 @@ async def ask_once(client: Client, question: str) -> str:
     reply = await client.call("POST", "/chat", {"message": question})
     if reply.status == 200:
         is_whole = b"finish_reason" in reply.body
-        return "answer" if is_whole else "a stream without an end"
+        if not is_whole:
+            return "a stream without an end"
+        return "fixed words" if b'"source": "fallback"' in reply.body else "answer"
     if reply.status in (429, 503) and "retry-after" not in reply.headers:
         return f"{reply.status} without Retry-After"
     return str(reply.status)

@@ -35,8 +35,8 @@ FIRST_TOKEN_ROUNDS = 9
 READMES = ("README.md", "README.zh-CN.md")
 MARKS = re.compile(r"(<!-- measured:begin -->\n).*?(<!-- measured:end -->)", re.DOTALL)
 LONG_QUESTION = "请详细介绍一下怎样挑选一双合适的跑鞋，写长一些。"
-# The four questions of the source documents.
-QUESTIONS = ("帮我写一封辞职信", "用 Python 读取 CSV 文件怎么写？", "今天天气怎么样？", "你是谁？")
+# Four questions that no rule answers, so that it is the model that is measured.
+QUESTIONS = ("帮我写一封辞职信", "用 Python 读取 CSV 文件怎么写？", "雨伞怎么挑？", "怎么洗床单？")
 SENTENCE_END = re.compile(r"[。！？!?\n]|：$")
 
 
@@ -102,12 +102,16 @@ class Server:
 def run_server() -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as data:
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as empty_shop:
         command = [sys.executable, "-m", "appliance", "serve", "--host", "127.0.0.1"]
         started_at = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--port", str(port)],
-            env={"APPLIANCE_DATA": data, "PATH": "/usr/bin:/bin"},
+            env={
+                "APPLIANCE_DATA": data,
+                "APPLIANCE_KNOWLEDGE": empty_shop,
+                "PATH": "/usr/bin:/bin",
+            },
             stdout=subprocess.DEVNULL,
         )
         client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)

@@ -17,6 +17,9 @@ from tests.scripted_house import (
     serving,
 )
 
+# A bound against hanging, far from what it takes.
+READY_S = 60.0
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -27,6 +30,7 @@ def anyio_backend() -> str:
 def scripted_server(tmp_path: Path) -> Iterator[HouseServer[ScriptedEngine]]:
     """The appliance, ready, with the answers of `scripted_house.answer`."""
     with serving(choose_settings(tmp_path), ScriptedEngine(answer)) as server:
+        server.wait_ready(READY_S)
         yield server
 
 

@@ -7,6 +7,7 @@ rule that must not break: it never waits for a time-out, neither at its start no
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -41,8 +42,7 @@ order = {{"number": 1234, "reason": "尺寸不合适"}}
 print(order)
 ```
 
-不要点[这个链接](javascript:alert(1))，要看详细的说明请看[我们的网页](https://shop.example/help)。\
-如果还有不清楚的地方，随时都可以问我，我会一直在这里；要找人工客服，请在早上九点到晚上九点之间说一声。
+如果还有不清楚的地方，随时都可以问我，我会一直在这里；要找人工客服，请在我们开门的时候说一声。
 """
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
@@ -51,7 +51,7 @@ AnyEngine = TypeVar("AnyEngine", bound=Engine)
 def answer(question: str) -> list[Line]:
     """A "坏" breaks in mid-sentence, a "长" is long and Markdown, all else is said back."""
     if "坏" in question:
-        return [*pace("这句话只说到一", 1), Fail()]
+        return [*pace("第一句说完了。这句话只说到一", 1), Fail()]
     if "长" in question:
         return pace(LONG_ANSWER, PIECE_CHARS)
     return pace(f"你说：{question}", 1)
@@ -66,8 +66,18 @@ def pace(text: str, chars: int) -> list[Line]:
 
 
 def choose_settings(folder: Path) -> Settings:
-    """For a house in `folder` whose long answer is not cut: here a token is a character."""
-    return Settings(data=folder / "data", max_new_tokens=512)
+    """For a house in `folder` whose long answer is not cut: here a token is a character. The shop
+    has written nothing, so what no rule answers is the model's."""
+    knowledge = folder / "knowledge"
+    knowledge.mkdir(exist_ok=True)
+    return Settings(data=folder / "data", knowledge=knowledge, max_new_tokens=512)
+
+
+def heed_signals() -> None:
+    """In a child before its program begins. Whoever runs the tests in the background of a shell
+    ignores these signals, and a child would inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class LoadingEngine(ScriptedEngine):

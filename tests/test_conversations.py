@@ -13,26 +13,35 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Literal, cast
 
 import pytest
 from sqlite_utils import Database, Migrations
 
 from appliance.app import read_clock_ms
 from appliance.config import Settings
-from appliance.dialogue.answering import TRIMMED
+from appliance.dialogue import conversations as desk_of_turns
+from appliance.dialogue.asking import TRIMMED
 from appliance.dialogue.conversations import (
     INTERRUPTED,
-    Asked,
+    ROOM_WITHOUT_MODEL,
     Conversations,
-    Transcript,
 )
+from appliance.dialogue.ladder import RESTING
+from appliance.dialogue.transcript import Asked, Transcript
 from appliance.dialogue.turn import Turn
-from appliance.engine.scripted import CONTROL_IDS, Fail, Line, Script, ScriptedEngine, Wait
+from appliance.engine.scripted import (
+    CONTROL_IDS,
+    Fail,
+    Line,
+    Script,
+    ScriptedEngine,
+    Wait,
+    read_question,
+)
 from appliance.errors import (
     ApplianceError,
     Busy,
-    ModelUnavailable,
     Restarting,
     SessionNotFound,
     StoreUnavailable,
@@ -54,28 +63,40 @@ from appliance.events import (
 from appliance.store import recovery
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.handoffs import Owners
 from appliance.store.live import LiveLog
 from appliance.store.messages import Answer, StoredMessage
 from appliance.store.migrations import m001_sessions_turns_messages
 from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions, key_of
+from appliance.store.verdicts import StoredVerdict
+from tests.plain_ladder import RESTS, give_plain_answers
 from tests.scripted_house import LoadingEngine
 
 FULL_DISK = "The conversation cannot be saved: the disk is full."
 
 
 class FrailSessions(Sessions):
-    """Refuses to keep an end while `is_full`; with `gate` it waits after having kept it."""
+    """Refuses to keep an end while `is_full`, fails at it in no way that it should while
+    `is_faulty`; with `gate` it waits after having kept it."""
 
     is_full = False
+    is_faulty = False
     gate: asyncio.Event | None = None
 
     async def finish(
-        self, session_key: str, run_id: str, answer: Answer, ending: Ending
+        self,
+        session_key: str,
+        run_id: str,
+        answer: Answer,
+        ending: Ending,
+        verdicts: Sequence[StoredVerdict] = (),
     ) -> Numbered:
         if self.is_full:
             raise StoreUnavailable(FULL_DISK)
-        kept = await super().finish(session_key, run_id, answer, ending)
+        if self.is_faulty:
+            raise ValueError("A fault of ours.")
+        kept = await super().finish(session_key, run_id, answer, ending, verdicts)
         if self.gate is not None:
             await self.gate.wait()
         return kept
@@ -157,9 +178,13 @@ async def open_desk(
     store, live = Store(folder), LiveLog(folder, PLAIN)
     log = EventLog(store, live, PLAIN)
     sessions = FrailSessions(store, log, PLAIN, read_clock_ms)
-    conversations = Conversations(engine, sessions, log, settings)
+    owners = Owners(store, log, read_clock_ms)
+    conversations = Conversations(engine, sessions, owners, log, settings)
+    give_plain_answers(conversations, engine, sessions, log, settings)
     await store.open()
-    await conversations.resume(await log.open())
+    unfinished = await log.open()
+    await conversations.handoffs.load()
+    await conversations.resume(unfinished)
     start = asyncio.create_task(engine.start())
     await asyncio.sleep(0)
     return Desk(conversations, engine, sessions, log, live, store, start)
@@ -180,11 +205,11 @@ async def desk(
 
 
 def echo(question: str) -> Sequence[Line]:
-    return ["你说：", question]
+    return ["你说，", question]
 
 
 def waiting_for(gate: asyncio.Event) -> Script:
-    return lambda question: ["先说", Wait(gate), question]
+    return lambda question: ["先说，", Wait(gate), question]
 
 
 async def hear(turn: Turn) -> list[Event]:
@@ -205,6 +230,10 @@ def text_of(heard: Sequence[Numbered]) -> str:
     return "".join(one.event.text for one in heard if isinstance(one.event, Token))
 
 
+def says_it_rests(end: Event) -> bool:
+    return isinstance(end, Done) and (end.source, end.rule) == ("fallback", RESTING)
+
+
 def texts(transcript: Transcript) -> list[str]:
     return [message.text for message in transcript.messages]
 
@@ -221,7 +250,7 @@ async def test_the_answer_is_on_disk_before_its_end_is_published(tmp_path: Path)
         async for one in turn.watch():
             if isinstance(one.event, Done):
                 assert at.rows("SELECT text FROM messages WHERE role = 'assistant'") == [
-                    ("你说：您好".encode(),)
+                    ("你说，您好".encode(),)
                 ]
 
 
@@ -260,7 +289,7 @@ async def test_stopping_keeps_what_was_said(tmp_path: Path) -> None:
         assert await at.conversations.stop(session_id)
         transcript = await at.conversations.read(session_id)
         assert transcript.running is None
-        assert texts(transcript) == ["问", "先说"]
+        assert texts(transcript) == ["问", "先说，"]
         assert transcript.messages[-1].finish_reason == "cancelled"
         assert not await at.conversations.stop(session_id)
 
@@ -281,15 +310,34 @@ async def test_a_turn_waits_for_the_model_and_is_answered(tmp_path: Path) -> Non
         assert (await at.conversations.read(session_id)).running is turn
         engine.loaded.set()
         await hear(turn)
-        assert turn.text == "你说：问"
+        assert turn.text == "你说，问"
 
 
-async def test_a_model_that_will_not_come_fails_the_turns_that_waited(tmp_path: Path) -> None:
+async def test_a_model_that_will_not_come_leaves_fixed_words_to_the_turns_that_waited(
+    tmp_path: Path,
+) -> None:
     engine = LoadingEngine(echo)
     async with desk(tmp_path, engine=engine) as at:
-        _, turn = await at.ask("问")
+        session_id, turn = await at.ask("问")
+        await hear_until(turn, Queued)
         engine.refuse("The file is damaged.")
-        assert (await hear(turn))[-1] == Failed("model_unavailable", "The file is damaged.")
+        assert says_it_rests((await hear(turn))[-1])
+        assert texts(await at.conversations.read(session_id)) == ["问", RESTS.text]
+
+
+async def test_a_turn_waits_no_longer_for_the_model_than_a_customer_does(tmp_path: Path) -> None:
+    async with desk(tmp_path, engine=LoadingEngine(echo), model_wait_s=0.01) as at:
+        _, turn = await at.ask("问")
+        assert says_it_rests((await hear(turn))[-1])
+
+
+async def test_a_turn_waits_no_longer_in_the_queue_than_a_customer_does(tmp_path: Path) -> None:
+    async with desk(tmp_path, waiting_for(asyncio.Event()), parallel=1, queue_wait_s=1.0) as at:
+        _, first = await at.ask("一")
+        await hear_until(first, Token)
+        _, second = await at.ask("二")
+        assert says_it_rests((await hear(second))[-1])
+        assert not first.is_ended
 
 
 async def test_a_watcher_who_leaves_changes_nothing(tmp_path: Path) -> None:
@@ -303,7 +351,7 @@ async def test_a_watcher_who_leaves_changes_nothing(tmp_path: Path) -> None:
             await watcher
         gate.set()
         await hear(turn)
-        assert texts(await at.conversations.read(session_id)) == ["问", "先说问"]
+        assert texts(await at.conversations.read(session_id)) == ["问", "先说，问"]
 
 
 async def test_watchers_early_and_late_see_the_same_events(tmp_path: Path) -> None:
@@ -347,12 +395,14 @@ async def test_a_message_that_came_in_while_forgetting_is_not_answered_on(tmp_pa
         assert turn.is_ended
 
 
-async def test_without_a_model_nothing_is_stored(tmp_path: Path) -> None:
+async def test_without_a_model_a_question_is_kept_and_answered_with_fixed_words(
+    tmp_path: Path,
+) -> None:
     async with desk(tmp_path) as at:
         at.engine.refuse("There is no model.")
-        with pytest.raises(ModelUnavailable, match="There is no model"):
-            await at.conversations.say("问", None)
-        assert at.rows("SELECT * FROM sessions") == []
+        session_id, turn = await at.ask("问")
+        assert says_it_rests((await hear(turn))[-1])
+        assert texts(await at.conversations.read(session_id)) == ["问", RESTS.text]
 
 
 async def test_of_a_crowd_that_comes_at_once_no_more_than_the_places_are_taken(
@@ -360,14 +410,28 @@ async def test_of_a_crowd_that_comes_at_once_no_more_than_the_places_are_taken(
 ) -> None:
     """All of them once passed the door while none had been counted yet."""
     gate = asyncio.Event()
+    room = 3 + ROOM_WITHOUT_MODEL
     async with desk(tmp_path, waiting_for(gate), parallel=2, queue=1) as at:
         said = await asyncio.gather(
-            *[at.conversations.say("问", None) for _ in range(9)], return_exceptions=True
+            *[at.conversations.say("问", None) for _ in range(room + 6)], return_exceptions=True
         )
-        assert sum(isinstance(outcome, Asked) for outcome in said) == 3
+        assert sum(isinstance(outcome, Asked) for outcome in said) == room
         assert sum(isinstance(outcome, Busy) for outcome in said) == 6
-        assert at.rows("SELECT count(*) FROM sessions") == [(3,)]
+        assert at.rows("SELECT count(*) FROM sessions") == [(room,)]
         gate.set()
+
+
+async def test_of_a_crowd_no_more_than_its_places_come_before_the_model(tmp_path: Path) -> None:
+    """The others are told at once that it rests, and who has a place keeps it."""
+    gate = asyncio.Event()
+    async with desk(tmp_path, waiting_for(gate), parallel=2, queue=1) as at:
+        turns = [turn for _, turn in [await at.ask("问") for _ in range(9)]]
+        for turn in turns[3:]:
+            assert says_it_rests((await hear(turn))[-1])
+        assert not any(turn.is_ended for turn in turns[:3])
+        gate.set()
+        ends = [(await hear(turn))[-1] for turn in turns[:3]]
+        assert [end.source for end in ends if isinstance(end, Done)] == ["model"] * 3
 
 
 async def test_an_answer_goes_into_the_next_prompt_as_the_very_ids_that_were_said(
@@ -381,7 +445,7 @@ async def test_an_answer_goes_into_the_next_prompt_as_the_very_ids_that_were_sai
         told = "".join(
             "|" if token in CONTROL_IDS else chr(token) for token in at.engine.prompts[1]
         )
-        assert told == "|规|一|你说：一|二|"
+        assert told == "|规|一|你说，一|二|"
         assert at.engine.prompts[1][: len(at.engine.prompts[0])] == at.engine.prompts[0]
 
 
@@ -420,11 +484,20 @@ async def test_a_question_that_fits_no_prompt_fails_in_plain_words(tmp_path: Pat
 
 
 async def test_an_answer_that_breaks_keeps_what_was_said(tmp_path: Path) -> None:
-    async with desk(tmp_path, lambda _: ["一半", Fail("The engine fell.")]) as at:
+    async with desk(tmp_path, lambda _: ["一半，", Fail("The engine fell.")]) as at:
         session_id, turn = await at.ask("问")
         assert (await hear(turn))[-1] == Failed("engine_failed", "The engine fell.")
         last = (await at.conversations.read(session_id)).messages[-1]
-        assert (last.text, last.error_code) == ("一半", "engine_failed")
+        assert (last.text, last.error_code) == ("一半，", "engine_failed")
+
+
+async def test_an_answer_that_breaks_before_a_word_was_shown_becomes_fixed_words(
+    tmp_path: Path,
+) -> None:
+    async with desk(tmp_path, lambda _: ["一半", Fail("The engine fell.")]) as at:
+        session_id, turn = await at.ask("问")
+        assert says_it_rests((await hear(turn))[-1])
+        assert texts(await at.conversations.read(session_id)) == ["问", RESTS.text]
 
 
 async def test_an_answer_that_cannot_be_kept_fails_and_is_kept_later(tmp_path: Path) -> None:
@@ -440,7 +513,7 @@ async def test_an_answer_that_cannot_be_kept_fails_and_is_kept_later(tmp_path: P
         _, second = await at.ask("二", session_id)
         await hear(second)
         transcript = await at.conversations.read(session_id)
-        assert texts(transcript) == ["一", "你说：一", "二", "你说：二"]
+        assert texts(transcript) == ["一", "你说，一", "二", "你说，二"]
         assert transcript.messages[1].error_code == "store_unavailable"
         events = await at.hear_all(session_id)
         assert [one.number for one in events] == list(range(1, 11))
@@ -456,15 +529,25 @@ async def test_an_end_the_disk_refused_is_no_end_for_the_next_process(tmp_path: 
     async with desk(tmp_path) as at:
         events = await at.hear_to_the_end(session_id)
         assert [type(one) for one in events_of(events)] == [Message, Started, Token, Token, Done]
-        assert texts(await at.conversations.read(session_id)) == ["一", "你说：一"]
+        assert texts(await at.conversations.read(session_id)) == ["一", "你说，一"]
 
 
 async def test_a_fault_while_keeping_the_answer_still_ends_the_turn(tmp_path: Path) -> None:
     """An exception that was not the store's own once left every watcher waiting for ever."""
-    async with desk(tmp_path, lambda _: ["半个字符\ud83d"]) as at:
+    async with desk(tmp_path) as at:
+        at.sessions.is_faulty = True
         _, turn = await at.ask("问")
         end = (await asyncio.wait_for(hear(turn), 5))[-1]
         assert isinstance(end, Failed) and end.code == "internal"
+        at.sessions.is_faulty = False
+
+
+async def test_half_a_character_of_the_model_is_not_shown_and_not_kept(tmp_path: Path) -> None:
+    """It could not be saved."""
+    async with desk(tmp_path, lambda _: ["半个字符\ud83d"]) as at:
+        session_id, turn = await at.ask("问")
+        assert isinstance((await hear(turn))[-1], Done)
+        assert texts(await at.conversations.read(session_id)) == ["问", "半个字符"]
 
 
 async def test_closing_parks_what_is_answered_and_refuses_new_messages(tmp_path: Path) -> None:
@@ -490,7 +573,7 @@ async def test_an_answer_whose_end_was_asked_for_is_ended_and_not_parked(tmp_pat
         await at.conversations.close()
         assert await stopping
         last = (await at.conversations.read(session_id)).messages[-1]
-        assert (last.text, last.finish_reason) == ("先说", "cancelled")
+        assert (last.text, last.finish_reason) == ("先说，", "cancelled")
     async with desk(tmp_path) as at:
         assert at.conversations.measure().continued_total == 0
 
@@ -506,7 +589,7 @@ async def test_a_message_that_came_in_while_closing_is_answered_after_the_restar
         assert Done not in [type(event) for event in await hear(turn)]
     async with desk(tmp_path) as at:
         assert isinstance((await at.hear_to_the_end(session_id))[-1].event, Done)
-        assert texts(await at.conversations.read(session_id)) == ["问", "你说：问"]
+        assert texts(await at.conversations.read(session_id)) == ["问", "你说，问"]
 
 
 async def test_a_turn_that_nobody_had_begun_is_begun_at_the_next_start(tmp_path: Path) -> None:
@@ -515,7 +598,7 @@ async def test_a_turn_that_nobody_had_begun_is_begun_at_the_next_start(tmp_path:
     await first.die()
     async with desk(tmp_path) as at:
         await at.hear_to_the_end(session_id)
-        assert texts(await at.conversations.read(session_id)) == ["没人回答", "你说：没人回答"]
+        assert texts(await at.conversations.read(session_id)) == ["没人回答", "你说，没人回答"]
         assert at.conversations.measure().continued_total == 1
 
 
@@ -524,8 +607,10 @@ async def test_no_message_is_taken_before_the_last_process_is_cleared_up(tmp_pat
     store = Store(tmp_path)
     log = EventLog(store, LiveLog(tmp_path, PLAIN), PLAIN)
     sessions = Sessions(store, log, PLAIN, read_clock_ms)
-    engine = ScriptedEngine(echo)
-    conversations = Conversations(engine, sessions, log, Settings(data=tmp_path))
+    engine, settings = ScriptedEngine(echo), Settings(data=tmp_path)
+    owners = Owners(store, log, read_clock_ms)
+    conversations = Conversations(engine, sessions, owners, log, settings)
+    give_plain_answers(conversations, engine, sessions, log, settings)
     await asyncio.gather(store.open(), engine.start())
     early = asyncio.create_task(conversations.say("早"))
     await asyncio.sleep(0)
@@ -578,7 +663,7 @@ async def test_a_message_that_comes_with_the_last_word_of_an_answer_is_answered_
         assert (await at.conversations.read(session_id)).running is second
         await hear(second)
         transcript = await at.conversations.read(session_id)
-        assert texts(transcript) == ["一", "你说：一", "二", "你说：二"]
+        assert texts(transcript) == ["一", "你说，一", "二", "你说，二"]
         assert transcript.running is None
 
 
@@ -609,7 +694,7 @@ async def test_a_read_that_began_before_the_end_is_done_again(tmp_path: Path) ->
 
         at.sessions.read_messages = read_then_end  # type: ignore[method-assign]
         transcript = await at.conversations.read(session_id)
-        assert (texts(transcript), transcript.running) == (["问", "先说问"], None)
+        assert (texts(transcript), transcript.running) == (["问", "先说，问"], None)
 
 
 def tell_at_random(chance: Random) -> Script:
@@ -719,13 +804,16 @@ async def test_the_same_client_id_gives_the_first_result_and_begins_nothing(tmp_
         assert await at.conversations.say("问", session_id, "a") == known
         await at.conversations.close()
         assert await at.conversations.say("问", session_id, "a") == known
-        assert texts(await at.conversations.read(session_id)) == ["问", "先说问"]
+        assert texts(await at.conversations.read(session_id)) == ["问", "先说，问"]
     async with desk(tmp_path) as at:
         assert await at.conversations.say("问", session_id, "a") == known
         assert len(at.engine.prompts) == 0
 
 
-async def test_a_repeated_client_id_needs_no_place_in_the_queue(tmp_path: Path) -> None:
+async def test_a_repeated_client_id_needs_no_place_in_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_of_turns, "ROOM_WITHOUT_MODEL", 0)
     async with desk(tmp_path, waiting_for(asyncio.Event()), parallel=1, queue=0) as at:
         session_id = await at.conversations.open()
         first = await at.conversations.say("问", session_id, "a")
@@ -744,7 +832,7 @@ async def test_two_calls_at_once_with_one_client_id_begin_one_turn(tmp_path: Pat
         assert {(one.run_id, one.number) for one in asked} == {(asked[0].run_id, 1)}
         [turn] = [one.turn for one in asked if one.turn is not None]
         await hear(turn)
-        assert texts(await at.conversations.read(session_id)) == ["问", "你说：问"]
+        assert texts(await at.conversations.read(session_id)) == ["问", "你说，问"]
         assert len(at.engine.prompts) == 1
 
 
@@ -764,20 +852,40 @@ PIECES = (
 )
 
 
-def holding(pieces: Sequence[str], held_after: int) -> Script:
+# What is shown of them, and after how many pieces: the line feeds come with the seventh.
+CLAUSES = ("您好，", "👨\u200d👩\u200d👧 一家", "\n\n都𠮷利🏳\ufe0f\u200d🌈。")
+SHOWN_AFTER = (2, 7, 11)
+
+
+class Hold(asyncio.Event):
+    """A script waits here for ever; `reached` once all that stands before was taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.reached.set()
+        return await super().wait()
+
+
+def holding(pieces: Sequence[str], held_after: int, hold: Hold) -> Script:
     """Says that many pieces and then waits for ever."""
-    return lambda _: [*pieces[:held_after], Wait(asyncio.Event()), *pieces[held_after:]]
+    return lambda _: [*pieces[:held_after], Wait(hold), *pieces[held_after:]]
 
 
-async def hear_pieces(turn: Turn, pieces: int) -> list[Numbered]:
-    """All events up to the one with that piece; of none, up to the start."""
-    heard: list[Numbered] = []
-    async for one in turn.watch():
-        heard.append(one)
-        said = sum(isinstance(heard_one.event, Token) for heard_one in heard)
-        if isinstance(one.event, Started | Token) and said == pieces:
-            break
-    return heard
+def count_shown(pieces: int) -> int:
+    """The clauses that are shown after so many pieces."""
+    return sum(after <= pieces for after in SHOWN_AFTER)
+
+
+async def reach(turn: Turn, hold: Hold, pieces: int) -> list[Numbered]:
+    """What was shown of the turn once the engine has said so many pieces and holds."""
+    await hold.reached.wait()
+    assert [one.event.text for one in turn.events if isinstance(one.event, Token)] == [
+        *CLAUSES[: count_shown(pieces)]
+    ]
+    return list(turn.events)
 
 
 @pytest.mark.parametrize("end", ["in order", "killed"])
@@ -785,20 +893,21 @@ async def hear_pieces(turn: Turn, pieces: int) -> list[Numbered]:
 async def test_an_answer_cut_after_any_piece_goes_on_with_nothing_lost_or_doubled(
     tmp_path: Path, said: int, end: str
 ) -> None:
-    first = await open_desk(tmp_path, holding(PIECES, said))
+    hold = Hold()
+    first = await open_desk(tmp_path, holding(PIECES, said, hold))
     session_id, turn = await first.ask("问")
-    shown = await hear_pieces(turn, said)
+    shown = await reach(turn, hold, said)
     await (first.close() if end == "in order" else first.die())
     assert first.rows("SELECT state FROM turns") == [("running",)]
 
     async with desk(tmp_path, lambda _: PIECES) as at:
         heard = await at.hear_to_the_end(session_id)
         assert heard[: len(shown)] == shown
-        assert [one.number for one in heard] == list(range(1, len(PIECES) + 4))
+        assert [one.number for one in heard] == list(range(1, len(CLAUSES) + 4))
         assert [type(event) for event in events_of(heard)] == [
             Message,
             Started,
-            *[Token] * len(PIECES),
+            *[Token] * len(CLAUSES),
             Done,
         ]
         assert text_of(heard) == "".join(PIECES)
@@ -811,16 +920,17 @@ async def test_an_answer_cut_after_any_piece_goes_on_with_nothing_lost_or_double
 async def test_an_answer_cut_again_and_again_is_still_one_answer(tmp_path: Path) -> None:
     session_id = ""
     for said in range(len(PIECES)):
-        opened = await open_desk(tmp_path, holding(PIECES, said))
+        hold = Hold()
+        opened = await open_desk(tmp_path, holding(PIECES, said, hold))
         if not session_id:
             session_id, _ = await opened.ask("问")
         turn = (await opened.conversations.read(session_id)).running
         assert turn is not None
-        await hear_pieces(turn, said)
+        await reach(turn, hold, said)
         await opened.close()
     async with desk(tmp_path, lambda _: PIECES) as at:
         heard = await at.hear_to_the_end(session_id)
-        assert [one.number for one in heard] == list(range(1, len(PIECES) + 4))
+        assert [one.number for one in heard] == list(range(1, len(CLAUSES) + 4))
         assert text_of(heard) == "".join(PIECES)
         assert texts(await at.conversations.read(session_id)) == ["问", "".join(PIECES)]
 
@@ -839,24 +949,26 @@ async def test_stopping_in_order_any_number_of_times_is_no_death(tmp_path: Path)
 async def test_a_turn_that_killed_two_processes_is_ended_and_not_tried_again(
     tmp_path: Path,
 ) -> None:
-    first = await open_desk(tmp_path, holding(PIECES, 2))
+    hold = Hold()
+    first = await open_desk(tmp_path, holding(PIECES, 2, hold))
     session_id, turn = await first.ask("问")
-    await hear_pieces(turn, 2)
+    await reach(turn, hold, 2)
     await first.die()
-    second = await open_desk(tmp_path, holding(PIECES, 5))
+    hold = Hold()
+    second = await open_desk(tmp_path, holding(PIECES, 9, hold))
     again = (await second.conversations.read(session_id)).running
     assert again is not None
     assert again.deaths == 1
-    await hear_pieces(again, 5)
+    await reach(again, hold, 9)
     await second.die()
 
     async with desk(tmp_path, lambda _: PIECES) as at:
         heard = await at.hear_to_the_end(session_id)
         assert heard[-1] == Numbered(len(heard), turn.run_id, INTERRUPTED)
         assert INTERRUPTED.code == "interrupted"
-        assert text_of(heard) == "".join(PIECES[:5])
+        assert text_of(heard) == "".join(CLAUSES[:2])
         last = (await at.conversations.read(session_id)).messages[-1]
-        assert (last.text, last.error_code) == ("".join(PIECES[:5]), "interrupted")
+        assert (last.text, last.error_code) == ("".join(CLAUSES[:2]), "interrupted")
         assert at.engine.prompts == []
         assert at.conversations.measure().failed_total == {"interrupted": 1}
         _, fresh = await at.ask("别的", session_id)
@@ -870,7 +982,7 @@ async def test_suspects_go_on_one_at_a_time_and_the_rest_after_them(tmp_path: Pa
     await first.die()
 
     gates = {f"问{number}": asyncio.Event() for number in range(3)}
-    engine = LoadingEngine(lambda question: ["先说", Wait(gates.get(question))])
+    engine = LoadingEngine(lambda question: ["先说，", Wait(gates.get(question))])
     async with desk(tmp_path, engine=engine) as at:
         suspects = []
         for session_id, _ in asked:
@@ -880,14 +992,41 @@ async def test_suspects_go_on_one_at_a_time_and_the_rest_after_them(tmp_path: Pa
         engine.loaded.set()
         _, other = await at.ask("新的")
         await hear_until(other, Queued)
-        for number, suspect in enumerate(suspects):
+        left = {suspect.question: suspect for suspect in suspects}
+        for number in range(3):
             while len(at.engine.prompts) < number + 1:
                 await asyncio.sleep(0)
             assert len(at.engine.prompts) == number + 1
             assert not other.has_spoken
-            gates[f"问{number}"].set()
-            assert isinstance((await hear(suspect))[-1], Done)
+            question = read_question(at.engine.prompts[number])
+            gates[question].set()
+            assert isinstance((await hear(left.pop(question)))[-1], Done)
         assert isinstance((await hear(other))[-1], Done)
+
+
+async def test_a_newcomer_stays_behind_a_suspect_whose_rung_is_still_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once went before, and would have paid for what the suspect does to the process."""
+    first = await open_desk(tmp_path, waiting_for(asyncio.Event()))
+    _, turn = await first.ask("问")
+    await hear_until(turn, Token)
+    await first.die()
+    gate, count_exchanges = asyncio.Event(), Sessions.count_exchanges
+
+    async def count_late(sessions: Sessions, session_key: str) -> int:
+        if session_key == turn.session_key:
+            await gate.wait()
+        return await count_exchanges(sessions, session_key)
+
+    monkeypatch.setattr(Sessions, "count_exchanges", count_late)
+    async with desk(tmp_path) as at:
+        _, other = await at.ask("新的")
+        await hear_until(other, Queued)
+        assert not at.engine.prompts
+        gate.set()
+        assert isinstance((await hear(other))[-1], Done)
+        assert [read_question(prompt) for prompt in at.engine.prompts] == ["问", "新的"]
 
 
 async def test_of_three_suspects_only_the_one_that_kills_again_is_given_up(tmp_path: Path) -> None:
@@ -900,10 +1039,12 @@ async def test_of_three_suspects_only_the_one_that_kills_again_is_given_up(tmp_p
     engine.loaded.set()
     while not engine.prompts:
         await asyncio.sleep(0)
+    [deadly] = [read_question(prompt) for prompt in engine.prompts]
     await second.die()
     async with desk(tmp_path) as at:
-        ends = [(await at.hear_to_the_end(session_id))[-1].event for session_id, _ in asked]
-        assert [type(end) for end in ends] == [Failed, Done, Done]
+        for session_id, turn in asked:
+            end = (await at.hear_to_the_end(session_id))[-1].event
+            assert type(end) is (Failed if turn.question == deadly else Done)
 
 
 async def test_a_suspect_that_waits_for_its_turn_can_be_stopped_and_parked(tmp_path: Path) -> None:
@@ -914,7 +1055,7 @@ async def test_a_suspect_that_waits_for_its_turn_can_be_stopped_and_parked(tmp_p
     async with desk(tmp_path, waiting_for(asyncio.Event())) as at:
         assert await at.conversations.stop(asked[2][0])
         last = (await at.conversations.read(asked[2][0])).messages[-1]
-        assert (last.text, last.finish_reason) == ("先说", "cancelled")
+        assert (last.text, last.finish_reason) == ("先说，", "cancelled")
     async with desk(tmp_path) as at:
         for session_id, _ in asked[:2]:
             assert isinstance((await at.hear_to_the_end(session_id))[-1].event, Done)
@@ -960,7 +1101,7 @@ async def test_a_turn_of_the_first_release_is_answered(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         heard = await at.hear_to_the_end("old")
         assert [type(event) for event in events_of(heard)] == [Rewind, Started, Token, Token, Done]
-        assert texts(await at.conversations.read("old")) == ["还在吗？", "你说：还在吗？"]
+        assert texts(await at.conversations.read("old")) == ["还在吗？", "你说，还在吗？"]
 
 
 async def test_after_a_power_cut_the_answer_goes_on_behind_what_still_stands(
@@ -968,14 +1109,15 @@ async def test_after_a_power_cut_the_answer_goes_on_behind_what_still_stands(
 ) -> None:
     boots = count()
     monkeypatch.setattr(recovery, "read_boot_id", lambda: f"boot {next(boots)}")
-    first = await open_desk(tmp_path, holding(PIECES, 2))
+    hold = Hold()
+    first = await open_desk(tmp_path, holding(PIECES, 5, hold))
     session_id, turn = await first.ask("问")
-    await hear_pieces(turn, 2)
+    await reach(turn, hold, 5)
     await first.log.move()
     await first.die()
     async with desk(tmp_path, lambda _: PIECES) as at:
         heard = await at.hear_to_the_end(session_id)
-        assert heard[4] == Numbered(1004, turn.run_id, Rewind(4, len("您好，")))
+        assert heard[3] == Numbered(1003, turn.run_id, Rewind(3, len("您好，")))
         assert text_of(heard) == "".join(PIECES)
         assert texts(await at.conversations.read(session_id)) == ["问", "".join(PIECES)]
 

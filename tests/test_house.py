@@ -27,19 +27,34 @@ MAX_FUNCTION_LINES = 50
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "values": (0, ("__init__", "config", "errors", "events", "patience")),
     "engine": (1, ("engine",)),
+    "knowledge": (1, ("knowledge",)),
     "store": (1, ("store",)),
     "dialogue": (2, ("dialogue",)),
     "http": (3, ("http",)),
-    "app": (4, ("app", "loading")),
+    "app": (
+        4,
+        (
+            "app",
+            "eval_cases",
+            "eval_figures",
+            "eval_judging",
+            "eval_report",
+            "evaluation",
+            "knowing",
+            "loading",
+        ),
+    ),
     "door": (
         5,
         (
             "__main__",
             "cli",
+            "eval_cli",
             "failures",
             "greeting",
             "install",
             "install_checks",
+            "knowledge_cli",
             "models_bar",
             "models_cli",
             "server",
@@ -52,9 +67,10 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
 # Who may import a library that has a room of its own. A name that ends in "/" is a folder.
 OWNERS = {
     "llama_cpp": ("engine/llama.py",),
-    "sqlite3": ("store/",),
+    "sqlite3": ("store/", "knowledge/"),
     "sqlite_utils": ("store/",),
-    "httpx2": ("engine/sources.py",),
+    "httpx2": ("engine/sources.py", "dialogue/moderation.py"),
+    "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
     "uvicorn": ("server.py",),
@@ -74,9 +90,11 @@ LOGGING = ("exception", "error", "report_unexpected")
 
 SPEAKING = (
     "cli.py",
+    "eval_cli.py",
     "greeting.py",
     "install.py",
     "install_checks.py",
+    "knowledge_cli.py",
     "models_bar.py",
     "models_cli.py",
     "server.py",
@@ -101,7 +119,16 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 PYTHON = [*MODULES, *TESTS, *BENCHMARKS]
 PAGE = sorted(p for p in WEB.rglob("*") if p.is_file() and "vendor" not in p.parts)
-COMMITTED_FOLDERS = (".ci", "appliance", "benchmarks", "docs", "tests", "web")
+COMMITTED_FOLDERS = (
+    ".ci",
+    "appliance",
+    "benchmarks",
+    "docs",
+    "evals",
+    "examples",
+    "tests",
+    "web",
+)
 TEXT_SUFFIXES = {".cfg", ".css", ".html", ".js", ".json", ".md", ".mjs", ".py", ".svg", ".toml"}
 
 

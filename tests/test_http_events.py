@@ -21,6 +21,7 @@ from appliance.events import (
     Bye,
     Done,
     Failed,
+    Handoff,
     Message,
     Notice,
     Numbered,
@@ -36,10 +37,22 @@ from appliance.http.frames import SEPARATOR
 from tests.scripted_house import HouseServer, LoadingEngine, choose_settings, serving
 
 TIMEOUT_S = 20.0
-# A family, a flag and letters of four bytes, each cut where a model may cut it.
+# No rung but the model answers it.
+QUESTION = "还在吗？"
+# One frame each; no rule waits for more behind any of them. The model says them character by
+# character, also a family and a flag.
 PIECES = (
-    *("您", "好，", "👨", "\u200d", "👩\u200d👧", " 一家", "\n\n都", "𠮷", "利🏳", "\ufe0f\u200d🌈"),
-    *"退款三天到账，请您放心，有什么不清楚的随时问我。",
+    "您好，",
+    "👨\u200d👩\u200d👧 一家都\n",
+    "𠮷利🏳\ufe0f\u200d🌈，",
+    "退款很快到账，",
+    "请您放心，",
+    "东西先留着，",
+    "盒子也别丢，",
+    "单子也留着，",
+    "钱照原路退，",
+    "有事再叫我，",
+    "祝您顺心。",
 )
 WHOLE = "".join(PIECES)
 
@@ -116,7 +129,7 @@ class Customer:
     def path(self) -> str:
         return f"/sessions/{self.session_id}"
 
-    def say(self, message: str = "你好", **fields: object) -> httpx2.Response:
+    def say(self, message: str = QUESTION, **fields: object) -> httpx2.Response:
         return self.client.post(f"{self.path}/messages", json={"message": message, **fields})
 
     def read_history(self) -> dict[str, Any]:
@@ -148,11 +161,12 @@ def talking(folder: Path, script: Script) -> Iterator[tuple[HouseServer[Scripted
 
 
 def say_pieces(_question: str) -> Sequence[Line]:
-    return PIECES
+    return list(WHOLE)
 
 
 def hold_after(pieces: int, gate: asyncio.Event) -> Script:
-    return lambda _: [*PIECES[:pieces], Wait(gate), *PIECES[pieces:]]
+    said = "".join(PIECES[:pieces])
+    return lambda _: [*said, Wait(gate), *WHOLE[len(said) :]]
 
 
 @pytest.mark.parametrize(
@@ -186,11 +200,16 @@ def hold_after(pieces: int, gate: asyncio.Event) -> Script:
         ),
         (
             Numbered(1040, "r", Done("stop", "model", Usage(3, 2, 1), Timings(1, 2, 3, 4, 5))),
-            'id: 1040\nevent: done\ndata: {"run_id": "r", "finish_reason": "stop", '
-            '"source": "model", "sources": [], '
+            'id: 1040\nevent: done\ndata: {"run_id": "r", "source": "model", "label": "ai", '
+            '"finish_reason": "stop", "score": null, "rule": "", "cached": false, '
+            '"sources": [], "suggestions": [], '
             '"usage": {"prompt_tokens": 3, "cached_tokens": 2, "completion_tokens": 1}, '
             '"timings": {"queued_ms": 1, "prefill_ms": 2, "ttft_ms": 3, "decode_ms": 4, '
             '"total_ms": 5}}\n\n',
+        ),
+        (
+            Numbered(1041, "", Handoff("waiting")),
+            'id: 1041\nevent: handoff\ndata: {"run_id": "", "state": "waiting"}\n\n',
         ),
         (
             Numbered(41, "r", Failed("engine_failed", "It broke.")),
@@ -215,6 +234,7 @@ def hold_after(pieces: int, gate: asyncio.Event) -> Script:
         "notice",
         "rewind",
         "done",
+        "handoff",
         "error",
         "unkept-error",
         "bye",
@@ -234,7 +254,7 @@ def test_no_text_breaks_out_of_its_frame(text: str) -> None:
 
 def test_a_watcher_that_was_there_before_the_question_sees_everything(tmp_path: Path) -> None:
     with talking(tmp_path, say_pieces) as (_, customer), customer.watch() as watcher:
-        asked = customer.say("在吗？")
+        asked = customer.say(QUESTION)
         frames = watcher.read_until("done")
     assert watcher.answer.status_code == 200
     assert watcher.answer.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -243,7 +263,7 @@ def test_a_watcher_that_was_there_before_the_question_sees_everything(tmp_path: 
     assert asked.status_code == 202
     assert asked.json() == {"run_id": run_id, "event_id": 1}
     assert frames[0] == Frame(
-        1, "message", {"run_id": run_id, "role": "customer", "text": "在吗？"}
+        1, "message", {"run_id": run_id, "role": "customer", "text": QUESTION}
     )
     assert [frame.id for frame in frames] == list(range(1, len(PIECES) + 4))
     assert [frame.event for frame in frames] == [
@@ -408,7 +428,7 @@ def test_an_answer_cut_by_a_stop_goes_on_where_the_watcher_left_off(
     with talking(tmp_path, hold_after(said, asyncio.Event())) as (server, customer):
         with customer.watch() as watcher:
             customer.say()
-            watcher.read_until("started")
+            watcher.read_until("message")
             watcher.read_pieces(said)
             server.should_exit = True
             frames = [frame for frame in watcher.read_until("bye") if frame.id]
@@ -422,7 +442,7 @@ def test_an_answer_cut_by_a_stop_goes_on_where_the_watcher_left_off(
         history = customer.read_history()
     assert [frame.id for frame in frames] == list(range(1, len(PIECES) + 4))
     assert text_of(frames) == WHOLE
-    assert [message["text"] for message in history["messages"]] == ["你好", WHOLE]
+    assert [message["text"] for message in history["messages"]] == [QUESTION, WHOLE]
     assert (history["running"], history["event_id"]) == (None, frames[-1].id)
 
 
@@ -450,23 +470,23 @@ def test_deleting_the_session_ends_its_watchers_and_nobody_else_s(tmp_path: Path
 def test_a_resend_with_the_same_client_id_gives_the_first_result(tmp_path: Path) -> None:
     gate = asyncio.Event()
     with talking(tmp_path, hold_after(2, gate)) as (server, customer), customer.watch() as watcher:
-        first = customer.say("在吗？", client_id="a-1_B")
+        first = customer.say(QUESTION, client_id="a-1_B")
         assert first.status_code == 202
-        again = customer.say("在吗？", client_id="a-1_B")
+        again = customer.say(QUESTION, client_id="a-1_B")
         assert (again.status_code, again.json()) == (202, first.json())
-        other = customer.say("在吗？", client_id="b")
+        other = customer.say(QUESTION, client_id="b")
         assert (other.status_code, other.json()["error"]["code"]) == (409, "turn_running")
-        assert customer.say("在吗？").status_code == 409
+        assert customer.say(QUESTION).status_code == 409
         server.call(gate.set)
         watcher.read_until("done")
-        assert customer.say("在吗？", client_id="a-1_B").json() == first.json()
+        assert customer.say(QUESTION, client_id="a-1_B").json() == first.json()
         assert len(customer.read_history()["messages"]) == 2
         session_id = customer.session_id
     with (
         serving(choose_settings(tmp_path), ScriptedEngine(say_pieces)) as server,
         visiting(server.url, session_id) as customer,
     ):
-        assert customer.say("在吗？", client_id="a-1_B").json() == first.json()
+        assert customer.say(QUESTION, client_id="a-1_B").json() == first.json()
         assert customer.say("还在吗？", client_id="b").json()["event_id"] > 1
 
 
@@ -483,7 +503,7 @@ def test_a_client_id_that_cannot_be_is_refused_by_name(tmp_path: Path, client_id
 
 def test_a_stop_ends_the_chat_with_where_its_answer_goes_on(tmp_path: Path) -> None:
     with talking(tmp_path, hold_after(3, asyncio.Event())) as (server, customer):
-        body = {"message": "你好", "session_id": customer.session_id}
+        body = {"message": QUESTION, "session_id": customer.session_id}
         with (
             customer.watch() as watcher,
             customer.client.stream("POST", "/chat", json=body) as answer,
@@ -509,7 +529,7 @@ def test_a_stop_answers_a_chat_in_json_with_when_to_come_back(tmp_path: Path) ->
         ThreadPoolExecutor(1) as thread,
         customer.watch() as watcher,
     ):
-        body = {"message": "你好", "session_id": customer.session_id}
+        body = {"message": QUESTION, "session_id": customer.session_id}
         headers = {"Accept": "application/json"}
         asking = thread.submit(customer.client.post, "/chat", json=body, headers=headers)
         run_id = watcher.read_pieces(3)[0].data["run_id"]
@@ -527,7 +547,7 @@ def test_a_stop_answers_a_chat_in_json_with_when_to_come_back(tmp_path: Path) ->
 def test_a_chat_that_broke_off_is_picked_up_through_the_events(tmp_path: Path) -> None:
     gate = asyncio.Event()
     with talking(tmp_path, hold_after(3, gate)) as (server, customer):
-        with customer.client.stream("POST", "/chat", json={"message": "你好"}) as answer:
+        with customer.client.stream("POST", "/chat", json={"message": QUESTION}) as answer:
             first = next(answer.iter_lines())
         found = re.fullmatch(r": accepted (.*)", first)
         assert found is not None
@@ -548,12 +568,11 @@ def test_history_and_the_events_after_it_lose_and_double_nothing_at_any_moment(
     """Tails are opened at each step of the answer and read to its end."""
     steps = [asyncio.Event() for _ in PIECES]
     script = [
-        line for step, piece in zip(steps, PIECES, strict=True) for line in (Wait(step), piece)
+        line for step, piece in zip(steps, PIECES, strict=True) for line in (Wait(step), *piece)
     ]
     with talking(tmp_path, lambda _: script) as (server, customer), ExitStack() as opened:
         guide = opened.enter_context(customer.watch())
         customer.say()
-        guide.read_until("started")
         tails: list[tuple[str, Watcher]] = []
         for number, step in enumerate(steps, start=1):
             history = customer.read_history()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,11 +15,13 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from appliance.config import Settings
-from appliance.errors import SessionNotFound
+from appliance.errors import HandoffRefused, SessionNotFound
 from appliance.events import (
+    Cited,
     Done,
     Event,
     Failed,
+    HandoffState,
     Message,
     Numbered,
     Queued,
@@ -70,6 +72,11 @@ class FakeTurn:
     def text(self) -> str:
         return "".join(one.event.text for one in self.events if isinstance(one.event, Token))
 
+    @property
+    def started(self) -> Started | None:
+        begun = (one.event for one in self.events if isinstance(one.event, Started))
+        return next(begun, None)
+
     def feed(self, *events: Event) -> None:
         for event in events:
             self.events.append(Numbered(len(self.events) + 1, self.run_id, event))
@@ -109,6 +116,11 @@ class FakeMessage:
     error_code: str | None = None
     error_message: str | None = None
     total_ms: float | None = None
+    score: float | None = None
+    rule: str = ""
+    is_cached: bool = False
+    sources: tuple[Cited, ...] = ()
+    suggestions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,7 @@ class FakeTranscript:
     messages: tuple[FakeMessage, ...] = ()
     running: FakeTurn | None = None
     last_number: int = 0
+    handoff: HandoffState = "bot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,17 @@ class FakeConversations:
         self.calls.append("stop")
         return self._find(session_id).running is not None
 
+    async def hand_over(self, session_id: str, state: HandoffState) -> HandoffState:
+        self.calls.append(f"handoff {state}")
+        now = self._find(session_id).handoff
+        if (now, state) == ("bot", "closed"):
+            raise HandoffRefused("This conversation is in state bot; it cannot go to closed.")
+        self.transcripts[session_id] = replace(self.transcripts[session_id], handoff=state)
+        return state
+
+    def tell_contact(self, language: str) -> str:
+        return f"contact in {language}"
+
     async def forget(self, session_id: str) -> FakeForgotten:
         messages = len(self._find(session_id).messages)
         del self.transcripts[session_id]
@@ -241,6 +265,8 @@ REQUESTS: dict[str, tuple[int, str, str, dict[str, Any]]] = {
     "stream": (200, "POST", "/chat", {"json": {"message": "你好"}}),
     "said": (202, "POST", "/sessions/known/messages", {"json": {"message": "你好"}}),
     "events": (200, "GET", "/sessions/known/events", {}),
+    "handed over": (200, "POST", "/sessions/known/handoff", {}),
+    "handed over and back": (409, "POST", "/sessions/known/handoff", {"json": {"state": "closed"}}),
     "malformed": (400, "POST", "/chat", {"content": "{", "headers": JSON_TYPE}),
     "unknown address": (404, "GET", "/nothing", {}),
     "unknown file": (404, "GET", "/web/nothing.js", {}),

@@ -26,6 +26,9 @@ from tests.scripted_house import HouseServer
 FIGURES = Figures(
     turns_done_total=7,
     turns_failed_total={"engine_failed": 2, "interrupted": 1},
+    answers_total={"faq": 5, "model": 2},
+    verdicts_total={"abuse": 1, "price": 4},
+    handoffs_open={"waiting": 1, "human": 0},
     turns_continued_total=3,
     turns_running=4,
     turns_waiting=5,

@@ -45,6 +45,7 @@ def test_the_surface_is_this(tmp_path: Path) -> None:
         "/sessions",
         "/sessions/{session_id}",
         "/sessions/{session_id}/events",
+        "/sessions/{session_id}/handoff",
         "/sessions/{session_id}/messages",
         "/sessions/{session_id}/stop",
         "/web/{path}",
@@ -90,6 +91,7 @@ def test_the_events_are_described_one_by_one(tmp_path: Path) -> None:
         "RewindEvent",
         "DoneEvent",
         "ErrorEvent",
+        "HandoffEvent",
         "ByeEvent",
     ]
     assert set(events["responses"]) == {"200", "404", "422", "503"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.events import Queued, Token
+from appliance.events import Cited, Queued, Started, Token
 from tests.test_http_house import (
     JSON_TYPE,
     FakeConversations,
@@ -29,7 +29,16 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
     conversations = FakeConversations()
     messages = (
         FakeMessage(1, "customer", "你好"),
-        FakeMessage(2, "assistant", "您好！", source="model", finish_reason="stop"),
+        FakeMessage(
+            2,
+            "assistant",
+            "您好！",
+            source="faq",
+            finish_reason="stop",
+            score=0.97,
+            sources=(Cited("faq", "e1", "营业时间"),),
+            suggestions=("几点关门？",),
+        ),
         FakeMessage(3, "customer", "再见", run_id="run-2"),
         FakeMessage(
             4, "assistant", "", run_id="run-2", error_code="engine_failed", error_message="Broke."
@@ -56,7 +65,15 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
                 "text": "您好！",
                 "created_ms": created_ms,
                 "run_id": "run-1",
-                "source": "model",
+                "source": "faq",
+                "label": "official",
+                "score": 0.97,
+                "rule": "",
+                "cached": False,
+                "sources": [
+                    {"kind": "faq", "id": "e1", "title": "营业时间", "quote": "", "href": ""}
+                ],
+                "suggestions": ["几点关门？"],
                 "finish_reason": "stop",
             },
             {
@@ -76,19 +93,20 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
             },
         ],
         "running": None,
+        "handoff": "bot",
         "event_id": 4,
     }
 
 
 def test_the_history_shows_the_answer_under_way(tmp_path: Path) -> None:
     conversations = FakeConversations()
-    turn = FakeTurn((Token("一"), Token("二")))
+    turn = FakeTurn((Started("faq"), Token("一"), Token("二")))
     conversations.transcripts["known"] = FakeTranscript((), turn)
     with open_house(tmp_path, conversations) as client:
         said = client.get("/sessions/known/messages").json()["running"]
         turn.queued = Queued(2, 3400)
         waiting = client.get("/sessions/known/messages").json()["running"]
-    assert said == {"run_id": "run-1", "text": "一二", "queued": None}
+    assert said == {"run_id": "run-1", "text": "一二", "source": "faq", "queued": None}
     assert waiting["queued"] == {"position": 2, "eta_ms": 3400, "reason": "queue"}
 
 
@@ -120,6 +138,7 @@ def test_an_unknown_or_impossible_id_is_a_404_everywhere(tmp_path: Path, session
             client.post(f"/sessions/{session_id}/messages", json={"message": "hi"}),
             client.get(f"/sessions/{session_id}/events"),
             client.post(f"/sessions/{session_id}/stop"),
+            client.post(f"/sessions/{session_id}/handoff"),
             client.delete(f"/sessions/{session_id}"),
         ]
     for answer in answers:

@@ -52,6 +52,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The appliance with the model of this checkout, loaded."""
     settings = Settings(
         data=tmp_path_factory.mktemp("real"),
+        knowledge=tmp_path_factory.mktemp("empty_shop"),
         models=MODELS,
         context_tokens=2048,
         max_new_tokens=MAX_NEW_TOKENS,
@@ -75,7 +76,7 @@ def ask(url: str, message: str, session_id: str | None = None) -> dict[str, Any]
 
 
 def test_chinese_streams_in_whole_characters(url: str) -> None:
-    body = {"message": "你好，你是谁？"}
+    body = {"message": "怎样泡一杯好喝的绿茶？"}
     with httpx2.stream("POST", f"{url}/chat", json=body, timeout=ANSWER_S) as response:
         frames = [
             json.loads(line.removeprefix("data: "))
@@ -121,7 +122,7 @@ def test_stopping_in_mid_answer_ends_it_there(url: str) -> None:
 
 def test_two_customers_at_once_are_both_answered(url: str) -> None:
     with ThreadPoolExecutor(2) as customers:
-        answers = [*customers.map(lambda question: ask(url, question), ("你好", "怎么退货？"))]
+        answers = [*customers.map(lambda question: ask(url, question), ("挑伞", "怎么退货？"))]
     assert all(CHINESE.search(whole["answer"]) for whole in answers)
     assert len({whole["session_id"] for whole in answers}) == 2
 

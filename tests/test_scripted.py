@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from appliance.dialogue.shop import read_shop
 from appliance.engine.engine import (
     Broken,
     Finished,
@@ -261,8 +263,8 @@ def read_frames(body: str) -> list[dict[str, Any]]:
 
 
 def test_the_whole_house_says_the_words_back(scripted_server: HouseServer[ScriptedEngine]) -> None:
-    *tokens, last = read_frames(ask(scripted_server.url, "你好").text)
-    assert [frame["token"] for frame in tokens] == list("你说：你好")
+    *tokens, last = read_frames(ask(scripted_server.url, "再说一遍，好吗").text)
+    assert [frame["token"] for frame in tokens] == ["你说：再说一遍，", "好吗"]
     assert last["done"] and last["finish_reason"] == "stop"
 
 
@@ -270,7 +272,7 @@ def test_the_whole_house_tells_of_an_answer_that_broke(
     scripted_server: HouseServer[ScriptedEngine],
 ) -> None:
     *tokens, last = read_frames(ask(scripted_server.url, "坏").text)
-    assert tokens
+    assert "".join(frame["token"] for frame in tokens) == "第一句说完了。"
     assert last["done"] and last["error"]["code"] == "engine_failed"
 
 
@@ -286,7 +288,7 @@ def test_while_the_model_loads_the_answer_waits_and_tells_why(
 ) -> None:
     url = loading_server.url
     assert httpx2.get(f"{url}/readyz").status_code == 503
-    with httpx2.stream("POST", f"{url}/chat", json={"message": "早"}) as response:
+    with httpx2.stream("POST", f"{url}/chat", json={"message": "还在吗"}) as response:
         lines = response.iter_lines()
         assert any("model_loading" in line for line in lines)
         loading_server.call(loading_server.engine.loaded.set)
@@ -295,10 +297,16 @@ def test_while_the_model_loads_the_answer_waits_and_tells_why(
     assert httpx2.get(f"{url}/readyz").json()["ready"]
 
 
-def test_without_a_model_a_question_is_refused_with_the_reason(
+def test_without_a_model_a_question_gets_fixed_words_and_the_operator_the_reason(
     modelless_server: HouseServer[ScriptedEngine],
 ) -> None:
-    refused = ask(modelless_server.url, "早")
-    assert refused.status_code == 503
-    assert refused.json()["error"] == {"code": "model_unavailable", "message": NO_MODEL}
+    *tokens, last = read_frames(ask(modelless_server.url, "还在吗").text)
+    assert "".join(frame["token"] for frame in tokens) == resting_words()
+    assert (last["source"], last["rule"], last["finish_reason"]) == ("fallback", "resting", "stop")
+    assert httpx2.get(f"{modelless_server.url}/readyz").json()["model"]["reason"] == NO_MODEL
     assert httpx2.get(modelless_server.url).status_code == 200
+
+
+def resting_words() -> str:
+    """What a shop that has written nothing says where the model cannot."""
+    return read_shop(Path("no folder") / "shop.toml").words("resting_empty", "zh")

@@ -23,6 +23,7 @@ import httpx2
 import pytest
 
 from appliance.engine.scripted import DEMO_GREETING
+from tests.scripted_house import heed_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 SOON_S = 5.0
@@ -59,7 +60,13 @@ class Served:
 def environ(folder: Path, **settings: object) -> dict[str, str]:
     ours = {f"APPLIANCE_{key.upper()}": str(value) for key, value in settings.items()}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APPLIANCE_")}
-    paths = {"PYTHONPATH": str(ROOT), "APPLIANCE_DATA": str(folder / "data")}
+    knowledge = folder / "knowledge"
+    knowledge.mkdir(exist_ok=True)
+    paths = {
+        "PYTHONPATH": str(ROOT),
+        "APPLIANCE_DATA": str(folder / "data"),
+        "APPLIANCE_KNOWLEDGE": str(knowledge),
+    }
     return kept | {"APPLIANCE_HOST": "127.0.0.1"} | paths | ours
 
 
@@ -72,6 +79,7 @@ def spawn(folder: Path, *flags: str, **settings: object) -> subprocess.Popen[str
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            preexec_fn=heed_signals,
         )
 
 
@@ -267,6 +275,7 @@ def hanging(folder: Path, errors: int | None = None) -> Iterator[Served]:
             stdout=subprocess.PIPE,
             stderr=log if errors is None else errors,
             text=True,
+            preexec_fn=heed_signals,
         )
     try:
         yield look(process)
@@ -314,9 +323,18 @@ def test_the_rungs_come_up_in_order_and_tell_when(tmp_path: Path) -> None:
     began_at = time.monotonic()
     with served(tmp_path) as house:
         readiness = house.wait_ready()
+        while readiness["rungs"]["knowledge"] == "loading":
+            # On a busy machine the model does not wait for it.
+            readiness = house.readyz()
         elapsed_ms = (time.monotonic() - began_at) * 1000
-    assert readiness["rungs"] == {"page": "ready", "store": "ready", "model": "ready"}
+    assert readiness["rungs"] == {
+        "page": "ready",
+        "store": "ready",
+        "knowledge": "ready",
+        "model": "ready",
+    }
     ready_ms = readiness["ready_ms"]
+    assert ready_ms["page"] <= ready_ms["knowledge"] <= elapsed_ms + 20
     assert 0 < ready_ms["page"] <= ready_ms["store"] <= ready_ms["model"] <= elapsed_ms + 20
 
 
@@ -383,6 +401,7 @@ def test_a_folder_that_cannot_be_used_does_not_end_it(tmp_path: Path) -> None:
         assert readiness["rungs"] == {
             "page": "ready",
             "store": "unavailable",
+            "knowledge": "unavailable",
             "model": "unavailable",
         }
         sentence = readiness["store"]["reason"]
@@ -408,7 +427,7 @@ def test_a_damaged_database_is_set_aside_and_named(tmp_path: Path) -> None:
 def test_the_bytes_of_a_stream_are_frames_of_one_line_with_line_feeds_alone(
     tmp_path: Path,
 ) -> None:
-    body = json.dumps({"message": "你好"}).encode()
+    body = json.dumps({"message": "还在吗"}).encode()
     request = (
         b"POST /chat HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.supervise import RestartPolicy, keep_alive
+from tests.scripted_house import heed_signals
 
 NO_PAUSE = (0.0,) * 5
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,6 +98,7 @@ def start_parent(tmp_path: Path, body: str, pause_s: float) -> subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_signals,
     )
 
 

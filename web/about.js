@@ -5,6 +5,7 @@
  * known is called so, and no number is shown without its meaning.
  */
 const STATES = { ready: "stateReady", loading: "stateLoading", unavailable: "stateUnavailable" };
+const KNOWLEDGE = { ...STATES, ready: "knowledgeReady" };
 const STORES = {
   ready: "storeReady",
   opening: "storeOpening",
@@ -42,7 +43,8 @@ function listFacts({ rungs, model, store, version }, words) {
   const unknown = words.say("aboutUnknown");
   const facts = [
     ["aboutModel", model.name || unknown],
-    ["aboutState", words.say(STATES[rungs.model] ?? "aboutUnknown")],
+    ["aboutState", describeModel(rungs.model, model, words)],
+    ...listKnowledge(rungs.knowledge, words),
     ["aboutStore", describeStore(store, words), BAD_STORES.includes(store.state)],
     ["aboutThreads", model.threads ? String(model.threads) : unknown],
     ["aboutContext", model.context_tokens
@@ -51,6 +53,16 @@ function listFacts({ rungs, model, store, version }, words) {
   ];
   if (model.remedy) facts.push(["aboutRemedy", model.remedy]);
   return facts;
+}
+
+/** The reason stands here, because the banner is silent while the FAQ answers. */
+function describeModel(state, { reason }, words) {
+  const said = words.say(STATES[state] ?? "aboutUnknown");
+  return reason ? `${said} (${reason})` : said;
+}
+
+function listKnowledge(state, words) {
+  return state ? [["aboutKnowledge", words.say(KNOWLEDGE[state] ?? "aboutUnknown")]] : [];
 }
 
 function describeStore({ state, reason }, words) {

@@ -7,6 +7,7 @@
 import { About } from "./about.js";
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
+import { Handoff } from "./handoff.js";
 import { label } from "./language.js";
 import { describeError, describeTrouble, describeWait } from "./phrases.js";
 import { Readiness } from "./readiness.js";
@@ -35,6 +36,7 @@ const transcript = new Transcript(find("transcript"), (element) => label(element
 const composer = new Composer(words, draft.get() ?? "");
 const scroll = new Scroll(find("main"), find("transcript"), find("latest"));
 const about = new About();
+const handoff = new Handoff();
 
 function showLanguage() {
   document.documentElement.lang = words.say("languageCode");
@@ -52,12 +54,14 @@ function showTalk() {
   find("welcome").hidden = messages.length > 0 || talk.isOpening;
   find("back").hidden = !talk.canGoBack;
   find("new").disabled = messages.length === 0;
+  handoff.show(talk.state.handoff, words);
   keepDraft();
 }
 
 function showServer() {
   const trouble = describeTrouble(words, connection.isLost, readiness.current);
   find("banner").hidden = trouble === null;
+  find("banner").classList.toggle("calm", Boolean(trouble?.isCalm));
   find("banner-text").textContent = trouble?.text ?? "";
   find("banner-reason").textContent = trouble?.reason ?? "";
   about.show(connection.isLost ? null : readiness.current, words);
@@ -71,17 +75,34 @@ function keepDraft() {
 function announce(before, state) {
   const [earlier, turn] = [findTurn(before), findTurn(state)];
   const last = listShown(state).at(-1);
-  if (!earlier && turn) say(words.say("sayAnswering"));
-  if (turn && turn.phase !== earlier?.phase) sayWait(turn, last);
-  if (!earlier || turn || !last) return;
-  say(last.error
-    ? describeError(words, last)
-    : words.say("sayAnswered", { text: transcript.readLast() }));
+  const news = [];
+  if (before.handoff !== state.handoff) news.push(handoff.text);
+  if (!earlier && turn) news.push(words.say("sayAnswering"));
+  if (turn && turn.phase !== earlier?.phase && isWait(turn)) {
+    news.push(describeWait(words, turn, last.text !== ""));
+  }
+  if (!turn && last && (earlier || isAddition(before, state, last))) news.push(...readEnd(last));
+  const text = news.filter(Boolean).join(" ");
+  if (text) say(text);
 }
 
-function sayWait(turn, { text }) {
-  const isWait = turn.phase === "queued" || turn.phase === "recovering";
-  if (isWait) say(describeWait(words, turn, text !== ""));
+function isWait({ phase }) {
+  return phase === "queued" || phase === "recovering";
+}
+
+/** Whether the shop's side has said something unasked, which a history that opens is not. */
+function isAddition(before, state, { role }) {
+  return role === "assistant" && !wasOpening && state.messages.length === before.messages.length + 1;
+}
+
+function readEnd(last) {
+  if (last.error) return [describeError(words, last)];
+  const { suggestions } = last.origin;
+  const list = suggestions.join(words.say("listComma"));
+  return [
+    words.say("sayAnswered", { text: transcript.readLast() }),
+    suggestions.length ? words.say("saySuggestions", { list }) : "",
+  ];
 }
 
 function say(text) {
@@ -90,9 +111,26 @@ function say(text) {
 
 async function send(text) {
   if (matchMedia("(pointer: coarse)").matches) document.activeElement?.blur();
+  handoff.forget();
   const asked = talk.ask(text);
   scroll.toEnd();
   await asked;
+}
+
+/** The button vanishes with the press, so the focus goes where the customer goes on. */
+async function sendSuggestion(text) {
+  composer.focus();
+  await send(text);
+}
+
+async function callPerson({ detail: isWanted }) {
+  handoff.begin();
+  showTalk();
+  const message = await talk.callPerson(isWanted, words.language);
+  handoff.end(message);
+  showTalk();
+  if (message === null) say(handoff.text);
+  if (document.activeElement === document.body) composer.focus();
 }
 
 async function copy({ detail: { button, text } }) {
@@ -141,11 +179,11 @@ function check() {
   if (document.visibilityState === "visible") connection.check();
 }
 
-let shown = talk.state;
+let [shown, wasOpening] = [talk.state, talk.isOpening];
 talk.addEventListener("change", () => {
   showTalk();
   announce(shown, talk.state);
-  shown = talk.state;
+  [shown, wasOpening] = [talk.state, talk.isOpening];
 });
 connection.addEventListener("change", () => {
   showServer();
@@ -156,6 +194,11 @@ talk.addEventListener("joined", () => readiness.watch());
 readiness.addEventListener("change", showServer);
 transcript.addEventListener("retry", () => talk.retry());
 transcript.addEventListener("copy", copy);
+transcript.addEventListener("suggest", ({ detail }) => sendSuggestion(detail));
+handoff.addEventListener("wish", callPerson);
+find("transcript").addEventListener("click", ({ target }) => {
+  if (target.closest("summary, .label")) scroll.hold();
+});
 composer.addEventListener("send", (event) => send(event.detail));
 composer.addEventListener("stop", () => talk.stop());
 composer.addEventListener("input", keepDraft);
@@ -165,12 +208,16 @@ find("open-about").addEventListener("click", () => {
   readiness.watch();
 });
 find("new").addEventListener("click", () => {
+  handoff.forget();
   talk.startAnew();
   composer.focus();
 });
-find("back").addEventListener("click", () => talk.goBack());
+find("back").addEventListener("click", () => {
+  handoff.forget();
+  talk.goBack();
+});
 find("welcome").addEventListener("click", ({ target }) => {
-  if (target.matches(".starter")) send(target.textContent);
+  if (target.matches(".starter")) sendSuggestion(target.textContent);
 });
 find("themes").addEventListener("change", ({ target }) => {
   theme.set(target.value);

@@ -5,31 +5,36 @@
  * rules that must not break: an event is taken once, told by its number, and what a customer
  * typed stays in the state until it is stored or the customer lets it go.
  *
- * A message is {role, runId, text, finishReason, seconds, error, notices}. A turn is the answer
- * under way, {runId, phase, position, etaMs, reason, isStopping}; its phases are queued, thinking
- * and speaking. `pending` is the customer's question until its `message` event is taken,
- * {text, clientId, phase, eventId, error, isStopping, isMaybeThere}; its phases are sending,
- * recovering (it may have arrived or not), waiting (behind another's turn), thinking, refused.
+ * A message is {role, runId, text, finishReason, totalMs, error, notices, origin}, its origin as in
+ * origin.js. A turn is the answer under way, {runId, phase, position, etaMs, reason, isStopping};
+ * its phases are queued, thinking and speaking. `pending` is the customer's question until its
+ * `message` event is taken, {text, clientId, phase, eventId, error, isStopping, isMaybeThere}; its
+ * phases are sending, recovering (it may have arrived or not), waiting (behind another's turn),
+ * thinking, refused. `handoff` is bot, waiting, human, or closed until the customer goes on.
  */
+import { UNKNOWN, readOrigin } from "./origin.js";
+
 export const EMPTY = Object.freeze({
-  messages: [], turn: null, pending: null, taken: 0, isCut: false,
+  messages: [], turn: null, pending: null, handoff: "bot", taken: 0, isCut: false,
 });
 
 export const UNANSWERED = Object.freeze({ code: "unanswered", message: "" });
 
 /** What the server tells. */
 const events = {
-  message: (state, { runId, role, text }) => {
-    if (role !== "customer") return addMessage(state, { ...say("assistant", runId), text });
+  message: (state, { runId, role, text, origin }) => {
+    if (role !== "customer") return addMessage(state, { ...say("assistant", runId), text, origin });
     const messages = [...dropFailed(state.messages, text),
       { ...say("customer", runId), text }, say("assistant", runId)];
-    return { ...state, messages, turn: begin(runId, ""), pending: suspect(state.pending) };
+    const [turn, pending] = [begin(runId, ""), suspect(state.pending)];
+    return { ...state, messages, turn, pending, handoff: settleHandoff(state.handoff) };
   },
 
   queued: (state, { runId, position, etaMs, reason }) =>
     changeTurn(state, runId, { phase: "queued", position, etaMs, reason }),
 
-  started: (state, { runId }) => speak(state, runId, (text) => text),
+  started: (state, { runId, origin }) =>
+    changeAnswer(speak(state, runId, (text) => text), runId, () => ({ origin })),
 
   token: (state, { runId, text: growth }) => speak(state, runId, (text) => text + growth),
 
@@ -42,10 +47,12 @@ const events = {
     ({ notices }) => ({ notices: notices.filter((notice) => notice.number <= after) }),
   ),
 
-  done: (state, { runId, finishReason, totalMs }) =>
-    end(state, runId, { finishReason, seconds: totalMs / 1000, error: null }),
+  done: (state, { runId, finishReason, totalMs, origin }) =>
+    end(state, runId, { finishReason, totalMs, origin, error: null }),
 
   error: (state, { runId, code, message }) => end(state, runId, { error: { code, message } }),
+
+  handoff: (state, { state: handoff }) => ({ ...state, handoff }),
 };
 
 /** What the customer does and what becomes of the calls. */
@@ -66,6 +73,7 @@ const steps = {
   lost: (state) => ({
     ...(state.turn ? end(state, state.turn.runId, { error: UNANSWERED }) : state),
     pending: state.pending && forgetArrival(state.pending),
+    handoff: "bot",
     taken: 0,
     isCut: false,
   }),
@@ -94,6 +102,9 @@ const steps = {
 
   /** The customer waits no longer; where the call was out, the question may still arrive. */
   givenUp: (state, { error }) => changePending(state, { error }),
+
+  /** The call's answer; the event says the same to every page. */
+  handoff: (state, { handoff }) => ({ ...state, handoff }),
 
   stopping: (state) => ({
     ...state,
@@ -143,12 +154,20 @@ export function dropFailed(messages, text) {
 }
 
 export function say(role, runId) {
-  return { role, runId, text: "", finishReason: null, seconds: null, error: null, notices: [] };
+  return {
+    role, runId, text: "", finishReason: null, totalMs: null, error: null, notices: [],
+    origin: UNKNOWN,
+  };
 }
 
 function begin(runId, text) {
   const phase = text ? "speaking" : "thinking";
   return { runId, phase, position: 0, etaMs: 0, reason: "", isStopping: false };
+}
+
+/** That a person has gone is news until the customer goes on. */
+function settleHandoff(handoff) {
+  return handoff === "closed" ? "bot" : handoff;
 }
 
 /** A whole message of the shop's side stands before the answer that still grows. */
@@ -195,7 +214,7 @@ function changePending(state, changed) {
 }
 
 /** What the stored rows and the running turn say; a question without either was never answered. */
-function readHistory({ messages: rows, running }) {
+function readHistory({ messages: rows, running, handoff = "bot" }) {
   const answered = new Set(rows.filter((row) => row.role !== "customer").map((row) => row.run_id));
   let messages = [];
   for (const row of rows) {
@@ -204,9 +223,13 @@ function readHistory({ messages: rows, running }) {
     if (row.role !== "customer" || answered.has(row.run_id)) continue;
     const isRunning = running?.run_id === row.run_id;
     const draft = say("assistant", row.run_id);
-    messages.push(isRunning ? { ...draft, text: running.text } : { ...draft, error: UNANSWERED });
+    messages.push(isRunning ? readDraft(draft, running) : { ...draft, error: UNANSWERED });
   }
-  return { messages, turn: running && readTurn(running) };
+  return { messages, turn: running && readTurn(running), handoff: settleHandoff(handoff) };
+}
+
+function readDraft(draft, running) {
+  return { ...draft, text: running.text, origin: readOrigin(running) };
 }
 
 function readRow(row) {
@@ -214,8 +237,9 @@ function readRow(row) {
     ...say(row.role === "customer" ? "customer" : "assistant", row.run_id),
     text: row.text,
     finishReason: row.finish_reason ?? null,
-    seconds: "total_ms" in row ? row.total_ms / 1000 : null,
+    totalMs: row.total_ms ?? null,
     error: row.error ?? null,
+    origin: row.role === "customer" ? UNKNOWN : readOrigin(row),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * What to say about a state: which words for a wait, an ending, an error, a banner.
+ * What to say about a state: which words for a wait, an ending, an error, a banner. The words for
+ * where an answer comes from are chosen in origin_phrases.js.
  *
  * It holds no text (words.js does) and touches no page. The rule that must not break: every code
  * of the server finds words a customer understands, known to us or not.
@@ -23,6 +24,12 @@ const ERRORS = {
   invalid_field: "errorTooLong",
   body_too_large: "errorTooLong",
   unanswered: "errorUnanswered",
+};
+
+const HANDOFFS = {
+  waiting: "handoffWaiting",
+  human: "handoffHuman",
+  closed: "handoffClosed",
 };
 
 const NOTICES = {
@@ -51,9 +58,9 @@ export function describeWait(words, turn, hasBegun) {
   return words.say(key, { position: turn.position, seconds });
 }
 
-export function describeOrigin(words, message) {
-  if (message.seconds === null) return words.say("generated");
-  return words.say("generatedIn", { seconds: Math.max(message.seconds, 0.1).toFixed(1) });
+/** How the wish for a person stands, or "" where there is nothing to say. */
+export function describeHandoff(words, handoff) {
+  return Object.hasOwn(HANDOFFS, handoff) ? words.say(HANDOFFS[handoff]) : "";
 }
 
 /** An ending that is not plain, or "". */
@@ -84,26 +91,32 @@ export function describeNotice(words, notice) {
 }
 
 /**
- * {text, reason} for the top of the page, or null when all is well for a customer. A disk that
- * fills up is the shop's affair: the about box tells it.
+ * {text, reason, isCalm} for the top of the page, or null when all is well for a customer. A disk
+ * that fills up is the shop's affair, and so is the model while the FAQ answers: the about box
+ * tells both.
  */
 export function describeTrouble(words, isLost, readiness) {
-  if (isLost) return { text: words.say("bannerReconnecting"), reason: "" };
+  if (isLost) return warn(words.say("bannerReconnecting"));
   if (!readiness) return null;
   const { model, store } = readiness;
-  if (store.state === "unavailable") {
-    return { text: words.say("bannerStore"), reason: store.reason };
-  }
+  if (store.state === "unavailable") return warn(words.say("bannerStore"), store.reason);
   if (readiness.ready || model.phase === "ready") return null;
-  if (["unavailable", "stopped"].includes(model.phase)) {
-    return { text: words.say("bannerUnavailable"), reason: model.reason };
+  const hasAnswers = readiness.rungs?.knowledge === "ready";
+  if (!["unavailable", "stopped"].includes(model.phase)) {
+    return { text: describeLoading(words, model, hasAnswers), reason: "", isCalm: true };
   }
-  return { text: describeLoading(words, model), reason: "" };
+  if (hasAnswers) return { text: words.say("bannerResting"), reason: "", isCalm: true };
+  return warn(words.say("bannerUnavailable"), model.reason);
 }
 
-function describeLoading(words, model) {
-  if (model.phase === "starting") return words.say("bannerStarting");
+function warn(text, reason = "") {
+  return { text, reason, isCalm: false };
+}
+
+function describeLoading(words, model, hasAnswers) {
+  if (model.phase === "starting" && !hasAnswers) return words.say("bannerStarting");
   const percent = Math.round(model.progress * 100);
   const isMeasured = model.phase === "loading" && percent > 0;
+  if (hasAnswers) return words.say(isMeasured ? "bannerWaking" : "bannerWakingPlain", { percent });
   return words.say(isMeasured ? "bannerLoading" : "bannerLoadingPlain", { percent });
 }

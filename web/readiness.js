@@ -1,7 +1,7 @@
 /**
- * What `/readyz` said last, asked again until model and store are ready.
+ * What `/readyz` said last, asked again until store, knowledge and model are ready.
  *
- * It decides nothing. The rule that must not break: once model and store are ready the asking
+ * It decides nothing. The rule that must not break: once nothing more will come the asking
  * stops, and what will not come by itself is asked for seldom.
  */
 import { pause } from "./pause.js";
@@ -37,6 +37,7 @@ export class Readiness extends EventTarget {
   /** Whether what is not ready yet will be by itself, as far as anybody knows. */
   get #isComing() {
     const { rungs, store } = this.current ?? {};
+    if (rungs?.knowledge === "loading") return true;
     return rungs?.model !== "unavailable" && ["ready", "opening", undefined].includes(store?.state);
   }
 
@@ -44,7 +45,8 @@ export class Readiness extends EventTarget {
     try {
       this.current = await this.#readReadiness();
       this.dispatchEvent(new Event("change"));
-      return this.current.ready && this.current.store.state === "ready";
+      const { ready, rungs, store } = this.current;
+      return ready && rungs.knowledge !== "loading" && store.state === "ready";
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
       this.#connection.lose();

@@ -11,6 +11,7 @@ export class Scroll {
   #content;
   #button;
   #isAtEnd = true;
+  #top = 0;
 
   constructor(view, content, button) {
     this.#view = view;
@@ -32,9 +33,17 @@ export class Scroll {
     this.#follow();
   }
 
+  /** What the reader opens grows where it stands, and takes nobody along. */
+  hold() {
+    this.#isAtEnd = false;
+  }
+
+  /** What grew since is no reader's doing: only a way up leaves the end. */
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#view;
-    this.#isAtEnd = this.#isEmpty || scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const isNear = this.#isEmpty || scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (isNear || scrollTop < this.#top) this.#isAtEnd = isNear;
+    this.#top = scrollTop;
     this.#button.hidden = this.#isAtEnd;
   }
 

@@ -54,6 +54,19 @@ export async function stop(sessionId) {
   return (await readJson(await call(`${locate(sessionId)}/stop`, { method: "POST" }))).stopped;
 }
 
+/**
+ * Asks for a person, or with `isWanted` false for none any more; gives where that stands and, in
+ * `message`, how the shop is reached meanwhile.
+ */
+export async function callPerson(sessionId, isWanted, language) {
+  const answer = await call(`${locate(sessionId)}/handoff`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(isWanted ? { language } : { state: "closed" }),
+  });
+  return readJson(answer);
+}
+
 export async function checkHealth() {
   await call("/healthz");
 }

@@ -4,6 +4,7 @@
  * It keeps no conversation and touches no page. The rule that must not break: wherever the
  * network cuts the bytes, also inside a character, the events are the same.
  */
+import { readOrigin } from "./origin.js";
 import { createParser } from "./vendor/eventsource-parser/parse.js";
 
 const MAX_LINE_CHARS = 1_000_000;
@@ -69,12 +70,15 @@ function readEvent({ id, event: type, data }) {
 }
 
 const READ = {
-  message: ({ role, text }) => ({ role, text }),
+  message: (fields) => ({ role: fields.role, text: fields.text, origin: readOrigin(fields) }),
   queued: ({ position, eta_ms: etaMs, reason }) => ({ position, etaMs, reason }),
+  started: (fields) => ({ origin: readOrigin(fields) }),
   token: ({ text }) => ({ text }),
   notice: ({ code, text }) => ({ code, text }),
   rewind: ({ after, chars }) => ({ after, chars }),
-  done: ({ finish_reason: finishReason, timings }) => ({ finishReason, totalMs: timings.total_ms }),
+  done: ({ finish_reason: finishReason, timings, ...fields }) =>
+    ({ finishReason, totalMs: timings.total_ms, origin: readOrigin(fields) }),
   error: ({ code, message }) => ({ code, message }),
+  handoff: ({ state }) => ({ state }),
   bye: ({ retry_ms: retryMs }) => ({ retryMs }),
 };

@@ -7,7 +7,7 @@
 import { EMPTY, UNANSWERED, reduce } from "./conversation.js";
 import { Feed } from "./feed.js";
 import { pause, pauseAfter } from "./pause.js";
-import { LOST_SESSION, Unreachable } from "./server.js";
+import { LOST_SESSION, ServerError, Unreachable } from "./server.js";
 import { findFailed, findTurn, listShown } from "./shown.js";
 
 const AGAIN_MS = 500;
@@ -26,6 +26,7 @@ export class Talk extends EventTarget {
   #reading = new AbortController();
   #isVisible = true;
   #previous = null;
+  #opening = null;
 
   /** `session` keeps the id: {get, set}. */
   constructor(server, connection, session) {
@@ -82,6 +83,21 @@ export class Talk extends EventTarget {
     if (isHeld && !pending.isMaybeThere) return this.#giveUp();
     this.#apply({ type: "stopping" });
     if (pending?.phase !== "sending" || pending.isMaybeThere) await this.#callStop();
+  }
+
+  /** Asks for a person, or for none any more; gives the shop's words, null if it did not get through. */
+  async callPerson(isWanted, language) {
+    const { signal } = this.#reading;
+    try {
+      const sessionId = this.#session.get() ?? (await this.#openSession(signal));
+      const { handoff, message } = await this.#server.callPerson(sessionId, isWanted, language);
+      if (!signal.aborted) this.#apply({ type: "handoff", handoff });
+      return message;
+    } catch (error) {
+      if (error instanceof Unreachable) this.#connection.lose();
+      else if (!(error instanceof ServerError)) throw error;
+      return signal.aborted ? "" : null;
+    }
   }
 
   async startAnew() {
@@ -177,8 +193,10 @@ export class Talk extends EventTarget {
     }
   }
 
+  /** A question and the wish for a person may need the first session at the same moment. */
   async #openSession(signal) {
-    const sessionId = await this.#server.openSession();
+    this.#opening ??= this.#server.openSession().finally(() => (this.#opening = null));
+    const sessionId = await this.#opening;
     if (signal.aborted) return sessionId;
     this.#session.set(sessionId);
     this.#attend();

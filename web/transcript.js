@@ -1,12 +1,13 @@
 /**
  * The messages on the page: one article for each.
  *
- * It asks nobody anything; presses leave as `retry` and `copy` events. The rule that must not
+ * It asks nobody anything; presses leave as `retry`, `copy` and `suggest` events. The rule that must not
  * break: a growing answer only gets what is new, so selection and reading place stay.
  */
+import { Evidence } from "./evidence.js";
 import { MarkdownText } from "./markdown.js";
 import {
-  describeEnding, describeError, describeNotice, describeOrigin, describeWait, isWorthRetrying,
+  describeEnding, describeError, describeNotice, describeWait, isWorthRetrying,
 } from "./phrases.js";
 
 export class Transcript extends EventTarget {
@@ -26,8 +27,8 @@ export class Transcript extends EventTarget {
     for (const gone of this.#articles.splice(messages.length)) gone.element.remove();
     const isWaiting = messages.some((message) => message.turn);
     messages.forEach((message, index) => {
-      const canRetry = index === messages.length - 1 && !isWaiting;
-      this.#place(message, index).show(message, canRetry, words);
+      const isLast = index === messages.length - 1 && !isWaiting;
+      this.#place(message, index).show(message, isLast, words);
     });
   }
 
@@ -54,6 +55,9 @@ export class Transcript extends EventTarget {
     if (button?.matches(".copy")) {
       this.dispatchEvent(new CustomEvent("copy", { detail: { button, text: article.text } }));
     }
+    if (button?.matches(".suggestion")) {
+      this.dispatchEvent(new CustomEvent("suggest", { detail: button.textContent }));
+    }
   }
 }
 
@@ -74,12 +78,12 @@ class Article {
     return this.text;
   }
 
-  showTrouble(message, canRetry, words) {
+  showTrouble(message, isLast, words) {
     const trouble = this.find(".trouble");
     trouble.hidden = !message.error;
     if (!message.error) return;
     trouble.firstElementChild.textContent = describeError(words, message);
-    this.find(".retry").hidden = !canRetry || !isWorthRetrying(message.error);
+    this.find(".retry").hidden = !isLast || !isWorthRetrying(message.error);
   }
 }
 
@@ -88,28 +92,30 @@ class Question extends Article {
     super("customer", "question-template");
   }
 
-  show(message, canRetry, words) {
+  show(message, isLast, words) {
     this.text = message.text;
     const bubble = this.find(".bubble");
     if (bubble.textContent !== message.text) bubble.textContent = message.text;
-    this.showTrouble(message, canRetry, words);
+    this.showTrouble(message, isLast, words);
   }
 }
 
 class Answer extends Article {
   #markdown = new MarkdownText(this.find(".prose"));
+  #evidence = new Evidence((selector) => this.find(selector));
   #isComplete = false;
 
   constructor() {
     super("assistant", "answer-template");
   }
 
-  show(message, canRetry, words) {
+  show(message, isLast, words) {
     this.#showText(message.text, message.turn === null);
     this.#showWait(message, words);
     this.#showNotices(message.notices, words);
-    this.showTrouble(message, canRetry, words);
-    this.#showOrigin(message, words);
+    this.showTrouble(message, isLast, words);
+    this.#evidence.show(message, isLast, words);
+    this.#showEnding(message, words);
   }
 
   read() {
@@ -144,10 +150,7 @@ class Answer extends Article {
     list.replaceChildren(...items);
   }
 
-  /** The label stands under every text of the model, from its first word on. */
-  #showOrigin(message, words) {
-    this.find(".badge").hidden = message.text === "" && !message.finishReason;
-    setText(this.find(".badge"), describeOrigin(words, message));
+  #showEnding(message, words) {
     setText(this.find(".ending"), describeEnding(words, message));
     this.find(".copy").hidden = message.turn !== null || message.text === "";
   }

@@ -9,30 +9,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import takewhile
+from typing import Literal, Protocol
 
 import structlog
 
 from appliance.config import Settings
-from appliance.dialogue.answering import Answering
 from appliance.dialogue.feed import Feeds
+from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.language import Language
+from appliance.dialogue.transcript import Asked, Transcript, TurnFigures
 from appliance.dialogue.turn import Turn
 from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
-from appliance.errors import Busy, ModelUnavailable, Restarting, StoreUnavailable
-from appliance.events import Done, Failed, Message, Numbered
+from appliance.errors import Busy, Restarting, StoreUnavailable
+from appliance.events import Done, Failed, HandoffState, Message, Numbered
 from appliance.patience import wait_at_most
 from appliance.store.events import EventLog
-from appliance.store.messages import StoredMessage
+from appliance.store.handoffs import Owners
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
 
 TAKE_UP_PAUSE_S = 5.0
 # Each is a commit; more at once would only hold up those who say something.
 MOST_OPENING = 64
+# Beyond those that the model may keep waiting: what needs no model takes milliseconds.
+ROOM_WITHOUT_MODEL = 32
 # A third try would most likely end like the first two.
 MAX_DEATHS = 2
 INTERRUPTED = Failed(
@@ -41,53 +45,35 @@ INTERRUPTED = Failed(
 CLOSING = "The appliance restarts; please ask again in a moment."
 
 
-@dataclass(frozen=True, slots=True)
-class Transcript:
-    """A session's stored messages and the turn that is being answered, if one is; every event up
-    to `last_number` is contained in them."""
+class Answers(Protocol):
+    """Whoever leads a turn to its end, or to where it is parked; it never raises."""
 
-    messages: tuple[StoredMessage, ...]
-    running: Turn | None
-    last_number: int
+    async def run(self, turn: Turn) -> None: ...
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A message that is on disk as event `number`; `turn` is None where it was there before."""
-
-    session_id: str
-    run_id: str
-    number: int
-    turn: Turn | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnFigures:
-    """Now: turns running and waiting, event streams open. Since the start: how turns ended, and
-    how many of them a process before this one had begun."""
-
-    running: int
-    waiting: int
-    streams: int
-    done_total: int
-    failed_total: Mapping[str, int]
-    continued_total: int
+    def tell_contact(self, language: Language) -> str: ...
 
 
 class Conversations:
     def __init__(
-        self, engine: Engine, sessions: Sessions, log: EventLog, settings: Settings
+        self,
+        engine: Engine,
+        sessions: Sessions,
+        owners: Owners,
+        log: EventLog,
+        settings: Settings,
     ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._events = log
         self._settings = settings
-        self._answering = Answering(engine, sessions, log, settings)
         self._turns: dict[str, Turn] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._late: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._feeds = Feeds(log, self._turns.get, self._find_passing)
+        self.handoffs = Handoffs(owners, self._turns.get, self._feeds.tell)
+        self._answering: Answers | None = None
+        self._is_answered = asyncio.Event()
         self._unsaved = UnsavedEnds(sessions, self._feeds.tell)
         self._arriving = 0
         self._opening = 0
@@ -117,6 +103,11 @@ class Conversations:
         finally:
             self.open_door()
 
+    def give(self, answering: Answers) -> None:
+        """From here on turns are led by `answering`; those that are accepted wait for it."""
+        self._answering = answering
+        self._is_answered.set()
+
     def open_door(self) -> None:
         """Let messages in: what was before is settled, or the store is not to be had."""
         self._recovered.set()
@@ -137,8 +128,8 @@ class Conversations:
         """Accept `message`; a missing session is opened. The same `client_id` again gives what it
         gave the first time and begins nothing.
 
-        Raises SessionNotFound, TurnRunning, Busy, Restarting, ModelUnavailable, StoreUnavailable;
-        after any of them nothing of the message is kept.
+        Raises SessionNotFound, TurnRunning, Busy, Restarting, StoreUnavailable; after any of them
+        nothing of the message is kept.
         """
         if session_id is not None and client_id is not None:
             found = await self._sessions.find_asked(session_id, client_id)
@@ -170,7 +161,18 @@ class Conversations:
                 takewhile(lambda one: one.run_id != run_id or one.role == "customer", messages)
             )
             last_number = running.last_number
-        return Transcript(messages, running, last_number)
+        # After the last number was taken: a change that it counts is seen.
+        owner = self.handoffs.find_owner(session_key)
+        return Transcript(messages, running, last_number, owner)
+
+    async def hand_over(self, session_id: str, state: Literal["waiting", "closed"]) -> HandoffState:
+        """Ask for a person, or take that back. Raises SessionNotFound, HandoffRefused."""
+        await self._recovered.wait()
+        await self._sessions.check(session_id)
+        session_key = key_of(session_id)
+        if state == "waiting":
+            return await self.handoffs.ask(session_key, "customer")
+        return await self.handoffs.move(session_key, state, "customer")
 
     async def watch(self, session_id: str, after: int) -> AsyncIterator[Numbered]:
         """The session's events above number `after` and then all that follow, for ever; the
@@ -187,12 +189,17 @@ class Conversations:
         await self._sessions.check(session_id)
         return False
 
+    def tell_contact(self, language: Language) -> str:
+        """How a person is reached; empty while the shop's words are not read yet."""
+        return self._answering.tell_contact(language) if self._answering else ""
+
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
         await self._recovered.wait()
         session_key = key_of(session_id)
         await self._stop(session_key)
         forgotten = await self._sessions.forget(session_id)
+        self.handoffs.forget(session_key)
         # One more may have begun before the session was gone.
         await self._stop(session_key)
         self._unsaved.forget(session_key)
@@ -273,10 +280,14 @@ class Conversations:
 
     async def _lead_to_its_end(self, turn: Turn) -> None:
         try:
+            await self._is_answered.wait()
+            assert self._answering is not None
             await self._answering.run(turn)
         finally:
             del self._turns[turn.session_key]
             del self._tasks[turn.session_key]
+            # What came after the end is read from the log from now on.
+            self._feeds.tell(turn.session_key)
             if turn.unsaved is not None:
                 self._unsaved.keep(turn)
 
@@ -291,7 +302,7 @@ class Conversations:
         """What is so just now and is not stored: that the turn waits, or an end that the disk
         refused."""
         turn = self._turns.get(session_key) or self._unsaved.find(session_key)
-        last = turn.events[-1] if turn is not None and turn.events else None
+        last = turn.last_said if turn is not None else None
         return last if last is not None and not last.number else None
 
     async def _take_up_late(self, left: Unfinished) -> None:
@@ -311,10 +322,7 @@ class Conversations:
         """Refuse at once what could not be answered, before anything is stored."""
         if self._closing.is_set():
             raise Restarting(CLOSING)
-        status = self._engine.status
-        if status.phase in ("unavailable", "stopped"):
-            raise ModelUnavailable(status.reason or "The assistant is shutting down.")
-        room = self._settings.parallel + self._settings.queue
+        room = self._settings.parallel + self._settings.queue + ROOM_WITHOUT_MODEL
         if len(self._turns) + self._arriving >= room:
             wait_s = self._engine.estimate_wait_s()
             raise Busy(

@@ -1,67 +1,83 @@
-"""What the model says in one turn, kept word by word, and what it took.
+"""What is said in one turn, kept word by word, and what it took.
 
 It asks no engine and ends no turn. The rule that must not break: a piece is in the log, with the
-token ids it came from, before anybody is shown it.
+token ids it came from, before anybody is shown it, and nothing is shown while the conversation
+belongs to a person.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from appliance.dialogue.turn import Turn
-from appliance.engine.engine import Finished, Piece, Prefilled
+from appliance.engine.engine import Prefilled
 from appliance.engine.prompt import TokenIds
-from appliance.events import Done, Event, FinishReason, Notice, Started, Timings, Token, Usage
+from appliance.errors import ApplianceError
+from appliance.events import Done, Event, FinishReason, Source, Started, Timings, Token, Usage
 from appliance.store.events import EventLog
+from appliance.store.verdicts import StoredVerdict
 
-REPETITION = Notice("repetition", "The answer began to repeat itself and was ended.")
+
+class TakenOver(ApplianceError):
+    """A person has taken the conversation over in mid-answer; it never leaves the dialogue."""
 
 
 class Speech:
-    def __init__(self, turn: Turn, log: EventLog) -> None:
+    """`is_bots` says whether the bot may speak at this very moment."""
+
+    def __init__(self, turn: Turn, log: EventLog, is_bots: Callable[[], bool]) -> None:
         self._turn = turn
         self._log = log
-        self._prefilled: Prefilled | None = None
+        self._is_bots = is_bots
         self._first_at: float | None = None
         self._unshown: TokenIds = ()
-        self.token_ids: TokenIds = ()
+        self.prefilled = Prefilled(0, 0, 0.0, 0.0)
+        self.decode_ms = 0.0
+        self.completion_tokens = 0
+        self.verdicts: list[StoredVerdict] = []
+
+    @property
+    def token_ids(self) -> TokenIds:
+        """The ids of the whole text where all of it is the model's own, else none."""
+        return self._turn.token_ids if self._turn.is_verbatim else ()
 
     async def publish(self, event: Event) -> None:
-        """Raises StoreUnavailable; then nobody is shown the event."""
+        """Raises StoreUnavailable; then nobody is shown the event. Raises TakenOver."""
         turn = self._turn
-        turn.publish(await self._log.append(turn.session_key, turn.run_id, event))
+        kept = await self._log.append(turn.session_key, turn.run_id, event, self._check_owner)
+        turn.publish(kept)
 
-    async def begin(self, prefilled: Prefilled, model_id: str) -> None:
-        self._prefilled = prefilled
-        if self._turn.started_model != model_id:
-            await self.publish(Started("model", model_id))
+    def _check_owner(self) -> None:
+        if not self._is_bots():
+            raise TakenOver("A person answers now.")
 
-    async def say(self, piece: Piece) -> None:
-        text = piece.text if self._turn.has_spoken else piece.text.lstrip()
-        self._unshown += piece.token_ids
+    async def say(
+        self, text: str, source: Source, token_ids: TokenIds = (), model_id: str = ""
+    ) -> None:
+        """Show a piece of the answer; its first one says where the answer comes from."""
+        if not self._turn.has_spoken:
+            text = text.lstrip()
+        self._unshown += token_ids
         if not text:
             return
+        if self._turn.needs_start(model_id):
+            await self.publish(Started(source, model_id))
         if self._first_at is None:
             self._first_at = time.monotonic()
         token, self._unshown = Token(text, self._unshown), ()
         await self.publish(token)
 
-    async def finish(self, finished: Finished) -> Done:
-        self.token_ids = finished.token_ids
-        if finished.is_repetition:
-            await self.publish(REPETITION)
-        return self.conclude(finished.reason, finished.decode_ms)
-
-    def conclude(self, reason: FinishReason, decode_ms: float = 0.0) -> Done:
+    def conclude(self, reason: FinishReason, source: Source) -> Done:
         """The turn's end. Of an answer that went on after a restart, the times are those since."""
         now, begun_at = time.monotonic(), self._turn.accepted_at
-        prefilled = self._prefilled or Prefilled(0, 0, 0.0, 0.0)
-        usage = Usage(prefilled.prompt_tokens, prefilled.cached_tokens, len(self.token_ids))
+        prefilled = self.prefilled
+        usage = Usage(prefilled.prompt_tokens, prefilled.cached_tokens, self.completion_tokens)
         timings = Timings(
             queued_ms=round(prefilled.queued_ms, 1),
             prefill_ms=round(prefilled.prefill_ms, 1),
             ttft_ms=round(((self._first_at or now) - begun_at) * 1000, 1),
-            decode_ms=round(decode_ms, 1),
+            decode_ms=round(self.decode_ms, 1),
             total_ms=round((now - begun_at) * 1000, 1),
         )
-        return Done(reason, "model", usage, timings)
+        return Done(reason, source, usage, timings)

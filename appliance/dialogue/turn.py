@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 from appliance.engine.prompt import TokenIds
-from appliance.events import Done, Failed, Notice, Numbered, Queued, Started, Token
+from appliance.events import (
+    Done,
+    Event,
+    Failed,
+    Handoff,
+    Notice,
+    Numbered,
+    Queued,
+    Started,
+    Token,
+)
 
 
 class Turn:
@@ -61,16 +72,40 @@ class Turn:
         return any(isinstance(one.event, Token) for one in reversed(self.events))
 
     @property
+    def is_verbatim(self) -> bool:
+        """Whether `token_ids` are the whole text: nothing fixed, replaced or masked is in it."""
+        return self.has_spoken and all(
+            one.event.token_ids for one in self.events if isinstance(one.event, Token)
+        )
+
+    @property
+    def started(self) -> Started | None:
+        """How the answer began last: a restart with another model begins it again."""
+        begun = (one.event for one in reversed(self.events) if isinstance(one.event, Started))
+        return next(begun, None)
+
+    @property
     def started_model(self) -> str | None:
         """Whose token ids they are; None before anything began, and of an answer by two models."""
         models = {one.event.model_id for one in self.events if isinstance(one.event, Started)}
         return models.pop() if len(models) == 1 else None
 
+    def needs_start(self, model_id: str) -> bool:
+        """Whether a piece of `model_id` is the first, or the first of another model."""
+        started = self.started
+        return started is None or bool(model_id and started.model_id != model_id)
+
     @property
     def queued(self) -> Queued | None:
         """Why and how long it waits, while it does."""
-        last = self.events[-1].event if self.events else None
-        return last if isinstance(last, Queued) else None
+        last = self.last_said
+        return last.event if last is not None and isinstance(last.event, Queued) else None
+
+    @property
+    def last_said(self) -> Numbered | None:
+        """The last event but for a change of hands, which may come at any time."""
+        said = (one for one in reversed(self.events) if not isinstance(one.event, Handoff))
+        return next(said, None)
 
     @property
     def last_number(self) -> int:
@@ -103,6 +138,25 @@ class Turn:
         self.events.append(numbered)
         self._on_publish(numbered)
         self._wake()
+
+    def pass_by(self, event: Event) -> None:
+        """Show an event that is not stored."""
+        self.publish(Numbered(0, self.run_id, event))
+
+    async def wait_unless_stopped(self, coroutine: Coroutine[Any, Any, object]) -> bool:
+        """Whether `coroutine` came to its end before the turn was asked for its own."""
+        work = asyncio.ensure_future(coroutine)
+        stop = asyncio.ensure_future(self.stop_asked.wait())
+        try:
+            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # Also where the caller's patience ends: else both would go on for nobody.
+            stop.cancel()
+            was_open = work.cancel()
+        if was_open:
+            return False
+        work.result()
+        return True
 
     def stop(self) -> None:
         """Ask for the end of the answer; what was said of it is kept."""

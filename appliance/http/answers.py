@@ -13,6 +13,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from appliance.events import Done, label_of
+from appliance.http.shapes import AnswerEnd
+
 # Legal inside a JSON string, but many clients cut lines at them: escaped, a frame stays one line.
 LINE_ENDS_OF_UNICODE = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -22,6 +25,22 @@ def dump(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=asdict)
     text = text.translate(LINE_ENDS_OF_UNICODE)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def show_end(done: Done) -> AnswerEnd:
+    """The end of an answer as every stream and the whole answer tell it."""
+    return {
+        "source": done.source,
+        "label": label_of(done.source, done.rule),
+        "finish_reason": done.finish_reason,
+        "score": done.score,
+        "rule": done.rule,
+        "cached": done.is_cached,
+        "sources": list(done.sources),
+        "suggestions": list(done.suggestions),
+        "usage": done.usage,
+        "timings": done.timings,
+    }
 
 
 class JsonAnswer(Response):

@@ -14,7 +14,7 @@ from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.turn import Turn
 from appliance.errors import Restarting
 from appliance.events import Done, Ending, Failed
-from appliance.http.answers import JsonAnswer
+from appliance.http.answers import JsonAnswer, show_end
 from appliance.http.body import check_session_id, clean_text, read_body
 from appliance.http.errors import answer_error
 from appliance.http.frames import PARKED, stream_turn
@@ -65,10 +65,7 @@ async def answer_whole(turn: Turn, session_id: str) -> JsonAnswer:
         "done": True,
         "session_id": session_id,
         "run_id": turn.run_id,
-        "source": ending.source,
-        "finish_reason": ending.finish_reason,
-        "usage": ending.usage,
-        "timings": ending.timings,
+        **show_end(ending),
     }
     return JsonAnswer(answer)
 

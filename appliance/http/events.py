@@ -18,6 +18,7 @@ from appliance.events import (
     Done,
     Event,
     Failed,
+    Handoff,
     Message,
     Notice,
     Numbered,
@@ -26,7 +27,7 @@ from appliance.events import (
     Started,
     Token,
 )
-from appliance.http.answers import dump
+from appliance.http.answers import dump, show_end
 from appliance.http.body import check_session_id
 from appliance.http.errors import report_unexpected
 from appliance.http.frames import stream
@@ -111,16 +112,11 @@ def _show(numbered: Numbered) -> EventData:
             return {"run_id": run_id, "code": code, "text": text}
         case Rewind(after, chars):
             return {"run_id": run_id, "after": after, "chars": chars}
-        case Done(finish_reason, source, usage, timings):
-            return {
-                "run_id": run_id,
-                "finish_reason": finish_reason,
-                "source": source,
-                "sources": [],
-                "usage": usage,
-                "timings": timings,
-            }
+        case Done():
+            return {"run_id": run_id, **show_end(numbered.event)}
         case Failed(code, message):
             return {"run_id": run_id, "code": code, "message": message}
+        case Handoff(state):
+            return {"run_id": run_id, "state": state}
         case Bye(retry_ms):
             return {"retry_ms": retry_ms}

@@ -14,8 +14,8 @@ from sse_starlette.sse import EventSourceResponse
 
 from appliance.dialogue.turn import Turn
 from appliance.errors import Restarting
-from appliance.events import Done, Event, Failed, Notice, Queued, Started, Token
-from appliance.http.answers import dump
+from appliance.events import Done, Event, Failed, Handoff, Notice, Queued, Started, Token
+from appliance.http.answers import dump, show_end
 from appliance.http.errors import report_unexpected
 from appliance.http.shapes import DoneFrame, ErrorFrame, ErrorText, TokenFrame
 
@@ -79,6 +79,8 @@ class TurnFrames:
                 return {"comment": f"started {dump({'source': source})}"}
             case Notice():
                 return {"comment": f"notice {dump(event)}"}
+            case Handoff():
+                return {"comment": f"handoff {dump(event)}"}
             case Done():
                 return self._end_with_done(event)
             case Failed(code, message):
@@ -102,10 +104,7 @@ class TurnFrames:
             "done": True,
             "session_id": self._session_id,
             "run_id": self._turn.run_id,
-            "source": event.source,
-            "finish_reason": event.finish_reason,
-            "usage": event.usage,
-            "timings": event.timings,
+            **show_end(event),
         }
         return {"data": dump(frame)}
 

@@ -34,6 +34,15 @@ class Figures:
     turns_failed_total: Mapping[str, int] = _tell(
         "Turns that ended in an error since the start, by its code.", "code"
     )
+    answers_total: Mapping[str, int] = _tell(
+        "Turns that ended in an answer since the start, by the rung that gave it.", "source"
+    )
+    verdicts_total: Mapping[str, int] = _tell(
+        "Verdicts of the guards since the start, by what they fell on.", "category"
+    )
+    handoffs_open: Mapping[str, int] = _tell(
+        "Conversations that wait for a person or have one now.", "state"
+    )
     turns_continued_total: int = _tell("Turns of an earlier process that were gone on with.")
     turns_running: int = _tell("Turns being answered now.")
     turns_waiting: int = _tell("Turns that are accepted and wait for the model now.")

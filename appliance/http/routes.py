@@ -19,6 +19,7 @@ from appliance.dialogue.conversations import Conversations
 from appliance.errors import (
     Busy,
     EngineFailure,
+    HandoffRefused,
     InvalidField,
     ModelUnavailable,
     Restarting,
@@ -40,6 +41,8 @@ from appliance.http.shapes import (
     Deleted,
     EventData,
     Frame,
+    HandedOver,
+    HandoffWish,
     Health,
     History,
     Nothing,
@@ -81,9 +84,11 @@ def build_routes(
     async def show_contract(_request: Request) -> JsonAnswer:
         return JsonAnswer(contract)
 
+    sessions = Sessions(conversations, settings.max_message_chars)
     operations = [
         _list_chat(Chat(conversations, settings.max_message_chars)),
-        *_list_sessions(Sessions(conversations, settings.max_message_chars)),
+        *_list_sessions(sessions),
+        *_list_acts(sessions),
         _list_events(Events(conversations)),
         *_list_ops(Ops(report), Metrics(measure)),
         Operation(
@@ -151,6 +156,13 @@ def _list_sessions(sessions: Sessions) -> list[Operation]:
             (Reply(200, "The conversation", History),),
             errors=gone,
         ),
+    ]
+
+
+def _list_acts(sessions: Sessions) -> list[Operation]:
+    """What is done to a conversation besides talking."""
+    gone = (SessionNotFound, StoreUnavailable)
+    return [
         Operation(
             "POST",
             "/sessions/{session_id}/stop",
@@ -160,6 +172,16 @@ def _list_sessions(sessions: Sessions) -> list[Operation]:
             body=Nothing,
             is_body_required=False,
             errors=gone,
+        ),
+        Operation(
+            "POST",
+            "/sessions/{session_id}/handoff",
+            sessions.hand_over,
+            "Ask for a person, or say that none is needed any more.",
+            (Reply(200, "Who the conversation belongs to now", HandedOver),),
+            body=HandoffWish,
+            is_body_required=False,
+            errors=(*gone, HandoffRefused, TurnRunning),
         ),
         Operation(
             "DELETE",

@@ -1,4 +1,4 @@
-"""The calls on a conversation: open, say, read, stop, forget.
+"""The calls on a conversation: open, say, read, stop, ask for a person, forget.
 
 It keeps nothing itself. The rule that must not break: the id stands in the path or the body and
 nowhere else, so no log and no address bar ever holds it.
@@ -10,11 +10,14 @@ from starlette.requests import Request
 
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.turn import Turn
+from appliance.events import label_of
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.shapes import (
     Accepted,
     Deleted,
+    HandedOver,
+    HandoffWish,
     History,
     HistoryMessage,
     Nothing,
@@ -49,6 +52,7 @@ class Sessions:
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),
+            "handoff": transcript.handoff,
             "event_id": transcript.last_number,
         }
         return JsonAnswer(history)
@@ -58,6 +62,14 @@ class Sessions:
         await read_optional_body(request, Nothing)
         stopped: Stopped = {"stopped": await self._conversations.stop(session_id)}
         return JsonAnswer(stopped)
+
+    async def hand_over(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        wish = await read_optional_body(request, HandoffWish)
+        state = await self._conversations.hand_over(session_id, wish.state)
+        words = self._conversations.tell_contact(wish.language) if state == "waiting" else ""
+        now: HandedOver = {"handoff": state, "message": words}
+        return JsonAnswer(now)
 
     async def forget(self, request: Request) -> JsonAnswer:
         forgotten = await self._conversations.forget(_get_session_id(request))
@@ -79,6 +91,12 @@ def _show_message(message: StoredMessage) -> HistoryMessage:
     }
     if message.source is not None:
         shown["source"] = message.source
+        shown["label"] = label_of(message.source, message.rule)
+        shown["score"] = message.score
+        shown["rule"] = message.rule
+        shown["cached"] = message.is_cached
+        shown["sources"] = list(message.sources)
+        shown["suggestions"] = list(message.suggestions)
     if message.finish_reason is not None:
         shown["finish_reason"] = message.finish_reason
     if message.total_ms is not None:
@@ -91,4 +109,9 @@ def _show_message(message: StoredMessage) -> HistoryMessage:
 def _show_running(turn: Turn | None) -> RunningTurn | None:
     if turn is None:
         return None
-    return {"run_id": turn.run_id, "text": turn.text, "queued": turn.queued}
+    return {
+        "run_id": turn.run_id,
+        "text": turn.text,
+        "source": turn.started.source if turn.started else None,
+        "queued": turn.queued,
+    }

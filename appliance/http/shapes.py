@@ -11,7 +11,17 @@ from typing import Literal, NotRequired, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from appliance.events import FinishReason, Queued, Role, Source, Timings, Usage
+from appliance.events import (
+    Cited,
+    FinishReason,
+    HandoffState,
+    Label,
+    Queued,
+    Role,
+    Source,
+    Timings,
+    Usage,
+)
 
 
 class Say(BaseModel):
@@ -34,6 +44,15 @@ class SayLater(BaseModel):
     )
 
 
+class HandoffWish(BaseModel):
+    """ "waiting" asks for a person, "closed" says that none is needed any more."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    state: Literal["waiting", "closed"] = Field("waiting", description="What is wished for.")
+    language: Literal["zh", "en"] = Field("zh", description="Of the words in the answer.")
+
+
 class Nothing(BaseModel):
     """An empty object, for calls that need no body."""
 
@@ -53,20 +72,32 @@ class ErrorBody(TypedDict):
     error: ErrorParticulars
 
 
+class AnswerEnd(TypedDict):
+    """Where an answer comes from and how it ended. `label` is "official" for the shop's own words,
+    "ai" for the model's; `score`, from 0 to 1, says how sure the rung was."""
+
+    source: Source
+    label: Label
+    finish_reason: FinishReason
+    score: float | None
+    rule: str
+    cached: bool
+    sources: list[Cited]
+    suggestions: list[str]
+    usage: Usage
+    timings: Timings
+
+
 class TokenFrame(TypedDict):
     token: str
     done: Literal[False]
 
 
-class DoneFrame(TypedDict):
+class DoneFrame(AnswerEnd):
     token: Literal[""]
     done: Literal[True]
     session_id: str
     run_id: str
-    source: Source
-    finish_reason: FinishReason
-    usage: Usage
-    timings: Timings
 
 
 class ErrorFrame(TypedDict):
@@ -120,19 +151,21 @@ class RewindEvent(TypedDict):
     chars: int
 
 
-class DoneEvent(TypedDict):
+class DoneEvent(AnswerEnd):
     run_id: str
-    finish_reason: FinishReason
-    source: Source
-    sources: list[str]
-    usage: Usage
-    timings: Timings
 
 
 class ErrorEvent(ErrorText):
     """Has no id where the disk refused to keep it."""
 
     run_id: str
+
+
+class HandoffEvent(TypedDict):
+    """Who the conversation belongs to from here on; `run_id` is empty between two turns."""
+
+    run_id: str
+    state: HandoffState
 
 
 class ByeEvent(TypedDict):
@@ -150,19 +183,16 @@ EventData: TypeAlias = (
     | RewindEvent
     | DoneEvent
     | ErrorEvent
+    | HandoffEvent
     | ByeEvent
 )
 
 
-class WholeAnswer(TypedDict):
+class WholeAnswer(AnswerEnd):
     answer: str
     done: Literal[True]
     session_id: str
     run_id: str
-    source: Source
-    finish_reason: FinishReason
-    usage: Usage
-    timings: Timings
 
 
 class SessionOpened(TypedDict):
@@ -183,21 +213,38 @@ class HistoryMessage(TypedDict):
     created_ms: int
     run_id: str
     source: NotRequired[Source]
+    label: NotRequired[Label]
     finish_reason: NotRequired[FinishReason]
+    score: NotRequired[float | None]
+    rule: NotRequired[str]
+    cached: NotRequired[bool]
+    sources: NotRequired[list[Cited]]
+    suggestions: NotRequired[list[str]]
     total_ms: NotRequired[float]
     error: NotRequired[ErrorText]
 
 
 class RunningTurn(TypedDict):
+    """`source` once the answer has begun."""
+
     run_id: str
     text: str
+    source: Source | None
     queued: Queued | None
 
 
 class History(TypedDict):
     messages: list[HistoryMessage]
     running: RunningTurn | None
+    handoff: HandoffState
     event_id: int
+
+
+class HandedOver(TypedDict):
+    """Who the conversation belongs to now; `message` tells how a person is reached meanwhile."""
+
+    handoff: HandoffState
+    message: str
 
 
 class Stopped(TypedDict):

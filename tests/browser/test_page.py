@@ -8,12 +8,20 @@ security policy, or a request that leaves the appliance.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
 from appliance.engine.scripted import ScriptedEngine
 from tests.browser.customer import ANSWER_MS, NEEDS_CHROMIUM, open_page, send, wait_for_answer
-from tests.scripted_house import NO_MODEL, HouseServer, LoadingEngine
+from tests.scripted_house import (
+    NO_MODEL,
+    HouseServer,
+    LoadingEngine,
+    answer,
+    choose_settings,
+    serving,
+)
 
 HOSTILE = (
     "<img src=x onerror=xss=1>",
@@ -25,27 +33,51 @@ HOSTILE = (
     "[b](data:text/html,1)",
 )
 
+# The model's words come by the clause.
+LONG_QUESTION = "今天有什么好吃的，做起来要快，吃起来要香，最好家里的人都喜欢，请您推荐给我"
+LINKS = "请看[这个链接](javascript:alert(1))和[我们的网页](https://shop.example/help)。"
+
 pytestmark = NEEDS_CHROMIUM
 
 
 def test_a_question_is_streamed_and_its_answer_labelled(page: Page) -> None:
-    send(page, "今天有什么好吃的东西推荐给我")
+    send(page, LONG_QUESTION)
     prose = page.locator(".answer .prose")
     expect(prose).to_contain_text("你说")
     assert "推荐给我" not in prose.inner_text()
-    assert wait_for_answer(page) == "你说：今天有什么好吃的东西推荐给我"
-    expect(page.locator(".badge")).to_have_text(re.compile(r"^AI 生成 · \d+\.\d 秒$"))
+    assert wait_for_answer(page) == f"你说：{LONG_QUESTION}"
+    expect(page.locator(".badge")).to_have_text("AI 生成")
+    expect(page.locator(".rung")).to_have_text(re.compile(r"^小助现写 · \d+(\.\d)? (毫秒|秒)$"))
     expect(page.locator("#question")).to_have_value("")
 
 
-def test_markdown_becomes_elements_and_a_javascript_link_leads_nowhere(page: Page) -> None:
+def test_markdown_becomes_elements(page: Page) -> None:
     send(page, "请说一个长的回答")
     wait_for_answer(page)
     for tag in ("h3, h4, h5, h6", "li", "pre code", "strong"):
         assert page.locator(f".prose :is({tag})").count() > 0, tag
+
+
+def test_a_javascript_link_of_the_owner_s_own_leads_nowhere(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The model's links are stopped on the way; what the owner wrote comes to the letter."""
+    settings = choose_settings(tmp_path)
+    faq = f"question,answer\n哪里有说明,{LINKS}\n"
+    (settings.knowledge / "faq.csv").write_text(faq, "utf-8")
+    with (
+        serving(settings, ScriptedEngine(answer)) as server,
+        open_page(browser, server.url) as page,
+    ):
+        send(page, "哪里有说明")
+        wait_for_answer(page)
+        check_links(page)
+
+
+def check_links(page: Page) -> None:
     read_links = "links => links.map(link => link.getAttribute('href'))"
     addresses = page.locator(".prose a").evaluate_all(read_links)
-    assert addresses
+    assert "https://shop.example/help" in addresses
     assert all(address is None or address.startswith("http") for address in addresses)
 
 
@@ -82,8 +114,8 @@ def test_a_kept_session_that_is_gone_starts_anew(page: Page) -> None:
     page.evaluate("localStorage.setItem('appliance.session', 'gone')")
     page.reload()
     expect(page.locator("#welcome")).to_be_visible()
-    send(page, "你好")
-    assert wait_for_answer(page) == "你说：你好"
+    send(page, "随便说说")
+    assert wait_for_answer(page) == "你说：随便说说"
 
 
 def test_enter_that_ends_an_input_methods_word_never_sends(page: Page) -> None:
@@ -129,8 +161,8 @@ def test_nothing_scrolls_sideways_on_the_narrowest_screen(page: Page) -> None:
 
 def test_hostile_text_stays_text(page: Page) -> None:
     send(page, "\n\n".join(HOSTILE))
-    answer = wait_for_answer(page)
-    assert "<img src=x onerror=xss=1>" in answer
+    wait_for_answer(page)
+    expect(page.locator(".bubble")).to_contain_text("<img src=x onerror=xss=1>")
     assert page.locator(".message :is(img, script, iframe, svg[onload])").count() == 0
     assert page.locator(".message a[href]").count() == 0
     assert page.evaluate("window.xss") is None
@@ -153,11 +185,11 @@ def test_an_answer_that_breaks_can_be_asked_again(page: Page) -> None:
 
 def test_a_lost_connection_heals_and_the_question_is_answered(page: Page) -> None:
     page.context.set_offline(True)
-    send(page, "有人吗")
+    send(page, "请应一声")
     expect(page.locator("#banner")).to_contain_text("正在重新连接")
-    expect(page.locator(".bubble")).to_have_text("有人吗")
+    expect(page.locator(".bubble")).to_have_text("请应一声")
     page.context.set_offline(False)
-    assert wait_for_answer(page) == "你说：有人吗"
+    assert wait_for_answer(page) == "你说：请应一声"
     expect(page.locator("#banner")).to_be_hidden()
     expect(page.locator(".bubble")).to_have_count(1)
 
@@ -167,22 +199,22 @@ def test_a_question_asked_while_the_model_loads_waits_and_is_answered(
 ) -> None:
     with open_page(browser, loading_server.url) as page:
         expect(page.locator("#banner")).to_contain_text("现在就可以提问")
-        send(page, "你好")
+        send(page, "随便说说")
         expect(page.locator(".wait-words")).to_have_text("模型还在准备，好了就回答您")
         loading_server.call(loading_server.engine.loaded.set)
-        assert wait_for_answer(page) == "你说：你好"
+        assert wait_for_answer(page) == "你说：随便说说"
         expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_without_a_model_the_reason_is_said_and_the_question_kept(
+def test_without_a_model_other_words_are_said_and_the_about_box_has_the_reason(
     browser: Browser, modelless_server: HouseServer[ScriptedEngine]
 ) -> None:
     with open_page(browser, modelless_server.url) as page:
-        expect(page.locator("#banner")).to_contain_text(NO_MODEL)
-        send(page, "你好")
-        expect(page.locator(".question .trouble")).to_contain_text("模型现在用不了")
-        page.reload()
-        expect(page.locator("#question")).to_have_value("你好")
+        send(page, "随便说说")
+        assert "智能助手正在休息" in wait_for_answer(page)
+        expect(page.locator(".badge")).to_have_text("官方答案")
+        page.click("#open-about")
+        expect(page.locator("#about-facts")).to_contain_text(NO_MODEL)
 
 
 def test_unsent_words_survive_a_reload(page: Page) -> None:
@@ -204,7 +236,7 @@ def test_the_language_is_switched_and_kept(page: Page) -> None:
     expect(page.locator("#welcome h2")).to_have_text("Hello. What can I do for you?")
     page.reload()
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    send(page, "hi")
+    send(page, "just say it back")
     wait_for_answer(page)
     expect(page.locator(".badge")).to_contain_text("AI-generated")
 
@@ -222,7 +254,7 @@ def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#question")).to_be_focused()
-    page.keyboard.type("你好")
+    page.keyboard.type("随便说说")
     page.keyboard.press("Enter")
     wait_for_answer(page)
     page.keyboard.press("Shift+Tab")
@@ -273,7 +305,7 @@ def test_a_reader_who_looks_back_is_left_in_peace(page: Page) -> None:
 
 
 def test_every_button_has_a_name_and_room_for_a_finger(page: Page) -> None:
-    send(page, "你好")
+    send(page, "随便说说")
     wait_for_answer(page)
     for button in page.get_by_role("button").all():
         box = button.bounding_box()

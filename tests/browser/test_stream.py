@@ -255,7 +255,8 @@ def test_either_tab_can_stop_the_answer(browser: Browser, halting: HaltingHouse)
             two.click("#stop")
             for tab in (one, two):
                 expect(tab.locator(".ending")).to_have_text("已停止")
-                assert wait_for_answer(tab) == FIRST_HALF
+                # The half clause behind it was not shown to anybody.
+                assert wait_for_answer(tab) == FIRST_HALF[: FIRST_HALF.index("，") + 1]
 
 
 def test_a_question_asked_while_another_tab_s_is_answered_waits_for_its_turn(

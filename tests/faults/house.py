@@ -20,6 +20,7 @@ from appliance.engine.engine import Engine
 from appliance.engine.local import LocalEngine
 from appliance.engine.scripted import Crash, Fail, Line, Script, ScriptedEngine
 from appliance.server import serve
+from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -79,6 +80,7 @@ def main() -> int:
         host="127.0.0.1",
         port=0,
         data=chosen.data,
+        knowledge=open_empty_shop(chosen.data),
         models=MODELS,
         parallel=chosen.parallel,
         queue=chosen.queue,

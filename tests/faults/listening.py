@@ -50,4 +50,18 @@ async def listening(settings: Settings, engine: Engine) -> AsyncIterator[Client]
 
 def choose_settings(folder: Path) -> Settings:
     """Room for eight speakers, answers that are not cut, nothing that runs by the clock."""
-    return Settings(data=folder, parallel=8, max_new_tokens=512, backup_hours=0)
+    return Settings(
+        data=folder,
+        knowledge=open_empty_shop(folder),
+        parallel=8,
+        max_new_tokens=512,
+        backup_hours=0,
+    )
+
+
+def open_empty_shop(data: Path) -> Path:
+    """The folder of a shop that has written nothing, beside its data: what no rule answers is the
+    engine's."""
+    knowledge = data.parent / "knowledge"
+    knowledge.mkdir(parents=True, exist_ok=True)
+    return knowledge

@@ -6,6 +6,8 @@
  */
 import { ServerError, Unreachable } from "../../web/server.js";
 
+export const CONTACT = "电话 400-555-0123";
+
 export class FakeAppliance {
   calls = [];
   isDown = false;
@@ -42,7 +44,17 @@ export class FakeAppliance {
       messages,
       running: running && { run_id: running, text, queued: null },
       event_id: events.length,
+      handoff: events.filter(({ type }) => type === "handoff").at(-1)?.data.state ?? "bot",
     };
+  };
+
+  callPerson = async (id, isWanted) => {
+    this.#reach("callPerson");
+    this.#find(id);
+    if (this.refusals.length) throw this.refusals.shift();
+    const state = isWanted ? "waiting" : "bot";
+    this.tell(id, "handoff", { run_id: "", state });
+    return { handoff: state, message: isWanted ? CONTACT : "" };
   };
 
   openEvents = async (id, after, signal) => {

@@ -2,13 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { EMPTY, reduce } from "../../web/conversation.js";
+import { UNKNOWN, readOrigin } from "../../web/origin.js";
 
-const DONE = { finishReason: "stop", totalMs: 2300 };
+const FROM_FAQ = {
+  source: "faq", label: "official", score: 0.9, rule: "", cached: false,
+  sources: [{ kind: "faq", id: "e1", title: "退货", quote: "七天", href: "" }], suggestions: ["换货呢"],
+};
+const DONE = { finishReason: "stop", totalMs: 2300, origin: readOrigin(FROM_FAQ) };
 
 /** Two turns of one session: a power cut in the first, an error in the second, then a third. */
 const LOG = [
   event(1, "r1", "message", { role: "customer", text: "说说看" }),
-  event(2, "r1", "started"),
+  event(2, "r1", "started", { origin: readOrigin({ source: "faq" }) }),
   event(3, "r1", "token", { text: "😀您" }),
   event(4, "r1", "notice", { code: "trimmed", text: "" }),
   event(5, "r1", "token", { text: "好" }),
@@ -20,8 +25,9 @@ const LOG = [
   event(1010, "r2", "error", { code: "engine_failed", message: "It broke." }),
   event(1011, "r3", "message", { role: "customer", text: "坏" }),
   event(1012, "r3", "of_tomorrow", {}),
-  event(1013, "r3", "token", { text: "好了" }),
-  event(1014, "r3", "done", DONE),
+  event(1013, "r3", "handoff", { state: "waiting" }),
+  event(1014, "r3", "token", { text: "好了" }),
+  event(1015, "r3", "done", DONE),
 ];
 
 function event(number, runId, type, fields = {}) {
@@ -54,7 +60,8 @@ const WHOLE = take(EMPTY, ...LOG);
 test("an answer grows token by token and ends with its seconds", () => {
   const [question, answer] = WHOLE.messages;
   assert.deepEqual([question.role, question.text], ["customer", "说说看"]);
-  assert.deepEqual([answer.text, answer.seconds, answer.runId], ["😀您们", 2.3, "r1"]);
+  assert.deepEqual([answer.text, answer.totalMs, answer.runId], ["😀您们", 2300, "r1"]);
+  assert.deepEqual(answer.origin, readOrigin(FROM_FAQ));
   assert.equal(WHOLE.turn, null);
 });
 
@@ -120,11 +127,11 @@ test("stopping is remembered while tokens still come", () => {
 
 test("a question of another page appears by itself, with its answer", () => {
   const mine = { type: "asked", text: "我的", clientId: "c" };
-  const state = play(mine, { type: "accepted", eventId: 1015 });
+  const state = play(mine, { type: "accepted", eventId: 1016 });
   const before = take(state, ...LOG);
   assert.deepEqual(texts(before), texts(WHOLE));
   assert.equal(before.pending.text, "我的");
-  const message = event(1015, "r4", "message", { role: "customer", text: "我的" });
+  const message = event(1016, "r4", "message", { role: "customer", text: "我的" });
   assert.deepEqual(texts(take(before, message)).slice(-2), ["我的", ""]);
 });
 
@@ -152,18 +159,18 @@ test("a stop asked before the question was there holds for its answer", () => {
 });
 
 test("history and the events after it give what the events alone give", () => {
-  const total = { finish_reason: "stop", total_ms: 2300 };
+  const total = { finish_reason: "stop", total_ms: 2300, ...FROM_FAQ };
   const failed = { error: { code: "engine_failed", message: "It broke." } };
   const rows = [
     row(1, "customer", "说说看"), row(2, "assistant", "😀您们", total),
     row(3, "customer", "坏"), row(4, "assistant", "半", failed), row(5, "customer", "坏"),
   ];
   const running = { run_id: "r3", text: "好", queued: null };
-  const history = { messages: rows, running, event_id: 1012 };
+  const history = { messages: rows, running, event_id: 1013, handoff: "waiting" };
   const opened = reduce(EMPTY, { type: "history", history });
   assert.equal(opened.turn.phase, "speaking");
-  const rest = event(1013, "r3", "token", { text: "了" });
-  assert.deepEqual(take(opened, LOG[0], LOG[12], rest, LOG[14]), WHOLE);
+  const rest = event(1014, "r3", "token", { text: "了" });
+  assert.deepEqual(take(opened, LOG[0], LOG[12], LOG[13], rest, LOG[15]), WHOLE);
 });
 
 test("a waiting answer in the history shows its place", () => {
@@ -179,6 +186,33 @@ test("a question that nobody answers any more says so, until it is gone on with"
   const state = reduce(EMPTY, { type: "history", history });
   assert.equal(state.messages[1].error.code, "unanswered");
   assert.deepEqual(take(state, ...LOG), WHOLE);
+});
+
+test("an answer tells its rung from its start on, also where the page comes in the middle", () => {
+  assert.equal(take(EMPTY, ...LOG.slice(0, 3)).messages[1].origin.isOfficial, true);
+  const running = { run_id: "r1", text: "半", queued: null, source: "knowledge" };
+  const history = { messages: [row(1, "customer", "a")], running, event_id: 1 };
+  const { messages } = reduce(EMPTY, { type: "history", history });
+  assert.deepEqual([messages[1].origin.source, messages[1].origin.isOfficial], ["knowledge", false]);
+  assert.equal(take(EMPTY, LOG[0]).messages[1].origin, UNKNOWN);
+});
+
+test("where the wish for a person stands comes by event, by call and by history", () => {
+  const waiting = take(EMPTY, event(1, "r1", "handoff", { state: "waiting" }));
+  assert.equal(waiting.handoff, "waiting");
+  assert.equal(reduce(waiting, { type: "handoff", handoff: "bot" }).handoff, "bot");
+  const history = { messages: [], running: null, event_id: 4, handoff: "human" };
+  assert.equal(reduce(EMPTY, { type: "history", history }).handoff, "human");
+  assert.equal(reduce(waiting, { type: "lost" }).handoff, "bot");
+});
+
+test("that the person has gone is told until the customer goes on", () => {
+  const closed = take(EMPTY, event(1, "", "handoff", { state: "closed" }));
+  assert.equal(closed.handoff, "closed");
+  const asked = event(2, "r1", "message", { role: "customer", text: "还有" });
+  assert.equal(take(closed, asked).handoff, "bot");
+  const waiting = take(EMPTY, event(1, "", "handoff", { state: "waiting" }));
+  assert.equal(take(waiting, asked).handoff, "waiting");
 });
 
 test("a message of the shop's side stands before the answer that still grows", () => {

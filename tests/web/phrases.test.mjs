@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  describeEnding, describeError, describeNotice, describeOrigin, describeTrouble, describeWait,
+  describeEnding, describeError, describeHandoff, describeNotice, describeTrouble, describeWait,
   isWorthRetrying,
 } from "../../web/phrases.js";
 import { Words } from "../../web/words.js";
@@ -34,10 +34,25 @@ test("half an answer says that it goes on by itself", () => {
   assert.equal(describeWait(words, { phase: "waiting" }, false), "You are next");
 });
 
-test("an answer carries its label and seconds, never zero", () => {
-  assert.equal(describeOrigin(words, { seconds: 2.34 }), "AI-generated · 2.3 s");
-  assert.equal(describeOrigin(words, { seconds: 0.004 }), "AI-generated · 0.1 s");
-  assert.equal(describeOrigin(words, { seconds: null }), "AI-generated");
+test("while the FAQ answers, a model that is not there is told calmly and without its reason", () => {
+  const rungs = { store: "ready", knowledge: "ready", model: "loading" };
+  const say = (phase, more) => describeTrouble(words, false, {
+    ...READY, ready: false, rungs, model: { phase, progress: 0, reason: "No file.", ...more },
+  });
+  assert.match(say("loading", { progress: 0.42 }).text, /waking up \(42%\).*ask already/);
+  assert.doesNotMatch(say("starting").text, /%/);
+  assert.match(say("unavailable").text, /Common questions are answered/);
+  for (const phase of ["starting", "loading", "unavailable"]) {
+    assert.deepEqual([say(phase).isCalm, say(phase).reason], [true, ""]);
+  }
+});
+
+test("only a wish for a person that stands somewhere is put in words", () => {
+  assert.equal(describeHandoff(words, "bot"), "");
+  assert.equal(describeHandoff(words, "of_tomorrow"), "");
+  assert.match(describeHandoff(words, "waiting"), /Noted/);
+  assert.match(describeHandoff(words, "human"), /the staff/);
+  assert.match(describeHandoff(words, "closed"), /ended/);
 });
 
 test("only an ending that is not plain is put in words", () => {

@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { UNKNOWN, readOrigin } from "../../web/origin.js";
 import { BrokenStream, EventReader, readEvents } from "../../web/stream.js";
 
 function frame(id, type, data) {
   return `${id ? `id: ${id}\n` : ""}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
+const FROM_PASSAGE = {
+  source: "knowledge", label: "ai", score: 0.71, rule: "r", cached: true, suggestions: ["换货呢"],
+  sources: [{ kind: "passage", id: "p", title: "保修", quote: "一年", href: "https://shop.example/" }],
+};
 const TEXT = [
   frame(12, "message", { run_id: "r", role: "customer", text: "你好\nid: 9" }),
   frame(0, "queued", { run_id: "r", position: 2, eta_ms: 3400, reason: "queue" }),
@@ -17,21 +22,26 @@ const TEXT = [
   frame(16, "notice", { run_id: "r", code: "trimmed", text: "早先的没用上" }),
   frame(1016, "rewind", { run_id: "r", after: 14, chars: 3 }),
   frame(1017, "token", { run_id: "r", text: "é data: : x" }),
-  frame(1018, "done", { run_id: "r", finish_reason: "stop", timings: { total_ms: 1234.5 } }),
+  frame(1018, "done", { run_id: "r", finish_reason: "stop", timings: { total_ms: 1234.5 },
+    ...FROM_PASSAGE }),
+  frame(0, "handoff", { run_id: "r", state: "waiting" }),
   frame(1019, "error", { run_id: "q", code: "engine_failed", message: "It broke." }),
   frame(1020, "of_tomorrow", { run_id: "q", colour: "red" }),
   'event: bye\nretry: 2000\ndata: {"retry_ms": 2000}\n\n',
 ].join("");
 const EVENTS = [
-  { type: "message", number: 12, runId: "r", role: "customer", text: "你好\nid: 9" },
+  { type: "message", number: 12, runId: "r", role: "customer", text: "你好\nid: 9",
+    origin: UNKNOWN },
   { type: "queued", number: null, runId: "r", position: 2, etaMs: 3400, reason: "queue" },
-  { type: "started", number: 13, runId: "r" },
+  { type: "started", number: 13, runId: "r", origin: readOrigin({ source: "model" }) },
   { type: "token", number: 14, runId: "r", text: "您好，" },
   { type: "token", number: 15, runId: "r", text: "👨‍👩‍👧😀\n" },
   { type: "notice", number: 16, runId: "r", code: "trimmed", text: "早先的没用上" },
   { type: "rewind", number: 1016, runId: "r", after: 14, chars: 3 },
   { type: "token", number: 1017, runId: "r", text: "é data: : x" },
-  { type: "done", number: 1018, runId: "r", finishReason: "stop", totalMs: 1234.5 },
+  { type: "done", number: 1018, runId: "r", finishReason: "stop", totalMs: 1234.5,
+    origin: readOrigin(FROM_PASSAGE) },
+  { type: "handoff", number: null, runId: "r", state: "waiting" },
   { type: "error", number: 1019, runId: "q", code: "engine_failed", message: "It broke." },
   { type: "of_tomorrow", number: 1020, runId: "q" },
   { type: "bye", number: null, runId: null, retryMs: 2000 },

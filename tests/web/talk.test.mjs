@@ -5,7 +5,7 @@ import { Connection } from "../../web/connection.js";
 import { ServerError } from "../../web/server.js";
 import { findTurn, listShown } from "../../web/shown.js";
 import { Talk } from "../../web/talk.js";
-import { FakeAppliance } from "./appliance.mjs";
+import { CONTACT, FakeAppliance } from "./appliance.mjs";
 
 const BUSY = new ServerError(503, { code: "busy", message: "Full." }, 9);
 const STEP_MS = 250;
@@ -338,4 +338,44 @@ test("a hidden page leaves the events once its answer is there, and misses none"
   talk.show(true);
   await until(() => texts(talk).join() === "a,,b,c");
   assert.equal(server.watchers, 1);
+});
+
+test("a person can be asked for before anything else was, and the wish taken back", async () => {
+  const session = keep();
+  const talk = createTalk(session);
+  assert.equal(await talk.callPerson(true, "zh"), CONTACT);
+  assert.deepEqual([session.get(), talk.state.handoff], ["s1", "waiting"]);
+  await until(() => server.watchers === 1);
+  assert.equal(await talk.callPerson(false), "");
+  await until(() => talk.state.taken === 2);
+  assert.equal(talk.state.handoff, "bot");
+});
+
+test("a question and the wish for a person at the same moment share one conversation", async () => {
+  const talk = createTalk();
+  await Promise.all([talk.ask("你好"), talk.callPerson(true)]);
+  assert.equal(server.count("openSession"), 1);
+  await until(() => talk.state.handoff === "waiting" && phase(talk) === "thinking");
+});
+
+test("every page of a conversation learns that a person was asked for", async () => {
+  const [one, two] = [await openTalk(), await openTalk()];
+  await one.callPerson(true);
+  await until(() => two.state.handoff === "waiting");
+  const later = await openTalk();
+  assert.equal(later.state.handoff, "waiting");
+});
+
+test("a wish that does not get through is told as such, and a new conversation is the bot's", async () => {
+  const talk = await openTalk();
+  server.isDown = true;
+  assert.equal(await talk.callPerson(true, "zh"), null);
+  server.isDown = false;
+  await until(() => server.watchers === 1 && server.count("openEvents") === 2);
+  server.refusals.push(BUSY);
+  assert.equal(await talk.callPerson(true, "zh"), null);
+  assert.equal(talk.state.handoff, "bot");
+  assert.equal(await talk.callPerson(true, "zh"), CONTACT);
+  await talk.startAnew();
+  assert.equal(talk.state.handoff, "bot");
 });

@@ -1,0 +1,118 @@
+"""One run's words on their way through the screen to the customer.
+
+It starts no run and knows no second one; it takes what the engine puts out and says when the
+answer is at its end. The rule that must not break: nothing is shown that the screen did not let
+go, and what the screen refused ends the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from appliance.dialogue.moderation import Moderation
+from appliance.dialogue.screen import Refused, Screen, Shown
+from appliance.dialogue.speech import Speech
+from appliance.dialogue.steps import Task, Words, words_of
+from appliance.dialogue.tails import is_denial
+from appliance.dialogue.turn import Turn
+from appliance.engine.engine import Broken, Finished, Output, Piece, Prefilled, Waiting
+from appliance.errors import EngineFailure
+from appliance.events import Done, FinishReason, Notice, Queued
+from appliance.store.verdicts import StoredVerdict
+
+REPETITION = Notice("repetition", "The answer began to repeat itself and was ended.")
+
+
+class Answer:
+    """`model_id` is whose token ids the pieces carry. With a `moderation` service the answer is
+    held until it is whole and was allowed."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        task: Task,
+        speech: Speech,
+        screen: Screen,
+        model_id: str,
+        moderation: Moderation | None,
+    ) -> None:
+        self._moderation = moderation
+        self._held: list[Shown] = []
+        self._noted = 0
+        self._turn = turn
+        self._task = task
+        self._speech = speech
+        self._screen = screen
+        self._model_id = model_id
+
+    async def take(self, output: Output) -> Done | Words | Refused | None:
+        """None while the answer goes on. Raises EngineFailure."""
+        match output:
+            case Waiting(position, eta_ms):
+                self._turn.pass_by(Queued(position, eta_ms))
+            case Prefilled():
+                self._speech.prefilled = output
+            case Piece(text, token_ids):
+                return await self._show(self._screen.feed(text, token_ids))
+            case Finished():
+                return await self._finish(output)
+            case Broken(message):
+                raise EngineFailure(message)
+        return None
+
+    async def _finish(self, finished: Finished) -> Done | Words | Refused:
+        self._speech.decode_ms += finished.decode_ms
+        self._speech.completion_tokens = len(finished.token_ids)
+        if finished.reason != "cancelled":
+            end = await self._show(self._screen.flush())
+            if end is not None:
+                return end
+            if words := await self._moderate():
+                return words
+        if finished.is_repetition:
+            await self._speech.publish(REPETITION)
+        if finished.reason == "timeout" and not self._turn.has_spoken:
+            return self._task.resting
+        if finished.reason == "stop" and not self._turn.has_spoken:
+            return self._task.unknown
+        return self.conclude(finished.reason)
+
+    def conclude(self, reason: FinishReason) -> Done:
+        return self._speech.conclude(reason, self._task.source)
+
+    async def _show(self, shown: Sequence[Shown]) -> Done | Words | Refused | None:
+        for one in shown:
+            if self._denies(one.text):
+                return self._task.unknown
+            if self._moderation is not None:
+                self._held.append(one)
+            else:
+                await self._say(one)
+        self._note_rules()
+        if any(cut.action == "end" for cut in self._screen.rules_met):
+            return self.conclude("refused")
+        return self._screen.refused
+
+    def _note_rules(self) -> None:
+        for cut in self._screen.rules_met[self._noted :]:
+            category = cut.rule.partition("/")[0]
+            self._speech.verdicts.append(StoredVerdict("out", cut.rule, category, cut.action))
+        self._noted = len(self._screen.rules_met)
+
+    async def _say(self, one: Shown) -> None:
+        await self._speech.say(one.text, self._task.source, one.token_ids, self._model_id)
+
+    async def _moderate(self) -> Words | None:
+        if self._moderation is None or not self._held:
+            return None
+        text = "".join(one.text for one in self._held)
+        if verdict := await self._moderation.check(text, "out"):
+            return words_of(verdict, "moderation")
+        for one in self._held:
+            await self._say(one)
+        return None
+
+    def _denies(self, text: str) -> bool:
+        """Whether the model begins by saying that the passages do not hold the answer."""
+        is_first = not self._turn.has_spoken
+        return self._task.source == "knowledge" and is_first and is_denial(text)

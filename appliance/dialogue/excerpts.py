@@ -1,0 +1,61 @@
+"""What of the owner's documents is shown: to the model, to the customer, as a source.
+
+It asks no model and searches nothing. The rule that must not break: a line is shown as the owner
+wrote it, whole, and with where it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.dialogue.language import Language
+from appliance.events import Cited
+from appliance.knowledge.entries import Entry, Passage
+from appliance.knowledge.evidence import Evidence
+
+# Three lines are about 100 tokens; each one costs 7 ms before the first word.
+LINES_FOR_MODEL = 3
+QUOTE_CHARS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Chosen lines of one passage, the best one first."""
+
+    place: str
+    text: str
+    passage: Passage
+
+
+def cite_entry(entry: Entry) -> Cited:
+    return Cited("faq", entry.id, entry.question, "", entry.links[0] if entry.links else "")
+
+
+def cite_passage(passage: Passage) -> Cited:
+    return Cited("passage", passage.id, name_place(passage), shorten(passage.text))
+
+
+def shorten(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= QUOTE_CHARS else text[:QUOTE_CHARS].rstrip() + "…"
+
+
+def name_place(passage: Passage) -> str:
+    """Title and headings, each named once: "退换货政策 › 换货"."""
+    return " › ".join(dict.fromkeys((passage.title, *passage.headings)))
+
+
+def take_lines(evidence: Evidence, count: int = LINES_FOR_MODEL) -> tuple[Excerpt, ...]:
+    """What the model is shown; nothing where nothing was found."""
+    if evidence.passage is None:
+        return ()
+    text = "\n".join(evidence.lines[:count])
+    return (Excerpt(name_place(evidence.passage), text, evidence.passage),)
+
+
+def quote_line(evidence: Evidence, language: Language) -> str:
+    """The line that answers, said to the letter, with where it stands."""
+    if evidence.passage is None:
+        return ""
+    line, title = evidence.lines[0], evidence.passage.title
+    return f"{line}（见《{title}》）" if language == "zh" else f"{line} (see “{title}”)"

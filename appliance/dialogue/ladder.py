@@ -1,0 +1,260 @@
+"""Which rung answers a question: told from the cheapest to the dearest in `Ladder.climb`.
+
+It says nothing and asks no model: it returns a `Step`, and `answering.py` carries it out. The
+rule that must not break: what a shop must be right about (its rules, its own words, a person
+wanted) is decided here from data, before any model is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from appliance.dialogue.cache import AnswerCache, CachedAnswer, Key
+from appliance.dialogue.charter import Charter
+from appliance.dialogue.excerpts import (
+    cite_entry,
+    cite_passage,
+    quote_line,
+    shorten,
+    take_lines,
+)
+from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.moderation import Moderation
+from appliance.dialogue.steps import Step, Task, Words, words_of
+from appliance.dialogue.wish import wants_human
+from appliance.events import QUOTED, Cited, Source
+from appliance.knowledge.entries import Match
+from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.folding import normalise
+from appliance.knowledge.library import Library
+from appliance.patience import wait_at_most
+
+# So long a question waits for a library that is just being opened, as after a start.
+OPENING_S = 20.0
+HANDOFF = "handoff"
+NEAR = "near"
+NOT_KNOWN = "not-in-knowledge"
+RESTING = "resting"
+# From here on the shop's documents speak of it: what is asked of the whole world scores 0.1 and
+# 0.22 at most, on 16 such questions; what the shop might know but has not written, mostly more.
+LEAST_EVIDENCE = 0.12
+LEAST_PASSAGE_SCORE = 0.24
+NO_EVIDENCE = Evidence()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as the ladder needs it; `is_first` of its conversation."""
+
+    text: str
+    conversation: str
+    is_first: bool
+
+    @property
+    def language(self) -> Language:
+        return language_of(self.text)
+
+
+class Ladder:
+    def __init__(
+        self,
+        library: Library,
+        charter: Callable[[], Charter],
+        handoffs: Handoffs,
+        moderation: Moderation | None,
+        cache: AnswerCache,
+        read_now: Callable[[], datetime],
+        *,
+        answers_all: bool,
+    ) -> None:
+        """`answers_all`: the model may also answer what is not the shop's business."""
+        self.is_open = asyncio.Event()
+        self._library = library
+        self._get_charter = charter
+        self._handoffs = handoffs
+        self.moderation = moderation
+        self._cache = cache
+        self._read_now = read_now
+        self._answers_all = answers_all
+
+    @property
+    def charter(self) -> Charter:
+        return self._get_charter()
+
+    async def climb(self, asked: Asked, persona: str, model_id: str) -> Step:
+        """The first rung that can answer truthfully."""
+        if not self._handoffs.is_bots(asked.conversation):
+            return Words("human", "", "handed_over")
+        if self._handoffs.find_owner(asked.conversation) == "closed":
+            await self._handoffs.take_back(asked.conversation, "message")
+        if words := self._guard(asked):
+            return words
+        if self.moderation and (verdict := await self.moderation.check(asked.text, "in")):
+            return words_of(verdict, "moderation")
+        if wants_human(asked.text):
+            return self._hand_over(asked)
+        if reply := self.charter.canned.reply(asked.text, self._read_now()):
+            return Words("rule", reply.text, rule=reply.rule)
+        await wait_at_most(self.is_open, OPENING_S)
+        match = await self._library.match(asked.text)
+        if is_exact(match):
+            return answer_from(match)
+        if cached := self._find_cached(asked, persona, model_id):
+            return cached
+        return await self._weigh(asked, match)
+
+    async def take_up(self, asked: Asked, source: Source) -> Task:
+        """The task of an answer that a process before this one had begun on rung `source`."""
+        evidence = NO_EVIDENCE
+        if source == "knowledge":
+            evidence = await self._library.find_evidence(asked.text)
+        return self._make_task(asked, Match("none"), evidence)
+
+    def tell_contact(self, language: Language) -> str:
+        """How a person is reached otherwise."""
+        return self._say("contact", language)
+
+    def keep_answer(self, asked: Asked, task: Task, text: str, persona: str, model: str) -> None:
+        """The model has answered from the passages, and every literal stood in them."""
+        if task.source == "knowledge" and asked.is_first:
+            self._cache.keep(
+                self._make_key(asked, persona, model),
+                asked.conversation,
+                CachedAnswer(text, task.sources, task.score),
+            )
+
+    def _guard(self, asked: Asked) -> Words | None:
+        verdict = self.charter.rules.check(asked.text)
+        return words_of(verdict, "in") if verdict else None
+
+    def _hand_over(self, asked: Asked) -> Words:
+        words = self._say("handoff_absent", asked.language)
+        return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
+
+    def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
+        if not asked.is_first:
+            return None
+        kept = self._cache.find(self._make_key(asked, persona, model), asked.conversation)
+        if kept is None:
+            return None
+        return Words("knowledge", kept.text, score=kept.score, sources=kept.sources, is_cached=True)
+
+    async def _weigh(self, asked: Asked, match: Match) -> Step:
+        """Documents that answer it come before questions that only sound like it."""
+        evidence = await self._library.find_evidence(asked.text)
+        match = doubt(match, evidence)
+        if match.outcome == "sure":
+            return answer_from(match)
+        if evidence.can_answer and evidence.wish.kinds:
+            return self._quote(asked, match, evidence)
+        if evidence.can_answer:
+            return self._make_task(asked, match, evidence)
+        if match.outcome == "near":
+            return Words(
+                "faq",
+                self._say("did_you_mean", asked.language),
+                rule=NEAR,
+                score=round(match.hits[0].score, 3),
+                suggestions=suggest(match),
+            )
+        if not self._answers_all or await self._is_of_the_shop(asked, evidence):
+            return self._admit(asked, match)
+        return self._make_task(asked, match, NO_EVIDENCE)
+
+    async def _is_of_the_shop(self, asked: Asked, evidence: Evidence) -> bool:
+        """Whether the documents speak of it, though they do not answer it: then the model, which
+        knows less, is not asked."""
+        if evidence.score >= LEAST_EVIDENCE:
+            return True
+        found = await self._library.find_passages(asked.text, 1)
+        return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
+
+    def _quote(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
+        """A price, a time, a number: said by the document itself and by no model."""
+        return Words(
+            "knowledge",
+            quote_line(evidence, asked.language),
+            rule=QUOTED,
+            score=round(evidence.score, 3),
+            sources=_cite(evidence),
+            suggestions=suggest(match),
+        )
+
+    def _make_task(self, asked: Asked, match: Match, evidence: Evidence) -> Task:
+        excerpts = take_lines(evidence)
+        return Task(
+            "knowledge" if excerpts else "model",
+            resting=self._rest(asked, match, evidence),
+            unknown=self._admit(asked, match),
+            excerpts=excerpts,
+            sources=_cite(evidence),
+            score=round(evidence.score, 3) if excerpts else None,
+            suggestions=suggest(match),
+        )
+
+    def _admit(self, asked: Asked, match: Match) -> Words:
+        """Nobody here knows: said plainly, with whom to ask."""
+        return Words(
+            "fallback",
+            self._say("unknown", asked.language),
+            rule=NOT_KNOWN,
+            suggestions=suggest(match),
+        )
+
+    def _rest(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
+        """The model cannot be had: what stands written is quoted."""
+        passage = evidence.passage
+        lines = [self._say("resting" if passage else "resting_empty", asked.language)]
+        if passage is not None:
+            lines += [f"《{passage.title}》", shorten(passage.text)]
+        return Words(
+            "fallback",
+            "\n\n".join(lines),
+            rule=RESTING,
+            sources=_cite(evidence),
+            suggestions=suggest(match),
+        )
+
+    def _say(self, key: str, language: Language) -> str:
+        return self.charter.shop.words(key, language)
+
+    def _make_key(self, asked: Asked, persona: str, model: str) -> Key:
+        return Key(normalise(asked.text), self._library.state.version, model, persona)
+
+
+def answer_from(match: Match) -> Words:
+    """The owner's answer to the letter."""
+    best = match.hits[0]
+    return Words(
+        "faq",
+        best.entry.answer,
+        score=round(best.score, 3),
+        sources=(cite_entry(best.entry),),
+    )
+
+
+def _cite(evidence: Evidence) -> tuple[Cited, ...]:
+    return () if evidence.passage is None else (cite_passage(evidence.passage),)
+
+
+def is_exact(match: Match) -> bool:
+    return match.outcome == "sure" and match.hits[0].score >= 1.0
+
+
+def doubt(match: Match, evidence: Evidence) -> Match:
+    """An entry that only sounds like the question is offered instead of said where its answer
+    holds no price though one is asked for, or where a document's line is the surer answer."""
+    if match.outcome != "sure" or is_exact(match):
+        return match
+    best = match.hits[0]
+    is_of_kind = evidence.wish.is_met_by(best.entry.answer)
+    is_surer = not evidence.can_answer or evidence.score <= best.score
+    return match if is_of_kind and is_surer else Match("near", match.hits)
+
+
+def suggest(match: Match) -> tuple[str, ...]:
+    return () if match.outcome == "none" else tuple(hit.entry.question for hit in match.hits)

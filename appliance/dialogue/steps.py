@@ -1,0 +1,68 @@
+"""What the ladder decides: fixed words to say, or a task for the model; as plain values.
+
+They are carried out by `answering.py` and hold no behaviour. The rule that must not break: a step
+names its rung, so that every answer can be labelled with where it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+from appliance.dialogue.excerpts import Excerpt
+from appliance.dialogue.guard import Verdict
+from appliance.events import Cited, FinishReason, Source
+from appliance.store.verdicts import Stage, StoredVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An answer that is said to the letter. `asks_handoff`: a person is called as well."""
+
+    source: Source
+    text: str
+    finish_reason: FinishReason = "stop"
+    rule: str = ""
+    score: float | None = None
+    sources: tuple[Cited, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    is_cached: bool = False
+    asks_handoff: bool = False
+    verdicts: tuple[StoredVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The model phrases the answer: from `excerpts` on the rung "knowledge", freely on "model".
+
+    `resting` is said instead where the model cannot, `unknown` where the excerpts do not hold
+    the answer.
+    """
+
+    source: Source
+    resting: Words
+    unknown: Words
+    excerpts: tuple[Excerpt, ...] = ()
+    sources: tuple[Cited, ...] = ()
+    score: float | None = None
+    suggestions: tuple[str, ...] = ()
+
+
+Step: TypeAlias = Words | Task
+FINISHES: Mapping[str, FinishReason] = MappingProxyType(
+    {"refuse": "refused", "handover": "handed_over"}
+)
+
+
+def words_of(verdict: Verdict, stage: Stage) -> Words:
+    """What a guard says instead of an answer."""
+    return Words(
+        "rule",
+        verdict.text,
+        FINISHES.get(verdict.action, "stop"),
+        rule=verdict.rule,
+        asks_handoff=verdict.action == "handover",
+        verdicts=(StoredVerdict(stage, verdict.rule, verdict.category, verdict.action),),
+    )

@@ -1,0 +1,143 @@
+"""The rungs that need no model: what the shop wrote, its rules and words, and the ladder over them.
+
+It reads no file itself: the library and the charter do. What it needs takes a second to import, so
+a thread does that once the page is up. The rule that must not break: nothing that an owner writes
+keeps the appliance from starting, and what was right before goes on answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from appliance.config import Settings
+from appliance.http.ops import RungState
+from appliance.knowledge.folders import find_folder
+
+if TYPE_CHECKING:
+    from appliance.dialogue.charter import CharterKeeper
+    from appliance.dialogue.handoff import Handoffs
+    from appliance.dialogue.ladder import Ladder
+    from appliance.dialogue.moderation import Moderation
+    from appliance.knowledge.library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    library: Library
+    charter: CharterKeeper
+    moderation: Moderation | None
+    ladder: Ladder
+
+
+class KnowledgeRung:
+    """`may_work` says whether no chat is under way, so that vectors may be computed."""
+
+    def __init__(self, settings: Settings, may_work: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._may_work = may_work
+        self.folder, self.is_example = find_folder(settings.knowledge)
+        self._parts: Parts | None = None
+        self._is_stopping = False
+        self._running: list[asyncio.Task[None]] = []
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def state(self) -> RungState:
+        if self._parts is None or self.library.state.phase == "loading":
+            return "loading"
+        return "unavailable" if self.library.state.phase == "failed" else "ready"
+
+    @property
+    def library(self) -> Library:
+        """Only after `build`."""
+        assert self._parts is not None
+        return self._parts.library
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know of the knowledge."""
+        if self._parts is None:
+            return ()
+        from appliance.knowledge.readings import describe
+
+        faults = (*self.library.state.faults, *self._parts.charter.faults)
+        errors = [fault for fault in faults if fault.level == "error"]
+        notes = []
+        if self.is_example:
+            notes.append(
+                f"The example shop answers, because the folder {self._settings.knowledge} is not "
+                "there; `appliance init` makes one of your own. 当前使用示例店铺的资料，"
+                "`appliance init` 可以建立您自己的资料夹。"
+            )
+        if errors:
+            notes.append(
+                f"{len(errors)} errors in the knowledge, the first: {describe(errors[0])} "
+                "`appliance knowledge check` lists them."
+            )
+        return tuple(notes)
+
+    async def build(self, handoffs: Handoffs) -> Ladder:
+        """The ladder, before the library is open: rules and words answer already."""
+        self._parts = await asyncio.to_thread(self._build, handoffs)
+        return self._parts.ladder
+
+    async def open(self) -> None:
+        """Returns when the library can answer, or cannot be had."""
+        assert self._parts is not None
+        if self._is_stopping:
+            return
+        self._running = [asyncio.create_task(self._parts.charter.run_forever())]
+        await self.library.open()
+        self._parts.ladder.is_open.set()
+        self._running.append(asyncio.create_task(self.library.run_forever()))
+
+    def stop(self) -> None:
+        """A building under way ends too; `close` waits for it."""
+        self._is_stopping = True
+        if self._parts is not None:
+            self._parts.library.stop()
+            self._parts.charter.stop()
+
+    async def close(self) -> None:
+        if self._parts is None:
+            return
+        for task in self._running:
+            await asyncio.wait((task,))
+            if error := task.exception():
+                self._log.error("knowledge ended", error=type(error).__name__, exc_info=error)
+        if self._parts.moderation is not None:
+            await self._parts.moderation.close()
+
+    def _build(self, handoffs: Handoffs) -> Parts:
+        from appliance.dialogue.cache import AnswerCache
+        from appliance.dialogue.charter import CharterKeeper
+        from appliance.dialogue.ladder import Ladder
+        from appliance.dialogue.moderation import Moderation
+        from appliance.knowledge.embedder import load_embedder
+        from appliance.knowledge.library import Library
+
+        settings = self._settings
+        charter = CharterKeeper(self.folder, settings.system_prompt)
+        library = Library(self.folder, settings.data, load_embedder(), may_work=self._may_work)
+        moderation: Moderation | None = None
+        if settings.moderation_url:
+            moderation = Moderation(
+                settings.moderation_url, settings.moderation_timeout_s, charter.current.shop
+            )
+        ladder = Ladder(
+            library,
+            lambda: charter.current,
+            handoffs,
+            moderation,
+            AnswerCache(settings.answer_cache_minutes * 60.0, time.monotonic),
+            lambda: datetime.now().astimezone(),
+            answers_all=settings.scope == "all",
+        )
+        return Parts(library, charter, moderation, ladder)
