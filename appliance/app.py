@@ -263,7 +263,6 @@ class House:
         try:
             await self.store.open()
             unfinished = await self._open_log()
-            await self.conversations.handoffs.load()
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
             self.conversations.open_door()
@@ -277,9 +276,14 @@ class House:
 
     async def _open_log(self) -> tuple[Unfinished, ...]:
         """Tried until it succeeds: the disk may be full or fail for a while."""
+        unfinished: tuple[Unfinished, ...] | None = None
         while True:
             try:
-                return await self._events.open()
+                if unfinished is None:
+                    unfinished = await self._events.open()
+                # Before anything is said it is known who owns which conversation.
+                await self.conversations.handoffs.load()
+                return unfinished
             except StoreUnavailable as error:
                 self._log.error("event log not opened", reason=str(error))
                 self.conversations.open_door()

@@ -239,13 +239,14 @@ def test_a_store_that_opens_late_keeps_neither_page_nor_model_waiting(
         readiness = httpx2.get(f"{server.url}/readyz")
         told = readiness.json()
         assert (readiness.status_code, told["model"]["phase"]) == (503, "ready")
-        assert told["rungs"] == {"page": "ready", "store": "loading", "model": "loading"}
+        waiting = {"store": "loading", "knowledge": "loading", "model": "loading"}
+        assert told["rungs"] == {"page": "ready", **waiting}
         assert list(told["ready_ms"]) == ["page"]
         server.call(late.opened.set)
         assert httpx2.post(f"{server.url}/chat", json={"message": "早"}).status_code == 200
         told = httpx2.get(f"{server.url}/readyz").json()
-        assert told["rungs"] == {"page": "ready", "store": "ready", "model": "ready"}
-        assert list(told["ready_ms"]) == ["page", "store", "model"]
+        assert set(told["rungs"].values()) == {"ready"}
+        assert set(told["ready_ms"]) == {"page", "store", "knowledge", "model"}
 
 
 def test_the_model_is_loaded_after_the_store_is_open(
@@ -314,7 +315,7 @@ def test_a_fault_in_the_background_is_in_the_log_and_ends_nothing_else(
         serving(choose_settings(tmp_path), ScriptedEngine(answer)) as server,
     ):
         assert httpx2.post(f"{server.url}/chat", json={"message": "早"}).status_code == 200
-    assert [line["error"] for line in logs] == ["RuntimeError"]
+    assert [line["error"] for line in logs if "error" in line] == ["RuntimeError"]
 
 
 DEADLY = """
@@ -357,7 +358,7 @@ def test_a_model_that_kills_the_process_twice_is_left_out_until_the_command(
         readiness = httpx2.get(f"{house}/readyz")
         assert readiness.status_code == 503
         told = readiness.json()
-        assert told["rungs"] == {"page": "ready", "store": "ready", "model": "unavailable"}
+        assert (told["rungs"]["store"], told["rungs"]["model"]) == ("ready", "unavailable")
         assert "died 2 times in a row while it loaded tiny" in told["model"]["reason"]
         assert told["model"]["remedy"] == "appliance models retry"
         (tmp_path / "deadly").unlink()

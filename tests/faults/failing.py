@@ -165,7 +165,7 @@ async def fail_each_open(folder: Path) -> tuple[int, list[str]]:
 
 
 async def open_late(client: Client, tape: Tape) -> list[str]:
-    outcome = await take_a_turn(client, "你好")
+    outcome = await take_a_turn(client, "说点什么")
     tape.fault = None
     assert (await client.call("GET", "/healthz")).status == 200
     readiness = (await client.call("GET", "/readyz")).json()
@@ -173,7 +173,7 @@ async def open_late(client: Client, tape: Tape) -> list[str]:
     if any("set aside" in note for note in readiness["notes"]):
         faults.append("a file was set aside for an I/O error")
     if readiness["store"]["state"] == "ready" and (
-        finding := await check_after(client, "你好", outcome)
+        finding := await check_after(client, "说点什么", outcome)
     ):
         faults.append(finding)
     return faults
