@@ -33,7 +33,7 @@ async def measure_kills(folder: Path, *, is_quick: bool) -> list[Row]:
 async def measure_model_kills(folder: Path, *, is_quick: bool) -> list[Row]:
     rounds = 3 if is_quick else 30
     tell(f"{rounds} kills under the real model …")
-    plan = Plan(rounds, 80, REAL_QUESTIONS, is_whole_text, customers=2, least=1)
+    plan = Plan(rounds, 16, REAL_QUESTIONS, is_whole_text, customers=2, least=1)
     return describe("`kill -9`, real model", await run(folder / "real", plan, "--engine", "model"))
 
 

@@ -30,7 +30,7 @@ async def test_no_kill_loses_doubles_or_breaks_a_word(tmp_path: Path) -> None:
 @pytest.mark.skipif(bool(REASON), reason=REASON or "no model")
 async def test_the_real_model_goes_on_where_the_kill_cut_it_off(tmp_path: Path) -> None:
     plan = Plan(
-        rounds=3, most=60, least=1, questions=REAL_QUESTIONS, is_right=is_whole_text, customers=2
+        rounds=3, most=12, least=1, questions=REAL_QUESTIONS, is_right=is_whole_text, customers=2
     )
     figures = await kill_again_and_again(tmp_path / "data", plan, "--engine", "model")
     assert figures.faults == []
