@@ -25,11 +25,8 @@ UNKNOWN = Words("fallback", "这个我不知道。", rule=NOT_KNOWN)
 
 
 class OpenRules:
-    def find_outgoing(self, text: str) -> tuple[Cut, ...]:
-        return ()
-
-    def open_from(self, text: str) -> int:
-        return len(text)
+    def read_outgoing(self, text: str) -> tuple[int, tuple[Cut, ...]]:
+        return len(text), ()
 
 
 @dataclass(frozen=True, slots=True)

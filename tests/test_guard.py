@@ -254,13 +254,37 @@ def test_example_answers_of_the_instructions_may_be_said(said: str) -> None:
     assert RECITING.find_outgoing(said) == ()
 
 
-def test_eight_english_words_of_the_instructions_are_a_recital_and_seven_are_not() -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "您放心，顾客用什么语言就用什么语言都行。",
+        "我也可以帮您推荐、解释、写信、写代码，随便哪样都行。",
+        "I answer politely and never mention our competitors",
+    ],
+)
+def test_words_in_common_with_the_instructions_are_no_recital(said: str) -> None:
     rules = RULES.forbid_recital(
-        "Always answer politely and never mention our competitors by name."
+        DEFAULT_SYSTEM_PROMPT
+        + "\nAlways answer politely and never mention our competitors by name."
     )
-    assert rules.find_outgoing("I answer politely and never mention our competitors") == ()
-    (cut,) = rules.find_outgoing("I always answer politely, and never mention our competitors")
-    assert cut.rule == "recital/instructions"
+    assert rules.find_outgoing(said) == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "顾客写中文，你就用中文回答；信件也用中文写。",
+        "信件也用中文写！顾客写中文…你就用中文回答。你可以推荐 解释 写信 写代码 和翻译",
+        "礼貌、简短地回答。顾客用什么语言，就用什么语言？",
+        "always answer politely - and never mention our competitors - by name",
+    ],
+)
+def test_whole_sentences_of_the_instructions_are_a_recital_in_any_order(said: str) -> None:
+    rules = RULES.forbid_recital(
+        DEFAULT_SYSTEM_PROMPT
+        + "\nAlways answer politely and never mention our competitors by name."
+    )
+    assert {cut.rule for cut in rules.find_outgoing(said)} == {"recital/instructions"}
 
 
 def test_what_may_be_said_elsewhere_may_be_said() -> None:

@@ -57,6 +57,9 @@ class FakeRules:
         ]
         return min(starts, default=len(text))
 
+    def read_outgoing(self, text: str) -> tuple[int, tuple[FakeCut, ...]]:
+        return self.open_from(text), self.find_outgoing(text)
+
 
 RULES = FakeRules(
     {"坏，蛋": ("replace", "[…]"), "秘密": ("mask", "**"), "停在这里": ("end", "（完）")}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from appliance.dialogue.anchors import Anchors
 from appliance.dialogue.guard_rules import (
@@ -31,6 +31,7 @@ from appliance.dialogue.patterns import Pattern
 from appliance.dialogue.recital import list_runs
 from appliance.dialogue.views import (
     LATIN,
+    TightView,
     View,
     join_spelled,
     read_hidden,
@@ -87,14 +88,19 @@ class Rules:
         incoming = [each for each in book.categories if each.incoming != "off"]
         outgoing = [each for each in book.categories if each.outgoing != "off"]
         self._incoming, self._incoming_words = incoming, WordLists(incoming)
-        self._outgoing, self._outgoing_words = outgoing, WordLists(outgoing)
+        self._outgoing_words = WordLists(outgoing)
         self._anchors = Anchors(
             pattern for category in incoming for _, pattern in list_patterns(category)
         )
         self._runs = Lexicon(dict.fromkeys(runs, RECITAL))
-        self._growing = [
-            pattern for category in outgoing for _, pattern in list_outgoing_patterns(category)
-        ] + [kind.pattern for kind in KINDS]
+        self._outgoing_patterns = [
+            (category.name, rule, pattern)
+            for category in outgoing
+            for rule, pattern in list_outgoing_patterns(category)
+        ]
+        patterns = [pattern for _, _, pattern in self._outgoing_patterns]
+        self._outgoing_anchors = Anchors(patterns)
+        self._growing = [*patterns, *(kind.pattern for kind in KINDS)]
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -147,9 +153,11 @@ class Rules:
 
     def find_outgoing(self, text: str) -> tuple[Cut, ...]:
         """The cuts of `text`, first one first; none touches another."""
-        view = view_folded(text)
-        cuts = [*self._cut_markup(text, view), *self._cut_hits(text, view)]
-        cuts += self._cut_recital(text, view)
+        return self._find_cuts(text, see(text))
+
+    def _find_cuts(self, text: str, seen: Seen) -> tuple[Cut, ...]:
+        cuts = [*self._cut_markup(text, seen.folded), *self._cut_hits(text, seen)]
+        cuts += self._cut_recital(text, seen.spaced)
         return merge(cut for cut in cuts if cut.end - cut.start <= MAX_HELD_CHARS)
 
     def _cut_markup(self, text: str, view: View) -> Iterator[Cut]:
@@ -159,14 +167,15 @@ class Rules:
             replacement = kind.replace(view.text[start:end])
             yield Cut(*view.locate(start, end), kind.id, "mask", replacement)
 
-    def _cut_hits(self, text: str, view: View) -> Iterator[Cut]:
-        words = self._outgoing_words
+    def _cut_hits(self, text: str, seen: Seen) -> Iterator[Cut]:
+        words, view = self._outgoing_words, seen.folded
+        chosen = self._outgoing_anchors.choose(view.text)
         allowed = words.find_allowed(view.text)
-        hits = [*words.find(view.text), *words.find_spelled(view_tight(view))]
+        hits = [*words.find(view.text), *words.find_spelled(seen.tight)]
         hits += [
-            Hit(found.start(), found.end(), category.name, rule)
-            for category in self._outgoing
-            for rule, pattern in list_outgoing_patterns(category)
+            Hit(found.start(), found.end(), category, rule)
+            for category, rule, pattern in self._outgoing_patterns
+            if pattern.source in chosen
             for found in pattern.compiled.finditer(view.text)
         ]
         for hit in hits:
@@ -174,8 +183,7 @@ class Rules:
                 place = view.locate(hit.start, hit.end)
                 yield self._cut(text, *place, self._categories[hit.category], hit.rule)
 
-    def _cut_recital(self, text: str, view: View) -> Iterator[Cut]:
-        spaced = view_spaced(view)
+    def _cut_recital(self, text: str, spaced: View) -> Iterator[Cut]:
         # The blank ends the last word, as the text's end does.
         for start, end, _ in self._runs.find(spaced.text + " "):
             inner_start = start + (spaced.text[start] == " ")
@@ -191,21 +199,30 @@ class Rules:
 
     def open_from(self, text: str) -> int:
         """From where on a match could still be growing; len(text) where none could."""
-        view = view_folded(text)
-        opened = self._open_folded(view)
+        return self.read_outgoing(text)[0]
+
+    def read_outgoing(self, text: str) -> tuple[int, tuple[Cut, ...]]:
+        """`open_from` and `find_outgoing` of one text, each of its views made once."""
+        seen = see(text)
+        cuts = self._find_cuts(text, seen)
+        return self._open_from(text, seen, cuts), cuts
+
+    def _open_from(self, text: str, seen: Seen, cuts: Sequence[Cut]) -> int:
+        view, spaced = seen.folded, seen.spaced
+        opened = self._open_folded(seen)
         place = view.starts[opened] if opened < len(view.text) else len(text)
-        spaced = view_spaced(view)
         run = self._runs.open_from(spaced.text)
         if run < len(spaced.text):
             run += spaced.text[run] == " " and run + 1 < len(spaced.text)
             place = min(place, spaced.starts[run])
-        for cut in reversed(self.find_outgoing(text)):
+        for cut in reversed(cuts):
             if cut.start < place < cut.end:
                 place = cut.start
         return place if len(text) - place <= MAX_HELD_CHARS else len(text)
 
-    def _open_folded(self, view: View) -> int:
-        opened = self._outgoing_words.open_from(view_tight(view))
+    def _open_folded(self, seen: Seen) -> int:
+        view = seen.folded
+        opened = self._outgoing_words.open_from(seen.tight)
         for pattern in self._growing:
             since = max(0, len(view.text) - pattern.longest)
             found = pattern.growing.search(view.text, since)
@@ -213,6 +230,19 @@ class Rules:
         if opened < len(view.text) and LATIN.match(view.text[opened]):
             return start_last_word(view.text[:opened])
         return opened
+
+
+class Seen(NamedTuple):
+    """An answer's text in all the ways in which it is looked through."""
+
+    folded: View
+    tight: TightView
+    spaced: View
+
+
+def see(text: str) -> Seen:
+    folded = view_folded(text)
+    return Seen(folded, view_tight(folded), view_spaced(folded))
 
 
 def list_patterns(category: Category) -> Iterator[tuple[str, Pattern]]:

@@ -1,22 +1,26 @@
 """Which runs of words would recite the instructions the model was given.
 
-It knows no stream; `guard.py` looks for the runs in one. Example answers in the instructions are
-there to be said. The rule that must not break: a run that also stands in a text that may be said
-is never forbidden.
+It knows no stream; `guard.py` looks for the runs in one. A dozen characters in common are chance;
+what is forbidden is a whole sentence, or as much as a long one has. Example answers in the
+instructions are there to be said. The rule that must not break: a run that also stands in a text
+that may be said is never forbidden.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from appliance.dialogue.language import HAN
 from appliance.dialogue.views import view_folded, view_spaced
 
-MIN_HAN_CHARS = 12
-MIN_WORDS = 8
-# Twelve Chinese characters or eight words make a run, or a mixture of both in this proportion.
+MIN_HAN_CHARS = 18
+MIN_WORDS = 12
+# So many Chinese characters or words make a run, or a mixture of both in this proportion; of a
+# sentence that is whole two thirds of it are enough.
 RUN_WEIGHT = MIN_HAN_CHARS * MIN_WORDS
+SENTENCE_WEIGHT = RUN_WEIGHT * 2 // 3
+SENTENCE_END = re.compile(r"[。！？!?；;\n]|\.(?=\s|$)")
 TOKEN = re.compile(rf"[{HAN}]|[^\s{HAN}]+")
 EXAMPLE = re.compile(
     r"^\s*[-*•]?\s*(?:问|q|question|顾客|customer|user)\s*[:：].*?(?:$|(?=\n))",
@@ -31,24 +35,39 @@ def list_runs(system_prompt: str, sayable: Iterable[str] = ()) -> tuple[str, ...
     """The shortest forbidden runs, as they look in the view of words in blanks."""
     examples = EXAMPLE.findall(system_prompt) + ANSWER.findall(system_prompt)
     instructions = ANSWER.sub("\n", EXAMPLE.sub("\n", system_prompt))
-    allowed = set()
-    for text in (*examples, *sayable):
-        allowed.update(cut_runs(text))
-    return tuple(run for run in dict.fromkeys(cut_runs(instructions)) if run not in allowed)
+    allowed = [f"{space(text)} " for text in (*examples, *sayable)]
+    runs = (*cut_runs(instructions), *cut_sentences(instructions))
+    return tuple(run for run in dict.fromkeys(runs) if not any(run in spaced for spaced in allowed))
+
+
+def space(text: str) -> str:
+    return view_spaced(view_folded(text)).text
+
+
+def cut_sentences(text: str) -> Iterator[str]:
+    """Those that are shorter than a run and yet enough to be known again."""
+    for sentence in SENTENCE_END.split(text):
+        tokens = TOKEN.findall(space(sentence))
+        if SENTENCE_WEIGHT <= sum(map(weigh, tokens)) < RUN_WEIGHT:
+            yield write_run(tokens)
 
 
 def cut_runs(text: str) -> list[str]:
     """From every word on, as many as make a run."""
-    tokens = TOKEN.findall(view_spaced(view_folded(text)).text)
+    tokens = TOKEN.findall(space(text))
     runs = []
     for first in range(len(tokens)):
         weight = 0
         for last in range(first, len(tokens)):
-            weight += MIN_WORDS if is_han(tokens[last]) else MIN_HAN_CHARS
+            weight += weigh(tokens[last])
             if weight >= RUN_WEIGHT:
                 runs.append(write_run(tokens[first : last + 1]))
                 break
     return runs
+
+
+def weigh(token: str) -> int:
+    return MIN_WORDS if is_han(token) else MIN_HAN_CHARS
 
 
 def is_han(token: str) -> bool:

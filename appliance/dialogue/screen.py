@@ -59,9 +59,8 @@ class OutgoingCut(Protocol):
 
 
 class OutgoingRules(Protocol):
-    def find_outgoing(self, text: str) -> Sequence[OutgoingCut]: ...
-
-    def open_from(self, text: str) -> int: ...
+    def read_outgoing(self, text: str) -> tuple[int, Sequence[OutgoingCut]]:
+        """From where on a cut could still be growing, and those there are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +248,11 @@ class Screen:
         if not is_last and self._unit == self._guarded:
             return
         self._guarded = self._unit
-        # Nothing before `open_from` grows, the rules promise: what is settled is not seen again.
+        # Nothing before `opened` grows, the rules promise: what is settled is not seen again.
         text = self._text[self._ready : self._unit]
         shift = self._ready
-        opened = len(text) if is_last else self._rules.open_from(text)
-        cuts = self._rules.find_outgoing(text)
+        opened, cuts = self._rules.read_outgoing(text)
+        opened = len(text) if is_last else opened
         safe = shift + min([opened, *(cut.start for cut in cuts if cut.end > opened)])
         if self._unit - safe > LONGEST_HELD:
             # A pattern that grows without end is not waited for.
