@@ -66,6 +66,16 @@ class BodyTooLarge(InvalidRequest):
     status = 413
 
 
+class SchemaRefused(InvalidField):
+    """A JSON Schema that is not in the subset; `path` names the place."""
+
+    code = "schema_refused"
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(path, f"{path} {message}")
+        self.path = path
+
+
 class WrongContentType(InvalidRequest):
     code = "wrong_content_type"
     status = 415

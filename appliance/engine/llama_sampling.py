@@ -1,0 +1,186 @@
+"""How the next token is drawn from llama.cpp's logits, freely or held to a grammar.
+
+It computes no logits and owns no context. Accepting a token that a grammar forbids ends the
+process, and so does a grammar that did not parse. The rule that must not break: no token goes
+into a grammar that was not checked against it and against UTF-8 just before.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import llama_cpp.llama_cpp as lib
+import numpy as np
+import numpy.typing as npt
+
+from appliance.engine.engine import Sampling
+from appliance.engine.grammar import Grammar
+from appliance.errors import EngineFailure
+
+Ids: TypeAlias = npt.NDArray[np.int32]
+Logits: TypeAlias = npt.NDArray[np.float32]
+
+# llama_token_data as numpy sees it.
+CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+# So many of the likeliest are tried before the rest: a grammar's work grows with the candidates
+# times the ways it may go on.
+WIDTHS_TOKENS = (1024, 16384)
+
+
+class LlamaSampler:
+    """One conversation's chain: top_k, penalties, top_p, temperature, chance.
+
+    top_k comes first because penalties over 151,936 candidates cost four times as much. Under a
+    grammar the chain draws first and the grammar is asked about that one token; only where it
+    says no, the others are asked about, the likeliest first, and the chain draws from those of
+    the first group in which any fits.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        vocab: Any,
+        read_piece: Callable[[int], bytes],
+        sampling: Sampling,
+        grammar: Grammar | None = None,
+    ) -> None:
+        """`read_piece` gives a token's bytes, none for a control token, and raises EngineFailure
+        for an id that the model does not have."""
+        self._context = context
+        self._vocab = vocab
+        self._read_piece = read_piece
+        self._token_count = int(lib.llama_vocab_n_tokens(vocab))
+        # Half a character at the answer's end.
+        self._tail = b""
+        self._rules = None if grammar is None else _open_grammar(vocab, grammar)
+        self._everything: Ids = np.arange(self._token_count if grammar else 0, dtype=np.int32)
+        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+        add = lib.llama_sampler_chain_add
+        add(self._chain, lib.llama_sampler_init_top_k(sampling.top_k))
+        penalties = (sampling.repeat_window_tokens, sampling.repeat_penalty, 0.0, 0.0)
+        add(self._chain, lib.llama_sampler_init_penalties(self._token_count, *penalties))
+        if sampling.temperature == 0:
+            add(self._chain, lib.llama_sampler_init_greedy())
+            return
+        add(self._chain, lib.llama_sampler_init_top_p(sampling.top_p, 1))
+        add(self._chain, lib.llama_sampler_init_temp(sampling.temperature))
+        add(self._chain, lib.llama_sampler_init_dist(sampling.seed or lib.LLAMA_DEFAULT_SEED))
+
+    def sample(self, row: int) -> int:
+        logits = self._read_logits(row)
+        if self._rules is None:
+            return int(lib.llama_sampler_sample(self._chain, self._context, row))
+        token = self.draw(logits)
+        self._take(token)
+        return token
+
+    def accept(self, token: int) -> None:
+        if self._rules is not None and not self._fits(token):
+            raise EngineFailure("What was said before does not fit what the answer must look like.")
+        self._take(token)
+
+    def close(self) -> None:
+        lib.llama_sampler_free(self._chain)
+        if self._rules is not None:
+            lib.llama_sampler_free(self._rules)
+
+    def draw(self, logits: Logits) -> int:
+        """A token that the grammar allows next, not yet taken into any history."""
+        token = self._choose(self._everything, logits)
+        if self._fits(token):
+            return token
+        for ids in self._widen(logits):
+            allowed, kept = self._keep_allowed(ids, logits[ids])
+            while len(allowed):
+                token = self._choose(allowed, kept)
+                if self._is_text(token):
+                    return token
+                others = allowed != token
+                allowed, kept = allowed[others], kept[others]
+        raise EngineFailure("The model has no word that fits what the answer must look like.")
+
+    def _widen(self, logits: Logits) -> Iterator[Ids]:
+        """All tokens, the likeliest first, each once."""
+        cuts = [len(logits) - width for width in WIDTHS_TOKENS if width < len(logits)]
+        order = np.argpartition(logits, cuts).astype(np.int32) if cuts else self._everything
+        end = len(order)
+        for start in (*cuts, 0):
+            yield order[start:end]
+            end = start
+
+    def _take(self, token: int) -> None:
+        lib.llama_sampler_accept(self._chain, token)
+        if self._rules is not None:
+            lib.llama_sampler_accept(self._rules, token)
+            self._tail = _find_tail(self._tail + self._read_piece(token)) or b""
+
+    def _fits(self, token: int) -> bool:
+        if not self._is_text(token):
+            return False
+        one = np.array([token], np.int32)
+        return len(self._keep_allowed(one, np.zeros(1, np.float32))[0]) == 1
+
+    def _is_text(self, token: int) -> bool:
+        """Whether the token ends the turn or goes on with whole characters. llama.cpp's grammar
+        takes control tokens for the text of their names, stops reading at a zero byte and lets
+        overlong characters pass."""
+        piece = self._read_piece(token)
+        if lib.llama_vocab_is_eog(self._vocab, token):
+            return True
+        return bool(piece) and b"\0" not in piece and _find_tail(self._tail + piece) is not None
+
+    def _keep_allowed(self, ids: Ids, logits: Logits) -> tuple[Ids, Logits]:
+        candidates = _Candidates(ids, logits)
+        lib.llama_sampler_apply(self._rules, ctypes.byref(candidates.view))
+        allowed = candidates.rows["logit"] > -np.inf
+        return ids[allowed], logits[allowed]
+
+    def _choose(self, ids: Ids, logits: Logits) -> int:
+        candidates = _Candidates(ids, logits)
+        lib.llama_sampler_apply(self._chain, ctypes.byref(candidates.view))
+        # The chain sorts and shortens in place: the choice counts in what it left.
+        return int(candidates.view.data[candidates.view.selected].id)
+
+    def _read_logits(self, row: int) -> Logits:
+        """One NaN makes the whole maximum NaN. Measured: 0.02 ms for 151,936 logits."""
+        pointer = lib.llama_get_logits_ith(self._context, row)
+        logits: Logits = np.ctypeslib.as_array(pointer, (self._token_count,))
+        if not np.isfinite(logits.max()):
+            raise EngineFailure("The model computed no finite number for its next word.")
+        return logits
+
+
+class _Candidates:
+    """llama.cpp's view of an array, and the array itself, which must live as long."""
+
+    def __init__(self, ids: Ids, logits: Logits) -> None:
+        self.rows = np.empty(len(ids), CANDIDATE)
+        self.rows["id"] = ids
+        self.rows["logit"] = logits
+        self.rows["p"] = 0.0
+        self.view = lib.llama_token_data_array(
+            self.rows.ctypes.data_as(lib.llama_token_data_p), len(ids), -1, False
+        )
+
+
+def _open_grammar(vocab: Any, grammar: Grammar) -> Any:
+    # llama.cpp takes an empty text for no grammar at all.
+    text, root = grammar.text.encode(), grammar.root.encode()
+    rules = lib.llama_sampler_init_grammar(vocab, text, root) if text else None
+    # A NULL pointer is an object like any other, and the next sample would end the process.
+    if not rules:
+        raise EngineFailure("What the answer must look like could not be understood.")
+    return rules
+
+
+def _find_tail(data: bytes) -> bytes | None:
+    """The incomplete character at the end of `data`, or None where it is no UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    try:
+        decoder.decode(data)
+    except UnicodeDecodeError:
+        return None
+    return decoder.getstate()[0]
