@@ -77,6 +77,7 @@ class House:
         owners = Owners(self.store, self._events, read_clock_ms)
         self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
         self.conversations = Conversations(engine, self.sessions, owners, self._events, settings)
+        self._answering: Answering | None = None
         self.closing = ""
         self._is_closing = False
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
@@ -84,9 +85,7 @@ class House:
         self._ready_ms: dict[str, int] = {}
         backups = settings.backups or settings.data / "backups"
         self._jobs: tuple[Retention | Backups, ...] = (
-            Retention(
-                self.store, clock, settings.retention_days, self.conversations.handoffs.sweep
-            ),
+            Retention(self.store, clock, settings.retention_days, self.conversations.drop),
             Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
         )
         self._running_jobs: list[asyncio.Task[None]] = []
@@ -167,6 +166,7 @@ class House:
             process_resident_bytes=process.resident_bytes,
             process_threads=process.threads,
             process_open_files=process.open_files,
+            engine=self.engine.measure(),
         )
 
     def excuse_loading(self) -> None:
@@ -177,6 +177,7 @@ class House:
         """Try again a model that was withheld or refused; returns when that is settled."""
         await self._model.retry()
         self._note_ready()
+        await self._prepare_recent()
 
     def _list_rungs(self) -> dict[str, RungState]:
         """In the order in which they come up."""
@@ -226,11 +227,17 @@ class House:
         self._note_ready()
         await store
         await knowledge
+        await self._prepare_recent()
+
+    async def _prepare_recent(self) -> None:
+        """Once all rungs are settled; whoever goes on then finds the history read."""
+        if self._answering is not None:
+            await self._answering.prepare_recent()
 
     async def _open_knowledge(self) -> None:
         ladder = await self.knowledge.build(self.conversations.handoffs)
-        answering = await asyncio.to_thread(self._build_answering, ladder)
-        self.conversations.give(answering)
+        self._answering = await asyncio.to_thread(self._build_answering, ladder)
+        self.conversations.give(self._answering)
         await self.knowledge.open()
         self._note_ready()
 

@@ -81,6 +81,25 @@ class Settings(BaseSettings):
     )
     parallel: int = Field(4, ge=1, le=64, description="Answers generated at the same time.")
     queue: int = Field(32, ge=0, le=1024, description="Questions that may wait; more are refused.")
+    gap_ms: float = Field(
+        150.0,
+        ge=20.0,
+        le=2000.0,
+        description="Longest pause of an open stream, in milliseconds, while a new question is "
+        "read beside it.",
+    )
+    parking_mb: int = Field(
+        0,
+        ge=0,
+        le=65536,
+        description="Memory for conversations that gave up their place in the KV cache; 0 takes a "
+        "tenth of the memory, 256 MB at most.",
+    )
+    park_on_disk: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Keep parked conversations on disk over a restart; auto does where the data "
+        "folder is on no SD card.",
+    )
     # Stands before what it bounds: a validator sees only the fields above its own.
     max_new_tokens_cap: int = Field(
         512, ge=1, le=4096, description="Upper bound of max_new_tokens, whoever sets it."

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.dialogue.context import Window, find_window_start, fit_window
+from appliance.dialogue.context import (
+    QUESTION_TOKENS,
+    Window,
+    choose_room,
+    find_held_start,
+    find_window_start,
+    fit_window,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +58,53 @@ def test_the_rest_always_fits_and_no_exchange_is_dropped_without_need(
     assert sum(exchange_tokens[window.start :]) <= spare
     if window.start:
         assert sum(exchange_tokens[window.start - 1 :]) > spare
+
+
+def test_where_held_exchanges_outgrow_their_room_half_of_it_is_cleared() -> None:
+    starts = [find_held_start([10] * held, 40) for held in range(10)]
+    assert starts == [0, 0, 0, 0, 0, 3, 3, 3, 6, 6]
+
+
+def test_the_last_exchange_is_held_as_long_as_it_fits() -> None:
+    assert find_held_start([5, 5, 38], 40) == 2
+    assert find_held_start([5, 5, 41], 40) == 3
+    assert find_held_start([41, 5], 40) == 1
+
+
+HELD = st.lists(st.integers(0, 50), max_size=30)
+
+
+@given(HELD, st.integers(0, 200))
+def test_what_is_held_fits_and_its_beginning_moves_only_where_it_did_not(
+    exchange_tokens: list[int], room_tokens: int
+) -> None:
+    starts = [
+        find_held_start(exchange_tokens[:held], room_tokens)
+        for held in range(len(exchange_tokens) + 1)
+    ]
+    for held, start in enumerate(starts):
+        assert sum(exchange_tokens[start:held]) <= room_tokens
+    for held, (before, after) in enumerate(pairwise(starts), start=1):
+        assert before <= after <= held
+        assert (after > before) == (sum(exchange_tokens[before:held]) > room_tokens)
+
+
+@given(HELD, st.integers(0, 3000), st.data())
+def test_a_question_within_what_was_kept_free_for_it_moves_nothing(
+    exchange_tokens: list[int], budget_tokens: int, data: st.DataObject
+) -> None:
+    room_tokens = choose_room(budget_tokens)
+    question_tokens = data.draw(st.integers(0, budget_tokens - room_tokens))
+    start = find_held_start(exchange_tokens, room_tokens)
+    window = fit_window(exchange_tokens, question_tokens, budget_tokens, start)
+    assert window == Window(start, is_trimmed=start > 0)
+
+
+@pytest.mark.parametrize(
+    ("budget_tokens", "room_tokens"),
+    [(-5, 0), (0, 0), (3, 3), (400, 300), (40_000, 40_000 - QUESTION_TOKENS)],
+)
+def test_a_large_context_keeps_a_question_free_and_a_small_one_a_share(
+    budget_tokens: int, room_tokens: int
+) -> None:
+    assert choose_room(budget_tokens) == room_tokens

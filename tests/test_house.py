@@ -66,7 +66,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
 
 # Who may import a library that has a room of its own. A name that ends in "/" is a folder.
 OWNERS = {
-    "llama_cpp": ("engine/llama.py",),
+    "llama_cpp": ("engine/llama.py", "engine/llama_sampling.py"),
     "sqlite3": ("store/", "knowledge/"),
     "sqlite_utils": ("store/",),
     "httpx2": ("engine/sources.py", "dialogue/moderation.py"),

@@ -18,7 +18,7 @@ from appliance.engine.local import LocalEngine
 from appliance.engine.loop import EngineLoop
 from appliance.engine.prompt import Prompt, TokenIds
 from appliance.errors import ModelFileError, ModelUnavailable
-from tests.test_loop import ToyBackend
+from tests.toy_backend import ToyBackend, make_loop
 
 STOP_S = 2.0
 SYSTEM = "简短。"
@@ -141,7 +141,7 @@ def make_modelless_engine(folder: Path) -> LocalEngine:
 def load_toy(engine: LocalEngine) -> EngineLoop:
     toy = ToyBackend()
     engine._backend = cast(LlamaBackend, toy)
-    engine._engine_loop = EngineLoop(toy, 1)
+    engine._engine_loop = make_loop(toy)[0]
     engine._set(phase="ready")
     return engine._engine_loop
 
@@ -212,4 +212,69 @@ async def test_a_model_that_could_not_be_had_is_tried_again(
     assert await engine.encode(["早"]) == [(ord("早"),)]
     await engine.start()
     assert len(tries) == 2
+    await engine.stop()
+
+
+async def tell(engine: LocalEngine, name: str, history: TokenIds, question: str) -> TokenIds:
+    """One turn of conversation `name`; the ids its next prompt begins with."""
+    system, asked = await engine.encode([SYSTEM, question])
+    template = engine.template
+    head = history or (*template.system_open, *system, *template.first_open)
+    prompt = Prompt((*head, *asked, *template.answer_open), len(head))
+    run = engine.generate(Generation(name, prompt, 24, Sampling(temperature=0.0)))
+    *_, end = [output async for output in run]
+    assert isinstance(end, Finished)
+    return (*prompt.ids, *end.token_ids, *template.next_open)
+
+
+@pytest.mark.model
+async def test_conversations_go_on_over_a_restart_without_being_read_again(tmp_path: Path) -> None:
+    """Through the files: an orderly stop, a start that reads the prompt's cells, the next turn."""
+    engine = make_engine(data=tmp_path, park_on_disk="on")
+    await engine.start()
+    assert engine.measure().parked_disk_conversations == 0
+    histories = {name: await tell(engine, name, (), f"{name}：怎么退货？") for name in "abc"}
+    await engine.forget("b")
+    await engine.stop()
+    engine = make_engine(data=tmp_path, park_on_disk="on")
+    await engine.start()
+    assert engine.measure().steps == 0
+    assert engine.measure().parked_disk_conversations == 2
+    for name, is_kept in (("a", True), ("b", False), ("c", True)):
+        before = engine.measure()
+        await tell(engine, name, histories[name], "要多久？")
+        after = engine.measure()
+        computed = after.prefill_computed_tokens - before.prefill_computed_tokens
+        assert (computed < 20) is is_kept
+    assert engine.measure().restores == {"memory": 0, "disk": 2}
+    assert engine.measure().parked_disk_conversations == 0
+    await engine.stop()
+
+
+@pytest.mark.model
+async def test_a_changed_system_prompt_never_meets_old_cells(tmp_path: Path) -> None:
+    engine = make_engine(data=tmp_path, park_on_disk="on")
+    await engine.start()
+    history = await tell(engine, "a", (), "怎么退货？")
+    await engine.stop()
+    engine = make_engine(data=tmp_path, park_on_disk="on", system_prompt="用英文回答。")
+    await engine.start()
+    await tell(engine, "a", history, "要多久？")
+    assert engine.measure().restores == {"memory": 0, "disk": 0}
+    await engine.stop()
+
+
+@pytest.mark.model
+async def test_a_prompt_read_ahead_is_found_by_the_question(tmp_path: Path) -> None:
+    engine = make_engine(data=tmp_path)
+    await engine.start()
+    history = await tell(engine, "a", (), "怎么退货？")
+    system, earlier = await engine.encode([SYSTEM, "我昨天买了一把伞，今天发现伞柄是坏的，" * 6])
+    template = engine.template
+    head = Prompt((*template.system_open, *system, *template.first_open, *earlier))
+    engine.prepare("b", head)
+    while engine.measure().prefill_idle_tokens < len(earlier):
+        await tell(engine, "a", history, "好")
+    await tell(engine, "b", head.ids, "能换吗？")
+    assert engine.measure().prefill_idle_tokens == len(earlier)
     await engine.stop()

@@ -8,96 +8,21 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from appliance.engine.backend import DecodeResult, Entry
 from appliance.engine.engine import Broken, Finished, Generation, Output, Piece, Prefilled, Sampling
 from appliance.engine.jobs import Job
-from appliance.engine.loop import EngineLoop
-from appliance.engine.prompt import Prompt, Template, TokenIds
-from appliance.engine.sequences import Copy, Operation
+from appliance.engine.prompt import Prompt, TokenIds
+from appliance.engine.sequences import Operation
 from appliance.engine.text import StopMatcher, TextDecoder
 from appliance.errors import EngineFailure, ModelUnavailable
+from tests.toy_backend import END, PREFIX, ToyBackend, ToySampler, make_loop
 
-PREFIX = (1, 2, 3)
-END = 0
-WORD = "款".encode()
-
-
-class ToyBackend:
-    """Holds the ids of each sequence and speaks a word that depends on them alone."""
-
-    def __init__(self, slots: int = 6, cells: int = 120) -> None:
-        self.slots, self.cells = slots, cells
-        self.template = Template((1,), (2,), (3,), (4,))
-        self.held: list[list[int]] = [[] for _ in range(slots)]
-        self.rows: list[tuple[int, ...] | None] = []
-        self.results: list[DecodeResult] = []
-        self.decoded_tokens = 0
-        self.answer_tokens = 6
-        self.open_samplers = 0
-        self.before_decode = threading.Event()
-        self.before_decode.set()
-        self.interrupted = False
-        self.poison: set[int] = set()
-
-    def encode(self, text: str) -> TokenIds:
-        return tuple(map(ord, text))
-
-    def get_piece(self, token: int) -> bytes:
-        return bytes([token & 0xFF])
-
-    def is_end(self, token: int) -> bool:
-        return token == END
-
-    def make_sampler(self, sampling: Sampling) -> ToySampler:
-        self.open_samplers += 1
-        return ToySampler(self)
-
-    def apply(self, operation: Operation) -> None:
-        if isinstance(operation, Copy):
-            assert not self.held[operation.target]
-            self.held[operation.target] = self.held[operation.source][: operation.tokens]
-        else:
-            del self.held[operation.slot][operation.start :]
-
-    def decode(self, entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
-        assert self.before_decode.wait(5)
-        result = self.results.pop(0) if self.results else "done"
-        self.rows = []
-        for entry in entries:
-            assert entry.position == len(self.held[entry.slot]), "a gap or an overlap"
-            self.held[entry.slot].append(entry.token)
-            self.rows.append(tuple(self.held[entry.slot]) if entry.wants_logits else None)
-        self.decoded_tokens += len(entries)
-        assert sum(map(len, self.held)) <= self.cells + len(PREFIX) * self.slots
-        return result if all(entry.token not in self.poison for entry in entries) else "failed"
-
-    def interrupt(self) -> None:
-        self.interrupted = True
-
-    def close(self) -> None: ...
-
-
-class ToySampler:
-    def __init__(self, backend: ToyBackend) -> None:
-        self._backend = backend
-        self._said = 0
-
-    def sample(self, row: int) -> int:
-        cells = self._backend.rows[row]
-        assert cells is not None, "sampled where no logits were asked for"
-        self._said += 1
-        if self._said > self._backend.answer_tokens:
-            return END
-        return 256 + WORD[(self._said - 1) % 3] + 512 * (sum(cells) % 97)
-
-    def accept(self, token: int) -> None:
-        self._said += 1
-
-    def close(self) -> None:
-        self._backend.open_samplers -= 1
+if TYPE_CHECKING:
+    from appliance.engine.grammar import Grammar
 
 
 @dataclass
@@ -126,10 +51,11 @@ class Listener:
 class Bench:
     """A loop on its own thread, warmed with the prefix."""
 
-    def __init__(self, backend: ToyBackend, parallel: int = 2) -> None:
+    def __init__(
+        self, backend: ToyBackend, parallel: int = 2, parking_bytes: int = 1 << 20
+    ) -> None:
         self.backend = backend
-        self.loop = EngineLoop(backend, parallel)
-        self.loop.warm(PREFIX)
+        self.loop, self.cells, self.given_away = make_loop(backend, parallel, parking_bytes)
         self.thread = threading.Thread(target=self.loop.run)
         self.thread.start()
 
@@ -381,7 +307,7 @@ def test_an_interrupted_warming_is_told_in_a_sentence() -> None:
     backend = ToyBackend()
     backend.results = ["interrupted"]
     with pytest.raises(ModelUnavailable, match="system prompt"):
-        EngineLoop(backend, 1).warm(PREFIX)
+        make_loop(backend)
 
 
 def test_a_canary_never_reaches_another_conversations_cells() -> None:
@@ -434,7 +360,7 @@ class TalkingBackend(ToyBackend):
     def get_piece(self, token: int) -> bytes:
         return self.tokens[token - FIRST_ID]
 
-    def make_sampler(self, sampling: Sampling) -> ToySampler:
+    def make_sampler(self, sampling: Sampling, grammar: Grammar | None = None) -> ToySampler:
         self.open_samplers += 1
         return TalkingSampler(self)
 
@@ -554,3 +480,148 @@ def test_ids_that_the_model_does_not_have_break_their_own_answer_only() -> None:
         _, fine = bench.ask("a", (9,))
         assert isinstance(fine.end, Finished)
         assert fine.text == "a"
+
+
+def read_all(bench: Bench, name: str, words: TokenIds) -> None:
+    """Read ahead for `name` and wait until that is done: the next job is behind it."""
+    bench.loop.prepare(name, (*PREFIX, *words))
+    while bench.cells.used < len(PREFIX) + len(words):
+        assert bench.backend.in_decode.wait(5)
+        bench.backend.in_decode.clear()
+
+
+def test_what_was_read_ahead_is_not_read_again() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        read_all(bench, "a", (9, 8, 7))
+        before = backend.decoded_tokens
+        _, listener = bench.ask("a", (9, 8, 7, 6))
+        assert isinstance(listener.end, Finished)
+        assert isinstance(listener.outputs[0], Prefilled)
+        assert listener.outputs[0].cached_tokens == len(PREFIX) + 3
+        assert backend.decoded_tokens - before == 1 + backend.answer_tokens
+        assert bench.loop.measure().prefill_idle_tokens == 3
+
+
+def test_reading_ahead_gives_way_to_a_customer_within_one_batch() -> None:
+    backend = ToyBackend(cells=400)
+    with Bench(backend) as bench:
+        backend.in_decode.clear()
+        backend.before_decode.clear()
+        bench.loop.prepare("a", (*PREFIX, *[9] * 200))
+        assert backend.in_decode.wait(5)
+        _, listener = bench.ask("b", (7,))
+        assert backend.interrupted
+        backend.before_decode.set()
+        assert isinstance(listener.end, Finished)
+        # One batch was under way; the next is the customer's, the rest is read behind the answer.
+        assert [9 in batch for batch in backend.batches[1:]][: 1 + backend.answer_tokens] == [
+            True,
+            *[False] * backend.answer_tokens,
+        ]
+
+
+def test_a_question_of_the_same_conversation_ends_its_reading_ahead() -> None:
+    backend = ToyBackend(cells=400)
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        bench.loop.prepare("a", (*PREFIX, *[9] * 100))
+        _, listener = bench.ask("a", (7,))
+        backend.before_decode.set()
+        assert isinstance(listener.end, Finished)
+        _, other = bench.ask("b", (8,))
+        assert other.end
+        assert not any(cells.count(9) > 32 for cells in backend.held)
+
+
+def test_a_forgotten_conversation_is_not_read_ahead() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        _, first = bench.ask("b", (7,))
+        bench.loop.prepare("a", (*PREFIX, 9, 9))
+        bench.loop.forget("a")
+        backend.before_decode.set()
+        assert first.end
+        _, second = bench.ask("b", (7, 8))
+        assert second.end
+        assert not any(9 in cells for cells in backend.held)
+
+
+@pytest.mark.parametrize("result", ["failed", "full"])
+def test_reading_ahead_that_fails_hurts_nobody(result: DecodeResult) -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.before_decode.clear()
+        backend.results = [result]
+        bench.loop.prepare("a", (*PREFIX, 9, 9))
+        _, listener = bench.ask("b", (7,))
+        backend.before_decode.set()
+        assert listener.end
+        _, again = bench.ask("a", (9, 9, 8))
+        assert isinstance(again.end, Finished)
+
+
+def test_ten_turns_compute_each_turns_new_tokens_and_no_others() -> None:
+    """With the head of the next prompt read while nobody speaks, as the dialogue asks for it."""
+    backend = ToyBackend(cells=400)
+    next_open = (4, 5)
+    with Bench(backend) as bench:
+        history: tuple[int, ...] = ()
+        for turn in range(10):
+            question = (20 + turn, 30 + turn, 40 + turn)
+            before = bench.loop.measure()
+            _, listener = bench.ask("a", (*history, *question))
+            end = listener.end
+            assert isinstance(end, Finished)
+            after = bench.loop.measure()
+            computed = after.prefill_computed_tokens - before.prefill_computed_tokens
+            assert computed == len(question)
+            history = (*history, *question, *end.token_ids, *next_open)
+            read_all(bench, "a", history)
+        assert bench.loop.measure().prefill_idle_tokens == 10 * len(next_open)
+        assert not bench.loop.measure().divergences
+
+
+def test_more_conversations_than_cells_are_parked_and_never_read_again() -> None:
+    backend = ToyBackend(slots=4, cells=100)
+    with Bench(backend, parallel=2) as bench:
+        histories: dict[str, TokenIds] = {name: (ord(name),) * 9 for name in "abcdefgh"}
+        for _ in range(3):
+            for name in histories:
+                before = bench.loop.measure().prefill_computed_tokens
+                had = histories[name]
+                _, listener = bench.ask(name, (*had, 7), limit=8)
+                assert isinstance(listener.end, Finished)
+                histories[name] = (*had, 7, *listener.end.token_ids)
+                computed = bench.loop.measure().prefill_computed_tokens - before
+                assert computed == (1 if len(had) > 9 else 10)
+        figures = bench.loop.measure()
+        assert figures.restores["memory"] == 2 * len(histories)
+        assert figures.restores_failed == 0
+
+
+def test_a_step_under_way_is_seen_and_its_end_too() -> None:
+    backend = ToyBackend()
+    with Bench(backend) as bench:
+        backend.in_decode.clear()
+        backend.before_decode.clear()
+        _, listener = bench.ask("a", (9,))
+        assert backend.in_decode.wait(5)
+        assert bench.loop.step_under_way
+        backend.before_decode.set()
+        assert listener.end
+        assert bench.loop.step_under_way == 0
+
+
+def test_a_cancelled_prompt_is_broken_off_and_a_short_step_of_many_is_not() -> None:
+    backend = ToyBackend(cells=400)
+    with Bench(backend) as bench:
+        backend.in_decode.clear()
+        backend.before_decode.clear()
+        job, listener = bench.ask("a", (9,) * 100)
+        assert backend.in_decode.wait(5)
+        bench.loop.cancel(job)
+        assert backend.interrupted
+        backend.before_decode.set()
+        assert listener.end

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.engine.scheduler import Scheduler, Widths
+from appliance.engine.scheduler import Bounds, Scheduler
+from appliance.engine.step_table import StepTable, StepTimes
 
 
 @dataclass(eq=False)
@@ -29,22 +31,67 @@ def run_step(scheduler: Scheduler[Reader]) -> int:
 
 
 def test_a_lone_prompt_is_read_in_wide_chunks() -> None:
-    scheduler = Scheduler[Reader](4, Widths(alone=128))
+    scheduler = Scheduler[Reader](4, Bounds(), StepTable())
     scheduler.submit(Reader(300))
     scheduler.admit(lambda job: True)
     assert [run_step(scheduler) for _ in range(3)] == [128, 128, 44]
 
 
-def test_beside_open_streams_a_prompt_is_read_in_small_chunks() -> None:
-    scheduler = Scheduler[Reader](4, Widths())
-    for unread in (0, 0, 300):
-        scheduler.submit(Reader(unread))
+# Tiles of 4: a step costs 20 ms for each that is begun.
+TILES = StepTable(StepTimes({width: 20.0 * -(-width // 4) for width in range(1, 129)}, {1: 0.0}))
+
+
+def plan_tokens(unread: list[int], bounds: Bounds, table: StepTable = TILES) -> list[int]:
+    scheduler = Scheduler[Reader](16, bounds, table)
+    for tokens in unread:
+        scheduler.submit(Reader(tokens))
     scheduler.admit(lambda job: True)
-    assert [share.tokens for share in scheduler.plan()] == [1, 1, 14]
+    return [share.tokens for share in scheduler.plan()]
+
+
+def test_beside_open_streams_a_prompt_is_read_in_chunks_that_fill_whole_tiles() -> None:
+    assert plan_tokens([0, 0, 20], Bounds(gap_ms=60)) == [1, 1, 10]
+    assert plan_tokens([0, 0, 0, 20], Bounds(gap_ms=60)) == [1, 1, 1, 9]
+
+
+def test_a_prompt_that_finds_no_time_gets_what_costs_least() -> None:
+    assert plan_tokens([0, 0, 20], Bounds(gap_ms=10)) == [1, 1, 2]
+    assert plan_tokens([0, 0, 0, 0, 20], Bounds(gap_ms=10)) == [1, 1, 1, 1, 4]
+
+
+def test_a_long_prompt_may_stretch_the_gap() -> None:
+    bounds = Bounds(gap_ms=60, stretch=2.0, long_tokens=1000)
+    assert plan_tokens([0, 500], bounds) == [1, 15]
+    assert plan_tokens([0, 1000], bounds) == [1, 23]
+    assert plan_tokens([0, 5000], bounds) == [1, 23]
+
+
+def test_a_short_question_passes_a_long_one_which_still_reads_half() -> None:
+    assert plan_tokens([0, 500, 4, 90], Bounds(gap_ms=60, stretch=1.0)) == [1, 6, 4, 1]
+    assert plan_tokens([500, 4, 90], Bounds(alone=64)) == [32, 4, 28]
+
+
+@given(
+    st.integers(1, 8),
+    st.lists(st.integers(1, 2000), min_size=1, max_size=6),
+    st.floats(20, 500),
+    st.lists(st.floats(1, 40), min_size=24, max_size=24),
+)
+def test_no_step_beside_a_stream_is_longer_than_its_bound_if_any_is_not(
+    streams: int, unread: list[int], gap_ms: float, costs_ms: list[float]
+) -> None:
+    bounds = Bounds(gap_ms=gap_ms)
+    rising = dict(enumerate(accumulate(costs_ms), start=1))
+    table = StepTable(StepTimes(rising, {1: 0.0, 8: 30.0}))
+    tokens = plan_tokens([0] * streams + unread, bounds, table)[streams:]
+    assert tokens
+    step_ms = table.predict_ms(streams + sum(tokens), streams)
+    is_least = sum(tokens) <= bounds.least
+    assert step_ms <= gap_ms * bounds.stretch or is_least
 
 
 def test_nobody_passes_the_one_that_finds_no_room() -> None:
-    scheduler = Scheduler[Reader](4, Widths())
+    scheduler = Scheduler[Reader](4, Bounds(), StepTable())
     big, small = Reader(900), Reader(1)
     scheduler.submit(big)
     scheduler.submit(small)
@@ -52,7 +99,7 @@ def test_nobody_passes_the_one_that_finds_no_room() -> None:
 
 
 def test_no_more_run_than_allowed() -> None:
-    scheduler = Scheduler[Reader](2, Widths())
+    scheduler = Scheduler[Reader](2, Bounds(), StepTable())
     for _ in range(5):
         scheduler.submit(Reader(1))
     assert len(scheduler.admit(lambda job: True)) == 2
@@ -63,7 +110,7 @@ def test_no_more_run_than_allowed() -> None:
 def test_everybody_gets_an_end_and_open_streams_speak_in_every_step(
     jobs: list[tuple[int, int]],
 ) -> None:
-    scheduler = Scheduler[Reader](4, Widths())
+    scheduler = Scheduler[Reader](4, Bounds(), StepTable())
     for unread, to_say in jobs:
         scheduler.submit(Reader(unread, to_say))
     for _ in range(2000):

@@ -25,6 +25,7 @@ from appliance.engine.engine import (
     Run,
     Waiting,
 )
+from appliance.engine.figures import EngineFigures
 from appliance.engine.prompt import Exchange
 from appliance.engine.scripted import (
     TEMPLATE,
@@ -248,6 +249,38 @@ async def test_what_is_withheld_is_refused_with_the_reason_until_it_is_started()
     await engine.start()
     await engine.wait_ready()
     assert isinstance((await hear(engine.generate(asking("问", 4))))[-1], Finished)
+
+
+async def test_what_is_prepared_is_kept_for_a_while_and_changes_no_answer() -> None:
+    engine = await started("好")
+    for at in range(70):
+        engine.prepare(f"c{at}", TEMPLATE.render_head(ids("规则"), []))
+    assert [conversation for conversation, _ in engine.prepared] == [f"c{n}" for n in range(6, 70)]
+    assert isinstance((await hear(engine.generate(asking("问"))))[-1], Finished)
+
+
+@pytest.mark.parametrize("end", ["refuse", "stop"])
+async def test_without_a_model_nothing_is_prepared_and_nothing_is_raised(end: str) -> None:
+    engine = await started("好")
+    if end == "stop":
+        await engine.stop()
+    else:
+        engine.refuse("没有模型")
+    engine.prepare("a", TEMPLATE.render_head(ids("规则"), []))
+    assert not engine.prepared
+
+
+def test_it_computes_nothing_and_says_so() -> None:
+    assert ScriptedEngine(play_demo).measure() == EngineFigures.empty()
+
+
+def test_a_prompt_is_its_head_and_the_question() -> None:
+    history = [Exchange(ids("早"), ids("早上好")), Exchange(ids("在吗"), ids("在"))]
+    for shown in range(3):
+        head = TEMPLATE.render_head(ids("规则"), history[:shown])
+        prompt = TEMPLATE.render(ids("规则"), history[:shown], ids("几点？"))
+        assert prompt.ids == (*head.ids, *ids("几点？"), *TEMPLATE.answer_open)
+        assert prompt.shared_tokens == head.shared_tokens == 4
 
 
 def ask(url: str, message: str, **headers: str) -> httpx2.Response:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.engine.sequences import PREFIX_SLOT, Copy, Operation, Remove, SequenceTable
+from appliance.engine.sequences import (
+    PREFIX_SLOT,
+    Copy,
+    Evict,
+    Operation,
+    Remove,
+    SequenceTable,
+)
 
 PREFIX = (1, 2, 3, 4)
 
@@ -16,6 +23,7 @@ class Cells:
 
     def __init__(self, slots: int) -> None:
         self.ids: list[list[int]] = [[] for _ in range(slots)]
+        self.parked: dict[str, tuple[tuple[int, ...], int]] = {}
 
     def apply(self, operations: tuple[Operation, ...]) -> None:
         for operation in operations:
@@ -25,6 +33,10 @@ class Cells:
                     self.ids[target] = self.ids[source][:tokens]
                 case Remove(slot, start):
                     del self.ids[slot][start:]
+                case Evict(slot, conversation, ids, shared_tokens):
+                    assert self.ids[slot] == list(ids), "the books name other cells"
+                    self.parked[conversation] = (ids, shared_tokens)
+                    self.ids[slot] = []
 
 
 def make_table(slots: int = 4, cells: int = 40) -> tuple[SequenceTable, Cells]:
@@ -115,16 +127,64 @@ def test_a_forgotten_conversation_leaves_no_cell() -> None:
     assert table.used_cells == len(PREFIX)
 
 
+def say(table: SequenceTable, mirror: Cells, name: str, words: tuple[int, ...]) -> int:
+    """A whole turn of `name`; the slot it was in."""
+    placement = table.place(name, (*PREFIX, *words), 2)
+    assert placement is not None
+    mirror.apply(placement.operations)
+    new = (*PREFIX, *words)[placement.cached_tokens :]
+    table.extend(placement.slot, new)
+    mirror.ids[placement.slot] += new
+    table.release(placement.slot)
+    return placement.slot
+
+
+def test_what_a_prompt_does_not_continue_is_told() -> None:
+    table, mirror = make_table()
+    say(table, mirror, "a", (9, 9, 8))
+    placement = table.place("a", (*PREFIX, 9, 7), 2)
+    assert placement is not None
+    assert (placement.cached_tokens, placement.dropped_tokens) == (5, 2)
+
+
+def test_an_evicted_conversation_is_told_with_its_ids_and_comes_back() -> None:
+    table, mirror = make_table(slots=2)
+    say(table, mirror, "a", (9, 9))
+    say(table, mirror, "b", (8,))
+    assert mirror.parked["a"] == ((*PREFIX, 9, 9), len(PREFIX))
+    placement = table.readmit("a", *mirror.parked["a"])
+    assert placement is not None
+    mirror.apply(placement.operations)
+    assert table.held == ("a",)
+    assert mirror.parked["b"] == ((*PREFIX, 8), len(PREFIX))
+
+
+def test_reading_ahead_needs_no_logits_and_evicts_nobody_for_a_stranger() -> None:
+    table, mirror = make_table(slots=2)
+    say(table, mirror, "a", (9,))
+    placement = table.place_ahead("a", (*PREFIX, 9))
+    assert placement is not None
+    assert placement.cached_tokens == len(PREFIX) + 1
+    table.release(placement.slot)
+    assert table.place_ahead("b", (*PREFIX, 9)) is None
+
+
+def test_a_conversation_that_speaks_is_not_read_ahead() -> None:
+    table, _ = make_table()
+    assert table.place("a", (*PREFIX, 9), 2) is not None
+    assert table.place_ahead("a", (*PREFIX, 9, 9)) is None
+
+
 turns = st.tuples(
     st.sampled_from("abcdef"),
     st.lists(st.integers(5, 8), max_size=8),
     st.integers(1, 8),
-    st.sampled_from(["whole", "part", "break", "overlap", "forget"]),
+    st.sampled_from(["whole", "part", "break", "overlap", "forget", "ahead", "readmit"]),
 )
 
 
-@settings(max_examples=300)
-@given(st.lists(turns, max_size=40), st.integers(2, 5), st.integers(16, 60))
+@settings(max_examples=400)
+@given(st.lists(turns, max_size=60), st.integers(2, 5), st.integers(16, 60))
 def test_any_order_of_turns_keeps_books_and_cells_equal(
     story: list[tuple[str, list[int], int, str]], slots: int, cells: int
 ) -> None:
@@ -134,6 +194,20 @@ def test_any_order_of_turns_keeps_books_and_cells_equal(
         prompt = (*PREFIX, *words, 9)
         if len(prompt) + new_tokens > table.longest_tokens:
             continue
+        if ending == "readmit" and name in mirror.parked:
+            held, shared_tokens = mirror.parked.pop(name)
+            back = table.readmit(name, held, shared_tokens)
+            if back is not None:
+                mirror.apply(back.operations)
+                assert not mirror.ids[back.slot]
+                mirror.ids[back.slot] = list(held)
+        ahead = table.place_ahead(name, prompt) if ending == "ahead" else None
+        if ahead is not None:
+            mirror.apply(ahead.operations)
+            table.extend(ahead.slot, prompt[ahead.cached_tokens :])
+            mirror.ids[ahead.slot] += prompt[ahead.cached_tokens :]
+            assert mirror.ids[ahead.slot] == list(prompt)
+            table.release(ahead.slot)
         placement = table.place(name, prompt, new_tokens)
         if placement is not None:
             mirror.apply(placement.operations)

@@ -268,3 +268,19 @@ async def count(store: Store, what: str) -> int:
     return await store.read(
         lambda connection: int(connection.execute(f"SELECT count(*) FROM {what}").fetchone()[0])
     )
+
+
+async def test_who_holds_more_of_a_deleted_session_is_told_which_it_was(tmp_path: Path) -> None:
+    machine, told = Machine(), asyncio.Queue[tuple[str, ...]]()
+    store, clock = Store(tmp_path), HouseClock(machine)
+    retention = Retention(store, clock, 1, told.put)
+    await store.open()
+    await store.write(insert_session("old", clock.read_house_ms()))
+    for _ in range(3):
+        machine.let_pass(DAY_MS)
+        await retention.run()
+    running = asyncio.create_task(retention.run_forever())
+    assert await told.get() == ("old",)
+    retention.stop()
+    await running
+    await store.close()

@@ -19,6 +19,8 @@ from appliance.dialogue.asking import Asking
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
 from appliance.dialogue.language import Language
+from appliance.dialogue.prewarming import Prewarming
+from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
 from appliance.dialogue.steps import Step, Task, Words
 from appliance.dialogue.turn import Turn
@@ -54,13 +56,34 @@ class Answering:
         self._ladder = ladder
         self._handoffs = handoffs
         self._settings = settings
+        prompting = Prompting(engine, sessions, settings)
         self._asking = Asking(
-            engine, sessions, log, lambda: ladder.charter.rules, ladder.moderation, settings
+            engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
         )
+        self._prewarming = Prewarming(engine, sessions, prompting, settings.parallel)
         self._log = structlog.get_logger(__name__)
 
     async def run(self, turn: Turn) -> None:
         """Lead `turn` to its end, or to where it is parked; never raises."""
+        with self._prewarming.giving_way(turn.session_key):
+            is_kept = await self._lead(turn)
+        if is_kept:
+            # What it says next is asked behind this answer, whichever rung gave it.
+            self._prewarming.begin(turn.session_key)
+
+    async def prepare_recent(self) -> None:
+        """Have the engine read the conversations that most likely go on; the model is ready."""
+        await self._prewarming.begin_recent()
+
+    def forget(self, session_key: str) -> None:
+        """Nothing of this conversation is given to the engine from here on."""
+        self._prewarming.drop(session_key)
+
+    async def close(self) -> None:
+        await self._prewarming.close()
+
+    async def _lead(self, turn: Turn) -> bool:
+        """Whether it came to an end, and its conversation is still there."""
         speech = Speech(turn, self._events, lambda: self._handoffs.is_bots(turn.session_key))
         ending: Ending
         try:
@@ -77,8 +100,10 @@ class Answering:
         is_whole = isinstance(ending, Done) and ending.finish_reason != "cancelled"
         if turn.is_parked and not is_whole:
             turn.leave()
-        else:
-            turn.publish(await self._store(turn, speech, ending))
+            return False
+        kept = await self._store(turn, speech, ending)
+        turn.publish(kept)
+        return bool(kept.number)
 
     def tell_contact(self, language: Language) -> str:
         """What is said to a customer who wishes for a person."""

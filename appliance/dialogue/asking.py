@@ -36,7 +36,6 @@ from appliance.engine.prompt import TokenIds
 from appliance.errors import EngineFailure, ModelUnavailable
 from appliance.events import QUOTED, Done, Notice, Queued
 from appliance.store.events import EventLog
-from appliance.store.sessions import Sessions
 from appliance.store.verdicts import StoredVerdict
 
 TRIMMED = Notice("trimmed", "The beginning of this conversation no longer fits into my memory.")
@@ -48,10 +47,10 @@ class Asking:
     def __init__(
         self,
         engine: Engine,
-        sessions: Sessions,
         log: EventLog,
         get_rules: Callable[[], Rules],
         moderation: Moderation | None,
+        prompting: Prompting,
         settings: Settings,
     ) -> None:
         self._engine = engine
@@ -59,7 +58,7 @@ class Asking:
         self._get_rules = get_rules
         self._moderation = moderation
         self._settings = settings
-        self._prompting = Prompting(engine, sessions, settings)
+        self._prompting = prompting
         self.suspects = Suspects()
         self._room = settings.parallel + settings.queue
         self._asking = 0

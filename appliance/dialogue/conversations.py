@@ -52,6 +52,10 @@ class Answers(Protocol):
 
     def tell_contact(self, language: Language) -> str: ...
 
+    def forget(self, session_key: str) -> None: ...
+
+    async def close(self) -> None: ...
+
 
 class Conversations:
     def __init__(
@@ -204,8 +208,16 @@ class Conversations:
         await self._stop(session_key)
         self._unsaved.forget(session_key)
         self._feeds.end(session_key)
+        if self._answering is not None:
+            self._answering.forget(session_key)
         await self._engine.forget(session_key)
         return forgotten
+
+    async def drop(self, session_keys: tuple[str, ...]) -> None:
+        """What is still held in memory of conversations that were deleted for their age."""
+        await self.handoffs.sweep()
+        for session_key in session_keys:
+            await self._engine.forget(session_key)
 
     async def close(self) -> None:
         """Take no more messages, park every turn and say good-bye to every watcher; parked turns
@@ -215,6 +227,8 @@ class Conversations:
             turn.park()
         self._feeds.close()
         await asyncio.gather(*self._tasks.values(), *self._late, return_exceptions=True)
+        if self._answering is not None:
+            await self._answering.close()
         await self._unsaved.close()
 
     async def _begin(self, message: str, session_id: str | None, client_id: str | None) -> Asked:

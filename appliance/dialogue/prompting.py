@@ -1,7 +1,8 @@
 """The prompt of a turn: instructions, the window of history, and the question with its excerpts.
 
-It runs no generation and decides no rung. The rule that must not break: what changes from turn to
-turn stands last, and excerpts are never part of what a later prompt shows as history.
+It runs no generation and decides no rung. The rules that must not break: what changes from turn to
+turn stands last, excerpts are never part of what a later prompt shows as history, and the head that
+is prepared for a question is made by the same lines as the prompt that asks it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.config import Settings
-from appliance.dialogue.context import find_window_start, fit_window
+from appliance.dialogue.context import (
+    choose_room,
+    find_held_start,
+    find_window_start,
+    fit_window,
+)
 from appliance.dialogue.language import language_of
 from appliance.dialogue.steps import Task
 from appliance.dialogue.tails import compose
@@ -31,6 +37,18 @@ class Built:
     is_trimmed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What stands before a question: all of the block's exchanges, of which those from
+    `held_start` on are shown, and the words of the customer in them."""
+
+    system: TokenIds
+    exchanges: tuple[Exchange, ...]
+    exchange_tokens: tuple[int, ...]
+    held_start: int
+    own_words: tuple[str, ...]
+
+
 class Prompting:
     def __init__(self, engine: Engine, sessions: Sessions, settings: Settings) -> None:
         self._engine = engine
@@ -44,43 +62,57 @@ class Prompting:
         asked = turn.question
         if task.excerpts:
             asked = compose(turn.question, task.excerpts, language, absent)
-        stored = await self._read_window(turn)
-        system, question, *rest = await self._engine.encode(
+        history = await self._read_history(turn.session_key)
+        question = (await self._engine.encode([asked]))[0]
+        template, budget_tokens = self._engine.template, self._engine.max_prompt_tokens
+        fixed_tokens = len(template.render(history.system, [], question).ids)
+        if fixed_tokens > budget_tokens:
+            raise InvalidField("message", "This message is too long for me; please shorten it.")
+        window = fit_window(
+            history.exchange_tokens, fixed_tokens, budget_tokens, history.held_start
+        )
+        return Built(
+            template.render(history.system, history.exchanges[window.start :], question),
+            (turn.question, *history.own_words),
+            window.is_trimmed,
+        )
+
+    async def build_head(self, session_key: str) -> Prompt | None:
+        """What the next prompt of the session begins with, whatever is asked; None where that is
+        no more than every conversation shares. Raises StoreUnavailable, ModelUnavailable."""
+        history = await self._read_history(session_key)
+        held = history.exchanges[history.held_start :]
+        return self._engine.template.render_head(history.system, held) if held else None
+
+    async def _read_history(self, session_key: str) -> History:
+        turns = self._settings.history_turns
+        stored = await self._sessions.read_exchanges(
+            session_key, lambda count: find_window_start(count, turns)
+        )
+        system, *rest = await self._engine.encode(
             [
                 self._settings.system_prompt,
-                asked,
                 *(text for past in stored for text in (past.question, past.answer)),
             ]
         )
         template = self._engine.template
-        fixed_tokens = len(template.render(system, [], question).ids)
-        if fixed_tokens > self._engine.max_prompt_tokens:
-            raise InvalidField("message", "This message is too long for me; please shorten it.")
         exchanges = self._as_said(stored, rest)
-        window = fit_window(
-            [template.count_exchange_tokens(exchange) for exchange in exchanges],
-            fixed_tokens,
-            self._engine.max_prompt_tokens,
-            start=0,
-        )
-        return Built(
-            template.render(system, exchanges[window.start :], question),
-            (turn.question, *(past.question for past in stored)),
-            window.is_trimmed,
-        )
-
-    async def _read_window(self, turn: Turn) -> tuple[StoredExchange, ...]:
-        turns = self._settings.history_turns
-        return await self._sessions.read_exchanges(
-            turn.session_key, lambda count: find_window_start(count, turns)
+        exchange_tokens = tuple(map(template.count_exchange_tokens, exchanges))
+        left_tokens = self._engine.max_prompt_tokens - len(template.render(system, [], ()).ids)
+        return History(
+            system,
+            exchanges,
+            exchange_tokens,
+            find_held_start(exchange_tokens, choose_room(left_tokens)),
+            tuple(past.question for past in stored),
         )
 
     def _as_said(
         self, stored: Sequence[StoredExchange], encoded: Sequence[TokenIds]
-    ) -> list[Exchange]:
+    ) -> tuple[Exchange, ...]:
         """Past exchanges by the very ids that this model said, where it was this model."""
         model_id = self._engine.status.model_id
-        return [
+        return tuple(
             Exchange(
                 encoded[2 * at],
                 past.answer_token_ids
@@ -88,4 +120,4 @@ class Prompting:
                 else encoded[2 * at + 1],
             )
             for at, past in enumerate(stored)
-        ]
+        )

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from appliance.engine.engine import Sampling
 from appliance.engine.prompt import Template, TokenIds
 from appliance.engine.sequences import Operation
+
+if TYPE_CHECKING:
+    from appliance.engine.grammar import Grammar
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Backend(Protocol):
     slots: int
     cells: int
     template: Template
+    # Of model, kernels and settings: a state copied under one key means nothing under another.
+    state_key: str
 
     def encode(self, text: str) -> TokenIds:
         """Ids of a content: no id of a control or user-defined token, whatever the text."""
@@ -55,9 +60,16 @@ class Backend(Protocol):
     def is_end(self, token: int) -> bool:
         """Whether the token ends the assistant's turn."""
 
-    def make_sampler(self, sampling: Sampling) -> Sampler: ...
+    def make_sampler(self, sampling: Sampling, grammar: Grammar | None = None) -> Sampler: ...
 
-    def apply(self, operation: Operation) -> None: ...
+    def apply(self, operation: Operation) -> None:
+        """Move cells as told. To evict is to remove; who wants a copy makes it before."""
+
+    def save(self, slot: int, start: int) -> bytes:
+        """A copy of the cells of `slot` from position `start` on; empty where it failed."""
+
+    def restore(self, slot: int, data: bytes) -> bool:
+        """Put a copy into `slot`, which holds nothing. Where it is refused, `slot` is empty."""
 
     def decode(self, entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
         """Compute one step. After anything but "done" the batch's cells are in no known state

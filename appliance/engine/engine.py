@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from appliance.engine.figures import EngineFigures
 from appliance.engine.prompt import Prompt, Template, TokenIds
+
+if TYPE_CHECKING:
+    from appliance.engine.grammar import Grammar
 
 Phase: TypeAlias = Literal["starting", "loading", "warming", "ready", "unavailable", "stopped"]
 EngineFinish: TypeAlias = Literal["stop", "length", "cancelled", "timeout"]
@@ -36,7 +40,8 @@ class Generation:
     """One request for text. `conversation` keys the kept KV cells; `deadline_s` is wall time.
 
     `said` are ids of this very answer from before the process died: the run goes on behind them
-    and says none of them again. They are part of `max_new_tokens`.
+    and says none of them again. They are part of `max_new_tokens`. With a `grammar` the answer
+    is a text of that language, as far as it goes.
     """
 
     conversation: str
@@ -46,6 +51,7 @@ class Generation:
     stop: tuple[str, ...] = ()
     deadline_s: float = 60.0
     said: TokenIds = ()
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +174,14 @@ class Engine(Protocol):
     def estimate_wait_s(self) -> int:
         """When a place is likely to be free if all are taken, from measured rates; at least 1."""
 
+    def prepare(self, conversation: str, prompt: Prompt) -> None:
+        """Read `prompt` into the conversation's cells while nobody speaks, at the lowest priority.
+
+        The latest prompt of a conversation counts; a question of the same conversation ends it.
+        Never raises, returns at once; without a model it does nothing."""
+
     async def forget(self, conversation: str) -> None:
-        """Drop every cell kept for this conversation."""
+        """Drop every cell kept for this conversation, and what was to be prepared for it."""
+
+    def measure(self) -> EngineFigures:
+        """What it has computed so far and holds now. Cheap; from the event loop at any time."""

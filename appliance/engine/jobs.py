@@ -12,12 +12,20 @@ given out, so an answer that goes on behind them loses, doubles and cuts no char
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from appliance.engine.backend import Sampler
-from appliance.engine.engine import EngineFinish, Finished, Generation, Output, Piece, Waiting
+from appliance.engine.engine import (
+    EngineFinish,
+    Finished,
+    Generation,
+    Output,
+    Piece,
+    Prefilled,
+    Waiting,
+)
 from appliance.engine.prompt import TokenIds
 from appliance.engine.sequences import Placement
 from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
@@ -47,6 +55,7 @@ class Job:
     read_tokens: int = 0
     placed_at: float = 0.0
     speaks_since: float = 0.0
+    said_at: float = 0.0
     last_waiting: Waiting | None = None
     ids: list[int] = field(default_factory=list)
     to_read: TokenIds = field(init=False)
@@ -83,12 +92,32 @@ class Job:
             return Ending("stop", is_repetition=True)
         return None if self.tokens_to_say else Ending("length")
 
+    def next_tokens(self, count: int) -> Sequence[int]:
+        """What its share of the next step computes: `count` of its prompt, or its last word."""
+        if self.unread_tokens:
+            return self.to_read[self.read_tokens : self.read_tokens + count]
+        return self.ids[-1:]
+
     def resume(self, get_piece: Callable[[int], bytes]) -> None:
         """Hear again what was said before the process died; none of it is given out twice."""
         for token in self.generation.said:
             self._hear(token, get_piece(token))
         self._stops.flush()
         self._text, self._given_ids = "", len(self.ids)
+
+    def begin_to_speak(self) -> None:
+        """The whole prompt is in the cells."""
+        assert self.placement is not None
+        self.speaks_since = time.monotonic()
+        prompt_tokens = len(self.generation.prompt.ids)
+        self.emit(
+            Prefilled(
+                prompt_tokens=prompt_tokens,
+                cached_tokens=min(self.placement.cached_tokens, prompt_tokens),
+                queued_ms=(self.placed_at - self.arrived_at) * 1000,
+                prefill_ms=(self.speaks_since - self.placed_at) * 1000,
+            )
+        )
 
     def say(self, token: int, data: bytes) -> None:
         """`token` was sampled; `data` are its bytes."""

@@ -14,14 +14,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+import llama_cpp
 import llama_cpp.llama_cpp as lib
-import numpy as np
 import structlog
 
 from appliance.engine.backend import DecodeResult, Entry
 from appliance.engine.engine import Sampling
+from appliance.engine.grammar import Grammar
+from appliance.engine.llama_sampling import LlamaSampler
 from appliance.engine.prompt import Template, TokenIds
-from appliance.engine.sequences import Copy, Operation
+from appliance.engine.sequences import Copy, Evict, Operation, Remove
 from appliance.errors import EngineFailure, ModelUnavailable
 
 BATCH_TOKENS = 512
@@ -45,10 +47,13 @@ class LlamaBackend:
         cells: int,
         slots: int,
         load_mode: Literal["memory", "map"],
+        model_key: str,
         on_progress: Callable[[float], bool],
     ) -> None:
-        """Raises ModelUnavailable when llama.cpp refuses the file, the memory is short, or
-        `on_progress` says False: the load is not wanted any more."""
+        """`model_key` tells one file from any other. Raises ModelUnavailable when llama.cpp
+        refuses the file, the memory is short, or `on_progress` says False: the load is not wanted
+        any more."""
+        self.state_key = f"{model_key} llama.cpp {llama_cpp.__version__} KV f16 {threads} threads"
         # The abort callback is C's strlen over this buffer: an empty string goes on, one
         # letter aborts. A Python callback would take the GIL 485 times in every step.
         self._interrupt_flag = ctypes.create_string_buffer(2)
@@ -80,6 +85,8 @@ class LlamaBackend:
         self._context = self._open_context(threads, cells, slots)
         self._memory = lib.llama_get_memory(self._context)
         self.slots = slots
+        # One more than the books know of: what is copied out passes through it.
+        self._spare_slot = slots
         self.cells = int(lib.llama_n_ctx(self._context))
         self._token_count = int(lib.llama_vocab_n_tokens(self._vocab))
         self._pieces: dict[int, bytes] = {}
@@ -110,16 +117,38 @@ class LlamaBackend:
     def is_end(self, token: int) -> bool:
         return bool(lib.llama_vocab_is_eog(self._vocab, token))
 
-    def make_sampler(self, sampling: Sampling) -> LlamaSampler:
-        return LlamaSampler(self._context, self._token_count, sampling)
+    def make_sampler(self, sampling: Sampling, grammar: Grammar | None = None) -> LlamaSampler:
+        return LlamaSampler(self._context, self._vocab, self.get_piece, sampling, grammar)
 
     def apply(self, operation: Operation) -> None:
-        if isinstance(operation, Copy):
-            lib.llama_memory_seq_cp(
-                self._memory, operation.source, operation.target, 0, operation.tokens
-            )
-        else:
-            lib.llama_memory_seq_rm(self._memory, operation.slot, operation.start, -1)
+        match operation:
+            case Copy(source, target, tokens):
+                lib.llama_memory_seq_cp(self._memory, source, target, 0, tokens)
+            case Remove(slot, start):
+                lib.llama_memory_seq_rm(self._memory, slot, start, -1)
+            case Evict(slot):
+                lib.llama_memory_seq_rm(self._memory, slot, 0, -1)
+
+    def save(self, slot: int, start: int) -> bytes:
+        # By way of a spare sequence: a state saved whole would carry the prefix along.
+        spare = self._spare_slot
+        lib.llama_memory_seq_cp(self._memory, slot, spare, start, -1)
+        try:
+            size = lib.llama_state_seq_get_size(self._context, spare)
+            buffer = (ctypes.c_uint8 * size)()
+            written = lib.llama_state_seq_get_data(self._context, buffer, size, spare)
+            return bytes(buffer) if written == size else b""
+        finally:
+            lib.llama_memory_seq_rm(self._memory, spare, -1, -1)
+
+    def restore(self, slot: int, data: bytes) -> bool:
+        if not data:
+            return False
+        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+        if lib.llama_state_seq_set_data(self._context, buffer, len(data), slot) == len(data):
+            return True
+        lib.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return False
 
     def decode(self, entries: Sequence[Entry], *, interruptible: bool) -> DecodeResult:
         if not 0 < len(entries) <= BATCH_TOKENS:
@@ -188,7 +217,7 @@ class LlamaBackend:
         # llama.cpp takes no wider batch than its context, and a wider one aborts the process.
         params.n_ctx = max(cells, BATCH_TOKENS)
         params.n_batch = params.n_ubatch = BATCH_TOKENS
-        params.n_seq_max = slots
+        params.n_seq_max = slots + 1
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True
         params.no_perf = True
@@ -267,44 +296,6 @@ class LlamaBackend:
         marks = (SYSTEM_MARK, QUESTION_MARK, ANSWER_MARK)
         text = buffer.raw[:size].decode() if 0 < size <= len(buffer) else ""
         return text if all(mark in text for mark in marks) else None
-
-
-class LlamaSampler:
-    """One conversation's chain: top_k, penalties, top_p, temperature, chance.
-
-    top_k comes first because penalties over 151,936 candidates cost four times as much.
-    """
-
-    def __init__(self, context: Any, token_count: int, sampling: Sampling) -> None:
-        self._context = context
-        self._token_count = token_count
-        self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-        add = lib.llama_sampler_chain_add
-        add(self._chain, lib.llama_sampler_init_top_k(sampling.top_k))
-        penalties = (sampling.repeat_window_tokens, sampling.repeat_penalty, 0.0, 0.0)
-        add(self._chain, lib.llama_sampler_init_penalties(token_count, *penalties))
-        if sampling.temperature == 0:
-            add(self._chain, lib.llama_sampler_init_greedy())
-            return
-        add(self._chain, lib.llama_sampler_init_top_p(sampling.top_p, 1))
-        add(self._chain, lib.llama_sampler_init_temp(sampling.temperature))
-        add(self._chain, lib.llama_sampler_init_dist(sampling.seed or lib.LLAMA_DEFAULT_SEED))
-
-    def sample(self, row: int) -> int:
-        self._check_numbers(row)
-        return int(lib.llama_sampler_sample(self._chain, self._context, row))
-
-    def accept(self, token: int) -> None:
-        lib.llama_sampler_accept(self._chain, token)
-
-    def close(self) -> None:
-        lib.llama_sampler_free(self._chain)
-
-    def _check_numbers(self, row: int) -> None:
-        """One NaN makes the whole maximum NaN. Measured: 0.02 ms for 151,936 logits."""
-        logits = lib.llama_get_logits_ith(self._context, row)
-        if not np.isfinite(np.ctypeslib.as_array(logits, (self._token_count,)).max()):
-            raise EngineFailure("The model computed no finite number for its next word.")
 
 
 def _split_once(text: str, mark: str) -> tuple[str, str]:

@@ -10,41 +10,60 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from appliance.config import Settings
-from appliance.engine import hardware, models
+from appliance.engine import assembly, hardware, models
+from appliance.engine.disk_parking import DiskParking
 from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output
+from appliance.engine.figures import EngineFigures
 from appliance.engine.jobs import Job
 from appliance.engine.loop import EngineLoop
-from appliance.engine.prompt import Template, TokenIds
+from appliance.engine.parked_files import Transform
+from appliance.engine.prompt import Prompt, Template, TokenIds
+from appliance.engine.watchdog import Watchdog
 from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
 
 if TYPE_CHECKING:
     from appliance.engine.llama import LlamaBackend
 
-SPARE_CONVERSATIONS = 4
-LEAST_SLOTS = 16
-# A question that every context must hold beside the system prompt and an answer.
-LEAST_QUESTION_TOKENS = 64
+# sysexits.h's EX_SOFTWARE: whoever supervises the process starts it again.
+EXIT_STUCK = 70
+
+
+def leave(value: bytes, _: str) -> bytes:
+    return value
+
+
+def end_process() -> None:
+    """At once, and without what an orderly stop does: its thread would wait for the engine's."""
+    os._exit(EXIT_STUCK)
 
 
 class LocalRun:
     """A generation under way in the engine's thread."""
 
-    def __init__(self, engine_loop: EngineLoop, generation: Generation) -> None:
+    def __init__(
+        self, engine_loop: EngineLoop, generation: Generation, disk: DiskParking | None
+    ) -> None:
         self._event_loop = asyncio.get_running_loop()
         self._outputs: asyncio.Queue[Output] = asyncio.Queue()
         self._engine_loop = engine_loop
         self._job = Job(generation, self._emit, time.monotonic())
-        engine_loop.submit(self._job)
+        submit = partial(engine_loop.submit, self._job)
+        if disk is not None and disk.has(generation.conversation):
+            disk.bring_back(generation.conversation, engine_loop.adopt, submit)
+        else:
+            submit()
 
     async def __aiter__(self) -> AsyncIterator[Output]:
         while True:
@@ -63,8 +82,13 @@ class LocalRun:
 class LocalEngine:
     """One GGUF on this machine's processor."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, seal: Transform = leave, open: Transform = leave
+    ) -> None:
+        """`seal` and `open` take bytes and what they are bound to; what is parked on disk goes
+        through them."""
         self._settings = settings
+        self._seal, self._open = seal, open
         self._status = EngineStatus("starting")
         # Settled: ready, or it will not come by itself. Ended: no engine thread lives.
         self._settled = asyncio.Event()
@@ -74,6 +98,7 @@ class LocalEngine:
         self._tokenizer = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
         self._backend: LlamaBackend | None = None
         self._engine_loop: EngineLoop | None = None
+        self._disk: DiskParking | None = None
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -103,9 +128,11 @@ class LocalEngine:
 
     async def stop(self) -> None:
         self._is_stopping = True
-        engine_loop = self._engine_loop
+        engine_loop, backend = self._engine_loop, self._backend
         if engine_loop is not None:
             engine_loop.stop()
+        elif backend is not None:
+            backend.interrupt()
         await self._ended.wait()
         self._set(phase="stopped", reason="", remedy="")
         self._settled.set()
@@ -129,19 +156,40 @@ class LocalEngine:
         needed = len(generation.prompt.ids) + generation.max_new_tokens
         if needed > engine_loop.longest_tokens:
             raise ValueError(f"{needed} tokens; allowed: {engine_loop.longest_tokens}")
-        return LocalRun(engine_loop, generation)
+        return LocalRun(engine_loop, generation, self._disk)
+
+    def prepare(self, conversation: str, prompt: Prompt) -> None:
+        engine_loop, disk = self._engine_loop, self._disk
+        if self._status.phase != "ready" or engine_loop is None:
+            return
+        submit = partial(engine_loop.prepare, conversation, prompt.ids)
+        if disk is not None and disk.has(conversation):
+            disk.bring_back(conversation, engine_loop.adopt, submit)
+        else:
+            submit()
+
+    def measure(self) -> EngineFigures:
+        engine_loop, disk = self._engine_loop, self._disk
+        if engine_loop is None:
+            return EngineFigures.empty()
+        on_disk = (disk.size_bytes, disk.count) if disk is not None else (0, 0)
+        return replace(
+            engine_loop.measure(),
+            parked_disk_bytes=on_disk[0],
+            parked_disk_conversations=on_disk[1],
+        )
 
     def estimate_wait_s(self) -> int:
-        """One whole answer, shared by those that are given at the same time."""
         engine_loop = self._engine_loop
-        step_ms = engine_loop.rates.decode_ms_per_step if engine_loop else 0.0
-        answer_s = self._settings.max_new_tokens * step_ms / 1000
-        return max(1, math.ceil(answer_s / self._settings.parallel))
+        return max(1, math.ceil(engine_loop.wait_ms / 1000)) if engine_loop else 1
 
     async def forget(self, conversation: str) -> None:
-        engine_loop = self._engine_loop
-        if engine_loop is not None:
-            engine_loop.forget(conversation)
+        engine_loop, disk = self._engine_loop, self._disk
+        if engine_loop is None or disk is None:
+            return
+        forget = partial(engine_loop.forget, conversation)
+        forget()
+        await asyncio.wrap_future(disk.forget(conversation, forget))
 
     def _require_ready(self) -> tuple[LlamaBackend, EngineLoop]:
         if self._is_stopping:
@@ -165,7 +213,7 @@ class LocalEngine:
         try:
             engine_loop = self._load()
             event_loop.call_soon_threadsafe(self._settled.set)
-            engine_loop.run()
+            self._run(engine_loop)
             self._set(phase="stopped")
         except ApplianceError as error:
             self._refuse(str(error), error.remedy if isinstance(error, ModelFileError) else "")
@@ -175,10 +223,25 @@ class LocalEngine:
         finally:
             # Its thread may still read the vocabulary, which goes with the model.
             self._tokenizer.shutdown()
+            disk, self._disk = self._disk, None
+            if disk is not None:
+                disk.close()
             backend, self._backend, self._engine_loop = self._backend, None, None
             if backend is not None:
                 backend.close()
             event_loop.call_soon_threadsafe(self._end)
+
+    def _run(self, engine_loop: EngineLoop) -> None:
+        """Until the stop; then what was computed is kept for the next start."""
+        watchdog = Watchdog(lambda: engine_loop.step_under_way, end_process)
+        watchdog.start()
+        try:
+            engine_loop.run()
+        finally:
+            watchdog.stop()
+        if self._disk is not None:
+            kept = self._disk.keep(engine_loop.copy_all())
+            self._log.info("conversations parked on disk", count=kept)
 
     def _end(self) -> None:
         """Both at once: a try that begins now hears nothing more of this one."""
@@ -196,37 +259,26 @@ class LocalEngine:
         load_mode = self._choose_load_mode(model_bytes)
         notes = (*choice.notes, *_explain_choices(threads, context, load_mode))
         self._set(threads=threads.value, context_tokens=context.value, notes=notes)
-        # Imported here: numpy and llama.cpp take half a second that the page need not wait for.
-        from appliance.engine.llama import LlamaBackend
-
-        backend = self._backend = LlamaBackend(
-            choice.path,
-            threads=threads.value,
-            cells=context.value,
-            slots=max(LEAST_SLOTS, SPARE_CONVERSATIONS * self._settings.parallel),
-            load_mode=load_mode,
-            on_progress=self._take_progress,
+        backend = self._backend = assembly.open_backend(
+            self._settings,
+            choice,
+            (threads.value, context.value, load_mode),
+            self._take_progress,
         )
         self._set(phase="warming", context_tokens=backend.cells)
-        engine_loop = self._engine_loop = EngineLoop(backend, self._settings.parallel)
+        prefix = assembly.make_prefix(backend, self._settings)
+        disk = self._disk = assembly.open_disk(
+            self._settings, backend.state_key, prefix, self._seal, self._open
+        )
+        if self._is_stopping:
+            backend.interrupt()
+        engine_loop = assembly.make_loop(self._settings, backend, prefix, disk)
+        self._engine_loop = engine_loop
         if self._is_stopping:
             engine_loop.stop()
-        system_ids = backend.encode(self._settings.system_prompt)
-        prefix = (*backend.template.system_open, *system_ids, *backend.template.first_open)
-        self._check_room(backend.cells, len(prefix))
-        engine_loop.warm(prefix)
+        disk.sweep()
         self._set(phase="ready", progress=1.0)
         return engine_loop
-
-    def _check_room(self, cells: int, prefix_tokens: int) -> None:
-        # Twice: once as the shared prefix, once in the prompt that `longest_tokens` bounds.
-        least = 2 * prefix_tokens + LEAST_QUESTION_TOKENS + self._settings.max_new_tokens
-        if cells < least:
-            raise ModelUnavailable(
-                f"A context of {cells} tokens does not hold the system prompt of {prefix_tokens} "
-                f"tokens and an answer; set APPLIANCE_CONTEXT_TOKENS to {least} or more, or "
-                "shorten the system prompt."
-            )
 
     def _take_progress(self, fraction: float) -> bool:
         self._set(progress=fraction)

@@ -1,9 +1,9 @@
 """The engine's thread: takes generations, computes step by step, gives out text.
 
 It knows no asyncio, no sessions and no llama.cpp: it drives a `Backend` and tells each `Job` its
-tokens. One step reads as `_run_step`: take what came in, admit, plan, decode, hand out. The rule
-that must not break: every job that came in is emitted exactly one `Finished` or `Broken`, and a
-fault of one ends no other.
+tokens. One step reads as `_run_step`: take what came in, admit, plan, decode, hand out; with
+nothing to do it reads ahead. The rule that must not break: every job that came in is emitted
+exactly one `Finished` or `Broken`, and a fault of one ends no other.
 """
 
 from __future__ import annotations
@@ -12,19 +12,23 @@ import queue
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import structlog
 
 from appliance.engine.backend import Backend, DecodeResult, Entry
-from appliance.engine.engine import Broken, Prefilled, Waiting
+from appliance.engine.cells import Cells
+from appliance.engine.commands import Adopt, Command, Forget, Prepare, Stop
+from appliance.engine.engine import Broken
+from appliance.engine.estimates import Estimates
+from appliance.engine.figures import EngineFigures
 from appliance.engine.jobs import Ending, Job
+from appliance.engine.parking import Parked
+from appliance.engine.preparing import Preparing
 from appliance.engine.prompt import TokenIds
-from appliance.engine.rates import Rates
-from appliance.engine.scheduler import Scheduler, Share, Widths
-from appliance.engine.sequences import PREFIX_SLOT, SequenceTable
-from appliance.errors import ApplianceError, ModelUnavailable
+from appliance.engine.scheduler import Scheduler, Share
+from appliance.engine.step_table import StepTable
+from appliance.engine.tally import Tally
+from appliance.errors import ApplianceError
 
 FAILURES: dict[DecodeResult, str] = {
     "full": "The engine's memory for conversations had no room for the next word.",
@@ -32,63 +36,79 @@ FAILURES: dict[DecodeResult, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
-    conversation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """End every job and leave the thread."""
-
-
-Command: TypeAlias = Job | Forget | Stop | None
-
-
 class EngineLoop:
-    """Runs on one thread; `submit`, `cancel`, `forget` and `stop` may be called from any."""
+    """Runs on one thread; `submit`, `cancel`, `prepare`, `adopt`, `forget`, `stop` and `measure`
+    may be called from any."""
 
-    def __init__(self, backend: Backend, parallel: int) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        cells: Cells,
+        scheduler: Scheduler[Job],
+        table: StepTable,
+        tally: Tally,
+    ) -> None:
         self._backend = backend
-        self._scheduler = Scheduler[Job](parallel, Widths())
-        self._parallel = parallel
-        self._table = SequenceTable(backend.slots, backend.cells)
+        self._cells = cells
+        self._scheduler = scheduler
+        self._table = table
+        self._tally = tally
+        self._preparing = Preparing(backend, cells, tally)
+        self._estimates = Estimates(scheduler, table)
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._in_step: tuple[Job, ...] = ()
+        self._in_step: tuple[Share[Job], ...] = ()
+        self._is_reading_ahead = False
         self._is_stopping = False
+        self._begun = 0
+        self._ended = 0
         self._log = structlog.get_logger(__name__)
-        self.rates = Rates()
-
-    def warm(self, prefix: TokenIds) -> None:
-        """Compute the cells that every conversation shares. Raises ModelUnavailable where
-        a step fails or `stop` interrupts it."""
-        for start in range(0, len(prefix), 128):
-            chunk = prefix[start : start + 128]
-            entries = [
-                Entry(token, start + offset, PREFIX_SLOT, False)
-                for offset, token in enumerate(chunk)
-            ]
-            entries[-1] = Entry(chunk[-1], start + len(chunk) - 1, PREFIX_SLOT, True)
-            started_at = time.monotonic()
-            result = self._backend.decode(entries, interruptible=True)
-            if result != "done":
-                raise ModelUnavailable(f"Reading the system prompt ended as {result!r}.")
-            self.rates.learn(len(chunk), 0, (time.monotonic() - started_at) * 1000)
-            self._table.extend(PREFIX_SLOT, chunk)
 
     @property
     def longest_tokens(self) -> int:
-        return self._table.longest_tokens
+        return self._cells.longest_tokens
+
+    @property
+    def step_under_way(self) -> int:
+        """The number of the step that is being computed, 0 between steps."""
+        begun = self._begun
+        return begun if begun != self._ended else 0
+
+    @property
+    def wait_ms(self) -> float:
+        """When one of those that speak is likely to be done."""
+        return self._estimates.next_free_ms
+
+    def measure(self) -> EngineFigures:
+        return self._tally.snapshot(
+            queue_depth=len(self._scheduler.waiting),
+            running=len(self._scheduler.running),
+            parked=(self._cells.parked_bytes, self._cells.parked_conversations),
+            cells=(self._cells.used, self._cells.total),
+        )
+
+    def copy_all(self) -> Iterator[tuple[str, Parked]]:
+        """What is kept of every conversation, the last used first; only once `run` returned."""
+        return self._cells.copy_all()
 
     def submit(self, job: Job) -> None:
         self._commands.put(job)
+        if self._is_reading_ahead:
+            self._backend.interrupt()
 
     def cancel(self, job: Job) -> None:
+        """End it soon: a step that is mostly this job's is broken off, any other is a short one."""
         job.is_cancelled = True
         in_step = self._in_step
-        if in_step and all(other.is_cancelled for other in in_step):
+        dead = sum(share.tokens for share in in_step if share.job.is_cancelled)
+        if 2 * dead > sum(share.tokens for share in in_step):
             self._backend.interrupt()
         self._commands.put(None)
+
+    def prepare(self, conversation: str, prompt: TokenIds) -> None:
+        self._commands.put(Prepare(conversation, prompt))
+
+    def adopt(self, conversation: str, parked: Parked) -> None:
+        self._commands.put(Adopt(conversation, parked))
 
     def forget(self, conversation: str) -> None:
         self._commands.put(Forget(conversation))
@@ -104,7 +124,7 @@ class EngineLoop:
             self._run_until_stopped()
         finally:
             # Empty but for a fault in the handling of a fault: then nobody waits for ever.
-            for job in self._list_jobs():
+            for job in self._scheduler.jobs:
                 job.emit(Broken("The engine ended."))
 
     def _run_until_stopped(self) -> None:
@@ -114,20 +134,22 @@ class EngineLoop:
             except Exception as error:
                 self._log.exception("engine step failed")
                 # Who still waits had no part in the step, unless there was nobody else.
-                for job in [*self._scheduler.running] or self._list_jobs():
+                for job in [*self._scheduler.running] or self._scheduler.jobs:
                     self._break(job, _explain(error))
         self._take_commands(wait=False)
-        for job in self._list_jobs():
+        for job in self._scheduler.jobs:
             self._finish(job, Ending("cancelled"))
 
     def _run_step(self) -> None:
-        self._take_commands(wait=self._scheduler.is_idle)
+        self._take_commands(wait=self._scheduler.is_idle and self._preparing.is_idle)
         self._end_cancelled_and_late()
         self._scheduler.admit(self._place)
-        self._tell_waiting()
+        self._estimates.tell_waiting()
         shares = self._scheduler.plan()
         if shares and not self._is_stopping:
             self._compute(shares)
+        elif self._scheduler.is_idle and not self._preparing.is_idle and not self._is_stopping:
+            self._read_ahead()
 
     def _take_commands(self, *, wait: bool) -> None:
         while True:
@@ -138,9 +160,14 @@ class EngineLoop:
             wait = False
             match command:
                 case Job():
+                    self._preparing.drop(command.generation.conversation)
                     self._take_up(command)
                 case Forget(conversation):
                     self._forget(conversation)
+                case Prepare(conversation, prompt):
+                    self._preparing.put(conversation, prompt)
+                case Adopt(conversation, parked):
+                    self._cells.adopt(conversation, parked)
                 case _:
                     pass
 
@@ -161,22 +188,16 @@ class EngineLoop:
             self._log.exception("answer failed")
             self._break(job, _explain(error))
 
-    def _list_jobs(self) -> list[Job]:
-        return [*self._scheduler.running, *self._scheduler.waiting]
-
     def _forget(self, conversation: str) -> None:
-        for job in self._list_jobs():
+        for job in self._scheduler.jobs:
             if job.generation.conversation == conversation:
                 job.is_forgotten = True
-        self._drop_idle(conversation)
-
-    def _drop_idle(self, conversation: str) -> None:
-        for operation in self._table.forget(conversation):
-            self._backend.apply(operation)
+        self._preparing.drop(conversation)
+        self._cells.forget(conversation)
 
     def _end_cancelled_and_late(self) -> None:
         now = time.monotonic()
-        for job in self._list_jobs():
+        for job in self._scheduler.jobs:
             if job.is_cancelled:
                 self._finish(job, Ending("cancelled"))
             elif now > job.deadline and job.placement is not None:
@@ -189,46 +210,52 @@ class EngineLoop:
 
     def _find_place(self, job: Job) -> bool:
         generation = job.generation
-        placement = self._table.place(generation.conversation, job.to_read, job.tokens_to_say)
+        placement = self._cells.place(generation.conversation, job.to_read, job.tokens_to_say)
         if placement is None:
             return False
-        # Set before anything can fail: whoever ends the job must find the slot to release.
         job.placement, job.placed_at = placement, time.monotonic()
-        for operation in placement.operations:
-            self._backend.apply(operation)
         job.read_tokens = placement.cached_tokens
-        job.sampler = self._backend.make_sampler(generation.sampling)
+        self._tally.prefill_reused_tokens += placement.cached_tokens
+        self._tally.wait_s.observe(job.placed_at - job.arrived_at)
+        job.sampler = self._backend.make_sampler(generation.sampling, generation.grammar)
         for token in generation.said:
             job.sampler.accept(token)
         return True
 
-    def _tell_waiting(self) -> None:
-        ahead_ms = sum(self._estimate_ms(job) for job in self._scheduler.running)
-        for position, job in enumerate(self._scheduler.waiting, start=1):
-            waiting = Waiting(position, int(ahead_ms / self._parallel))
-            if job.last_waiting is None or job.last_waiting.position != position:
-                job.last_waiting = waiting
-                job.emit(waiting)
-            ahead_ms += self._estimate_ms(job)
+    def _read_ahead(self) -> None:
+        self._is_reading_ahead = True
+        try:
+            # A customer may have come between the last look and the flag.
+            if self._commands.empty():
+                with self._counted():
+                    self._preparing.run_batch()
+        finally:
+            self._is_reading_ahead = False
 
-    def _estimate_ms(self, job: Job) -> float:
-        return (
-            job.unread_tokens * self.rates.prefill_ms_per_token
-            + job.tokens_to_say * self.rates.decode_ms_per_step
-        )
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """The watchdog sees this step until it ends."""
+        self._begun += 1
+        try:
+            yield
+        finally:
+            self._ended = self._begun
 
     def _compute(self, shares: Sequence[Share[Job]]) -> None:
         entries, rows = self._fill_batch(shares)
         prefill_tokens = sum(share.tokens for share in shares if share.job.unread_tokens)
-        self._in_step = tuple(share.job for share in shares)
+        self._in_step = tuple(shares)
         started_at = time.monotonic()
-        result = self._backend.decode(entries, interruptible=prefill_tokens > 0)
+        with self._counted():
+            result = self._backend.decode(entries, interruptible=True)
         step_ms = (time.monotonic() - started_at) * 1000
         self._in_step = ()
         if result != "done":
             self._roll_back(shares, result)
             return
-        self.rates.learn(prefill_tokens, len(entries) - prefill_tokens, step_ms)
+        self._tally.count_step(len(entries), prefill_tokens)
+        logits_rows = sum(entry.wants_logits for entry in entries)
+        self._table.learn(len(entries), logits_rows, step_ms)
         for share, row in zip(shares, rows, strict=True):
             with self._alone(share.job):
                 self._take_result(share, row)
@@ -240,26 +267,20 @@ class EngineLoop:
         for job, tokens in ((share.job, share.tokens) for share in shares):
             assert job.placement is not None
             slot = job.placement.slot
-            position = self._table.get_length(slot)
-            for offset, token in enumerate(self._next_tokens(job, tokens)):
+            position = self._cells.get_length(slot)
+            for offset, token in enumerate(job.next_tokens(tokens)):
                 entries.append(Entry(token, position + offset, slot, False))
             if tokens >= job.unread_tokens:
                 entries[-1] = Entry(entries[-1].token, entries[-1].position, slot, True)
             rows.append(len(entries) - 1)
         return entries, rows
 
-    def _next_tokens(self, job: Job, tokens: int) -> Sequence[int]:
-        if job.unread_tokens:
-            return job.to_read[job.read_tokens : job.read_tokens + tokens]
-        return job.ids[-1:]
-
     def _roll_back(self, shares: Sequence[Share[Job]], result: DecodeResult) -> None:
         """The step's cells go. A cancelled step is no fault; any other is computed again job by
         job, and ends the job that fails alone."""
         for job in (share.job for share in shares):
             assert job.placement is not None
-            slot = job.placement.slot
-            self._backend.apply(self._table.truncate(slot, self._table.get_length(slot)))
+            self._cells.take_back(job.placement.slot)
         if result == "interrupted":
             return
         self._log.error("decode failed", result=result, jobs=len(shares))
@@ -272,13 +293,14 @@ class EngineLoop:
     def _take_result(self, share: Share[Job], row: int) -> None:
         job = share.job
         assert job.placement is not None and job.sampler is not None
-        self._table.extend(job.placement.slot, self._next_tokens(job, share.tokens))
+        self._cells.extend(job.placement.slot, job.next_tokens(share.tokens))
         if job.unread_tokens:
             job.read_tokens += share.tokens
             if job.unread_tokens:
                 return
-            self._tell_prefilled(job)
+            job.begin_to_speak()
         token = job.sampler.sample(row)
+        self._tell_time(job)
         if self._backend.is_end(token):
             self._finish(job, Ending("stop"))
             return
@@ -286,29 +308,25 @@ class EngineLoop:
         if job.ending:
             self._finish(job, job.ending)
 
-    def _tell_prefilled(self, job: Job) -> None:
-        assert job.placement is not None
-        job.speaks_since = time.monotonic()
-        prompt_tokens = len(job.generation.prompt.ids)
-        job.emit(
-            Prefilled(
-                prompt_tokens=prompt_tokens,
-                cached_tokens=min(job.placement.cached_tokens, prompt_tokens),
-                queued_ms=(job.placed_at - job.arrived_at) * 1000,
-                prefill_ms=(job.speaks_since - job.placed_at) * 1000,
-            )
-        )
+    def _tell_time(self, job: Job) -> None:
+        now = time.monotonic()
+        if job.said_at:
+            self._tally.gap_s.observe(now - job.said_at)
+        else:
+            self._tally.ttft_s.observe(now - job.arrived_at)
+        job.said_at = now
 
     def _finish(self, job: Job, ending: Ending) -> None:
         """The last output comes after the place is free: nobody asks for one more."""
         with self._alone(job):
             self._leave(job)
+            if ending.reason in ("stop", "length"):
+                self._estimates.learn_answer(len(job.ids))
             job.finish(ending)
 
     def _break(self, job: Job, sentence: str) -> None:
         if job.placement is not None:
-            for operation in self._table.discard(job.placement.slot):
-                self._backend.apply(operation)
+            self._cells.discard(job.placement.slot)
             job.placement = None
         self._leave(job)
         job.emit(Broken(sentence))
@@ -319,9 +337,9 @@ class EngineLoop:
             job.sampler.close()
             job.sampler = None
         if job.placement is not None:
-            self._table.release(job.placement.slot)
+            self._cells.release(job.placement.slot)
         if job.is_forgotten:
-            self._drop_idle(job.generation.conversation)
+            self._cells.forget(job.generation.conversation)
 
 
 def _explain(error: Exception) -> str:

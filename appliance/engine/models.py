@@ -151,6 +151,17 @@ def _write_whole(path: Path, text: str) -> None:
     os.replace(beside, path)
 
 
+def identify(choice: ModelChoice) -> str:
+    """What tells this model's files from any others: their hashes, or for an own file its name,
+    size and time."""
+    if choice.entry is not None:
+        records = [with_record(file, choice.path.parent) for file in choice.entry.files]
+        if all(record.sha256 for record in records):
+            return " ".join(record.sha256 for record in records)
+    parts = [(path.name, path.stat()) for path in list_parts(choice.path, "")]
+    return " ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in parts)
+
+
 def verify(choice: ModelChoice, is_wanted: Callable[[], bool] = lambda: True) -> GgufHeader:
     """The header of a file that may be served.
 

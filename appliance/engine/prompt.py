@@ -44,11 +44,15 @@ class Template:
 
     def render(self, system: TokenIds, exchanges: Sequence[Exchange], question: TokenIds) -> Prompt:
         """The prompt that asks `question` after `exchanges`, oldest first."""
+        head = self.render_head(system, exchanges)
+        return Prompt((*head.ids, *question, *self.answer_open), head.shared_tokens)
+
+    def render_head(self, system: TokenIds, exchanges: Sequence[Exchange]) -> Prompt:
+        """What every prompt begins with that asks something after `exchanges`."""
         ids = [*self.system_open, *system, *self.first_open]
         shared_tokens = len(ids)
         for exchange in exchanges:
             ids += [*exchange.question, *self.answer_open, *exchange.answer, *self.next_open]
-        ids += [*question, *self.answer_open]
         return Prompt(tuple(ids), shared_tokens)
 
     def count_exchange_tokens(self, exchange: Exchange) -> int:

@@ -25,7 +25,8 @@ from appliance.engine.engine import (
     Prefilled,
     Waiting,
 )
-from appliance.engine.prompt import Template, TokenIds
+from appliance.engine.figures import EngineFigures
+from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.errors import ModelUnavailable
 
 # For tests to look at; a demo that runs for weeks keeps no more.
@@ -91,6 +92,7 @@ class ScriptedEngine:
         self._settled = asyncio.Event()
         self._refusal: EngineStatus | None = None
         self.prompts: list[TokenIds] = []
+        self.prepared: list[tuple[str, Prompt]] = []
         self.forgotten: list[str] = []
 
     @property
@@ -142,6 +144,15 @@ class ScriptedEngine:
 
     def estimate_wait_s(self) -> int:
         return 1
+
+    def prepare(self, conversation: str, prompt: Prompt) -> None:
+        if self._status.phase == "ready":
+            self.prepared.append((conversation, prompt))
+            del self.prepared[:-KEPT]
+
+    def measure(self) -> EngineFigures:
+        """It computes nothing."""
+        return EngineFigures.empty()
 
     async def forget(self, conversation: str) -> None:
         self.forgotten.append(conversation)

@@ -1,8 +1,8 @@
 """Who holds which KV cells: pure bookkeeping, one sequence per conversation.
 
-It touches no llama.cpp: it returns `Copy` and `Remove` for the loop to carry out, and is told
-what was decoded. The rule that must not break: a sequence's `ids` are exactly the tokens whose
-cells it holds, so a prompt is continued only over cells that hold its own prefix.
+It touches no llama.cpp: it returns operations for `cells.py` to carry out, and is told what was
+decoded. The rule that must not break: a sequence's `ids` are exactly the tokens whose cells it
+holds, so a prompt is continued only over cells that hold its own prefix.
 
     sequence 0      [ system prompt ]                     the prefix, shared by reference
     sequence 3      [ system prompt | question | answer ]  conversation "a", idle
@@ -37,16 +37,29 @@ class Remove:
     start: int
 
 
-Operation: TypeAlias = Copy | Remove
+@dataclass(frozen=True, slots=True)
+class Evict:
+    """All cells of `slot` go. They held `ids` of an idle conversation, the first `shared_tokens`
+    of them by reference to the prefix; whoever keeps the rest must copy it out before."""
+
+    slot: int
+    conversation: str
+    ids: TokenIds
+    shared_tokens: int
+
+
+Operation: TypeAlias = Copy | Remove | Evict
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a prompt goes: its first `cached_tokens` are in `slot` after `operations`."""
+    """Where a prompt goes: its first `cached_tokens` are in `slot` after `operations`. Of what the
+    slot held before, `dropped_tokens` behind them are no part of the prompt."""
 
     slot: int
     cached_tokens: int
     operations: tuple[Operation, ...]
+    dropped_tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -81,27 +94,72 @@ class SequenceTable:
     def used_cells(self) -> int:
         return sum(slot.own_cells for slot in self._slots)
 
+    @property
+    def prefix_tokens(self) -> int:
+        return len(self._slots[PREFIX_SLOT].ids)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Conversations that hold cells, the most recently used first."""
+        slots = sorted(self._slots, key=lambda slot: slot.used_at, reverse=True)
+        return tuple(slot.owner for slot in slots if slot.owner is not None)
+
     def place(self, conversation: str, prompt: TokenIds, new_tokens: int) -> Placement | None:
-        """Reserve cells for `prompt` and `new_tokens` more, dropping idle conversations, least
-        recently used first, where they are short; None while running ones hold too many.
+        """Reserve cells for `prompt` and `new_tokens` more, evicting idle conversations, least
+        recently used first, where they are short; None while running ones hold too many. One token
+        of the prompt at least is left to decode, because its logits are wanted.
 
         Raises ValueError when not even the empty context could hold it.
         """
         needed = len(prompt) + new_tokens
         if needed > self.longest_tokens:
             raise ValueError(f"{needed} tokens do not fit into {self.longest_tokens} cells")
+        return self._place(conversation, prompt, needed, most_cached=len(prompt) - 1)
+
+    def place_ahead(self, conversation: str, prompt: TokenIds) -> Placement | None:
+        """Reserve cells for a prompt that nobody asked yet. For it others are evicted only where
+        the conversation has cells already; None where there is no room, or it runs."""
+        own = self._find(conversation)
+        if len(prompt) > self.longest_tokens:
+            return None
+        own_tokens = len(prompt) - self._count_prefix(prompt)
+        if own is None and (self._find_empty() is None or not self._has_room(own_tokens)):
+            return None
+        return self._place(conversation, prompt, len(prompt), most_cached=len(prompt))
+
+    def readmit(self, conversation: str, ids: TokenIds, shared_tokens: int) -> Placement | None:
+        """Room for a parked conversation in an empty slot: whoever kept the cells behind its first
+        `shared_tokens` puts them there, and then `share_prefix` the rest. None where the
+        conversation has cells already or running ones hold too many."""
+        own_tokens = len(ids) - shared_tokens
+        if self._find(conversation) is not None or own_tokens > self.longest_tokens:
+            return None
+        evictions = self._choose_evictions(None, own_tokens)
+        if evictions is None:
+            return None
+        operations = tuple(self._evict(slot) for slot in evictions)
+        slot = self._find_empty()
+        assert slot is not None
+        self._clock += 1
+        self._slots[slot] = _Slot(list(ids), shared_tokens, conversation, 0, self._clock)
+        return Placement(slot, len(ids), operations)
+
+    def _place(
+        self, conversation: str, prompt: TokenIds, needed: int, most_cached: int
+    ) -> Placement | None:
         own = self._find(conversation)
         if own is not None and self._slots[own].is_busy:
             return None
-        kept = _count_common(self._slots[own].ids, prompt) if own is not None else 0
-        kept = min(kept, len(prompt) - 1)
-        from_prefix = min(self._count_prefix(prompt), len(prompt) - 1)
+        common = count_common(self._slots[own].ids, prompt) if own is not None else 0
+        dropped = len(self._slots[own].ids) - common if own is not None else 0
+        kept = min(common, most_cached)
+        from_prefix = min(self._count_prefix(prompt), most_cached)
         stays = own is not None and kept >= from_prefix
         shared = min(self._slots[own].shared, kept) if own is not None and stays else from_prefix
         evictions = self._choose_evictions(own, needed - shared)
         if evictions is None:
             return None
-        operations: list[Operation] = [self._drop(slot) for slot in evictions]
+        operations: list[Operation] = [self._evict(slot) for slot in evictions]
         slot = own if own is not None else self._find_empty()
         assert slot is not None
         if stays:
@@ -111,7 +169,10 @@ class SequenceTable:
             operations += self._share_prefix(slot, from_prefix)
         chosen = self._slots[slot]
         chosen.owner, chosen.reserved = conversation, needed
-        return Placement(slot, len(chosen.ids), tuple(operations))
+        return Placement(slot, len(chosen.ids), tuple(operations), dropped)
+
+    def holds(self, conversation: str) -> bool:
+        return self._find(conversation) is not None
 
     @property
     def longest_tokens(self) -> int:
@@ -126,6 +187,14 @@ class SequenceTable:
 
     def get_length(self, slot: int) -> int:
         return len(self._slots[slot].ids)
+
+    def describe(self, conversation: str) -> Evict | None:
+        """What an eviction of this idle conversation would say; nothing is changed."""
+        slot = self._find(conversation)
+        if slot is None or self._slots[slot].is_busy:
+            return None
+        held = self._slots[slot]
+        return Evict(slot, conversation, tuple(held.ids), held.shared)
 
     def truncate(self, slot: int, length: int) -> Operation:
         """A step failed: whatever it left behind `length` must go."""
@@ -175,7 +244,7 @@ class SequenceTable:
         return next(empty, None)
 
     def _count_prefix(self, prompt: TokenIds) -> int:
-        return _count_common(self._slots[PREFIX_SLOT].ids, prompt)
+        return count_common(self._slots[PREFIX_SLOT].ids, prompt)
 
     def _choose_evictions(self, own: int | None, cells: int) -> list[int] | None:
         """Idle sequences to drop so that `cells` and one sequence id are free, or None."""
@@ -194,6 +263,15 @@ class SequenceTable:
             in_use -= self._slots[index].own_cells
             has_slot = True
         return evictions if has_slot and in_use + cells <= self._cells else None
+
+    def _has_room(self, tokens: int) -> bool:
+        return self.used_cells + tokens <= self._cells
+
+    def _evict(self, slot: int) -> Evict:
+        held = self._slots[slot]
+        assert held.owner is not None and not held.is_busy
+        self._slots[slot] = _Slot()
+        return Evict(slot, held.owner, tuple(held.ids), held.shared)
 
     def _drop(self, slot: int) -> Remove:
         self._slots[slot] = _Slot()
@@ -215,7 +293,7 @@ class SequenceTable:
         return [Copy(PREFIX_SLOT, slot, length)]
 
 
-def _count_common(held: Values[int], prompt: Values[int]) -> int:
+def count_common(held: Values[int], prompt: Values[int]) -> int:
     count = 0
     for left, right in zip(held, prompt, strict=False):
         if left != right:

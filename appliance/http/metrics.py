@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from appliance.engine.figures import EngineFigures, HistogramFigures
+
 if TYPE_CHECKING:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.core import Metric
 
 PREFIX = "appliance_"
 TOTAL = "_total"
@@ -28,8 +30,10 @@ def _tell(sentence: str, label: str = "") -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Every figure under its name; `_total` only ever grows, None is left out of the page."""
+    """Every figure under its name; `_total` only ever grows, None is left out of the page. Those
+    of the `engine` are named below."""
 
+    engine: EngineFigures
     turns_done_total: int = _tell("Turns that ended in an answer since the start.")
     turns_failed_total: Mapping[str, int] = _tell(
         "Turns that ended in an error since the start, by its code.", "code"
@@ -64,6 +68,115 @@ class Figures:
     process_open_files: int | None = _tell("Files and connections the process has open.")
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of the engine's; `get` gives a number, a histogram, or numbers by `label`."""
+
+    name: str
+    help: str
+    get: Callable[[EngineFigures], Any]
+    label: str = ""
+
+
+ENGINE_ROWS = (
+    Row(
+        "engine_prefill_tokens_total",
+        "Prompt tokens since the start: computed while a customer waited, reused from what was "
+        "kept, computed while nobody spoke.",
+        lambda engine: {
+            "computed": engine.prefill_computed_tokens,
+            "reused": engine.prefill_reused_tokens,
+            "idle": engine.prefill_idle_tokens,
+        },
+        "how",
+    ),
+    Row(
+        "engine_decoded_tokens_total",
+        "Tokens of answers computed since the start.",
+        lambda engine: engine.decoded_tokens,
+    ),
+    Row(
+        "engine_drafts_accepted_tokens_total",
+        "Tokens of answers that were guessed and then confirmed, since the start.",
+        lambda engine: engine.drafts_accepted_tokens,
+    ),
+    Row("engine_steps_total", "Steps computed since the start.", lambda engine: engine.steps),
+    Row(
+        "engine_batch_width_tokens",
+        "Tokens computed in one step.",
+        lambda engine: engine.batch_width_tokens,
+    ),
+    Row(
+        "engine_ttft_seconds",
+        "From a question's arrival in the engine to its first token.",
+        lambda engine: engine.ttft_s,
+    ),
+    Row(
+        "engine_token_gap_seconds",
+        "Between two tokens of one answer.",
+        lambda engine: engine.gap_s,
+    ),
+    Row(
+        "engine_queue_wait_seconds",
+        "From a question's arrival in the engine to its place among the running.",
+        lambda engine: engine.wait_s,
+    ),
+    Row(
+        "engine_queue_depth",
+        "Questions that wait for a place in the engine now.",
+        lambda engine: engine.queue_depth,
+    ),
+    Row("engine_running", "Answers that the engine computes now.", lambda engine: engine.running),
+    Row(
+        "engine_cells_used",
+        "Tokens that the engine's memory holds now.",
+        lambda engine: engine.cells_used,
+    ),
+    Row(
+        "engine_cells",
+        "Tokens that the engine's memory can hold.",
+        lambda engine: engine.cells_total,
+    ),
+    Row(
+        "engine_parked_bytes",
+        "Size of the parked conversations now.",
+        lambda engine: {"memory": engine.parked_memory_bytes, "disk": engine.parked_disk_bytes},
+        "place",
+    ),
+    Row(
+        "engine_parked_conversations",
+        "Conversations that are parked now.",
+        lambda engine: {
+            "memory": engine.parked_memory_conversations,
+            "disk": engine.parked_disk_conversations,
+        },
+        "place",
+    ),
+    Row(
+        "engine_restores_total",
+        "Parked conversations brought back since the start.",
+        lambda engine: engine.restores,
+        "place",
+    ),
+    Row(
+        "engine_restores_failed_total",
+        "Parked conversations that could not be brought back and were computed again.",
+        lambda engine: engine.restores_failed,
+    ),
+    Row(
+        "engine_evictions_total",
+        "Idle conversations that lost their cells to others since the start.",
+        lambda engine: engine.evictions,
+    ),
+    Row(
+        "engine_divergences_total",
+        "Prompts that were no continuation of what was kept, since the start.",
+        lambda engine: engine.divergences,
+        "reason",
+    ),
+)
+
+
 class Metrics:
     def __init__(self, measure: Callable[[], Figures]) -> None:
         self._measure = measure
@@ -81,22 +194,31 @@ class Metrics:
             media_type=CONTENT_TYPE_PLAIN_0_0_4,
         )
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """What the registry asks for: each figure as a family of its own."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
         figures = self._measure()
         for told in fields(figures):
             value = getattr(figures, told.name)
-            if value is None:
-                continue
-            kind = CounterMetricFamily if told.name.endswith(TOTAL) else GaugeMetricFamily
-            label = told.metadata["label"]
-            family = kind(
-                PREFIX + told.name.removesuffix(TOTAL),
-                told.metadata["help"],
-                labels=[label] if label else [],
-            )
-            for key, count in value.items() if label else (("", value),):
-                family.add_metric([key] if label else [], float(count))
-            yield family
+            if told.metadata and value is not None:
+                yield _make_family(told.name, value, **told.metadata)
+        for row in ENGINE_ROWS:
+            yield _make_family(row.name, row.get(figures.engine), row.help, row.label)
+
+
+def _make_family(name: str, value: Any, help: str, label: str) -> Metric:
+    """The kind is told by the value and by the end of the name."""
+    from prometheus_client.core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
+
+    if isinstance(value, HistogramFigures):
+        bounds = [*map(str, value.bounds), "+Inf"]
+        buckets = list(zip(bounds, map(float, value.cumulative), strict=True))
+        return HistogramMetricFamily(PREFIX + name, help, buckets, value.total)
+    kind = CounterMetricFamily if name.endswith(TOTAL) else GaugeMetricFamily
+    family = kind(PREFIX + name.removesuffix(TOTAL), help, labels=[label] if label else [])
+    for key, count in value.items() if label else (("", value),):
+        family.add_metric([key] if label else [], float(count))
+    return family

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -41,12 +42,13 @@ class Retention:
         store: Store,
         clock: HouseClock,
         days: int,
-        on_purge: Callable[[], Awaitable[None]] | None = None,
+        on_purge: Callable[[tuple[str, ...]], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._days = days
         self._on_purge = on_purge
+        self._purged: deque[str] = deque()
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger(__name__)
         store.on_open.append(clock.load)
@@ -59,7 +61,7 @@ class Retention:
             with suppress(StoreUnavailable):
                 await self.run()
                 if self._on_purge is not None:
-                    await self._on_purge()
+                    await self._on_purge(self._take_purged())
             await wait_at_most(self._stopping, PAUSE_S)
 
     def stop(self) -> None:
@@ -89,4 +91,9 @@ class Retention:
         keys = connection.execute(UNTOUCHED, (before_ms, BATCH)).fetchall()
         # Turns, messages and events go with their session.
         connection.executemany("DELETE FROM sessions WHERE session_key = ?", [*map(tuple, keys)])
+        self._purged.extend(key for (key,) in keys)
         return len(keys)
+
+    def _take_purged(self) -> tuple[str, ...]:
+        """Deleted since it was last asked, also where a full disk asked for it."""
+        return tuple(self._purged.popleft() for _ in range(len(self._purged)))

@@ -248,6 +248,16 @@ class Sessions:
         rows = await self._store.read(query)
         return tuple(self._rows.read_exchange(row, session_key) for row in rows)
 
+    async def read_recent(self, limit: int, within_ms: int) -> tuple[str, ...]:
+        """Keys of the sessions that last had a message no longer ago than `within_ms` and are not
+        being answered now, the latest first."""
+
+        def query(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+            after_ms = self._house_clock() - within_ms
+            return connection.execute(RECENT, (after_ms, limit)).fetchall()
+
+        return tuple(row[0] for row in await self._store.read(query))
+
     async def forget(self, session_id: str) -> Forgotten:
         """Delete a session with all it holds. Raises SessionNotFound."""
         session_key = key_of(session_id)
@@ -270,6 +280,11 @@ NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
 VALUES (?, ?, 'running', ?, ?, ?)
+"""
+RECENT = """
+SELECT session_key FROM sessions
+WHERE touched_ms > ? AND session_key NOT IN (SELECT session_key FROM turns WHERE state = 'running')
+ORDER BY touched_ms DESC, session_key LIMIT ?
 """
 
 

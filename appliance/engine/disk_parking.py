@@ -1,0 +1,120 @@
+"""The thread that reads and writes the files of parked conversations, for the engine's.
+
+It holds no state of its own and chooses nobody: what the memory's budget pushes out comes in, and
+whoever is asked again goes back. The rule that must not break: a conversation's question waits for
+its cells on disk to be looked for, and is computed whatever is found there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeAlias
+
+import structlog
+
+from appliance.engine.parked_files import ParkedFiles
+from appliance.engine.parking import Parked, ParkedPrefix
+from appliance.engine.prompt import TokenIds
+from appliance.engine.step_table import StepTimes
+
+Adopt: TypeAlias = Callable[[str, Parked], None]
+# An orderly stop must be over in 5 s; this part of it may take so long and write so much.
+STOP_S = 3.0
+STOP_BYTES = 64 << 20
+# A disk that is slower than conversations are pushed out would fill the memory with them.
+MOST_WAITING = 8
+
+
+class DiskParking:
+    """`close` waits for what is being written."""
+
+    def __init__(self, files: ParkedFiles) -> None:
+        self._files = files
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="parking")
+        self._room = threading.Semaphore(MOST_WAITING)
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def size_bytes(self) -> int:
+        return self._files.size_bytes
+
+    @property
+    def count(self) -> int:
+        return self._files.count
+
+    def has(self, conversation: str) -> bool:
+        """Cheap; any thread may ask."""
+        return self._files.has(conversation)
+
+    def read_prefix(self) -> ParkedPrefix | None:
+        return self._executor.submit(self._files.read_prefix).result()
+
+    def write_prefix(self, ids: TokenIds, data: bytes, times: StepTimes) -> None:
+        self._submit(self._files.write_prefix, ids, data, times)
+
+    def sweep(self) -> None:
+        self._submit(self._files.sweep)
+
+    def bring_back(self, conversation: str, adopt: Adopt, then: Callable[[], None]) -> None:
+        """`adopt` what is on disk, if it is sound, and call `then` in any case."""
+        self._submit(self._bring_back, conversation, adopt, then)
+
+    def give_away(self, conversation: str, parked: Parked) -> None:
+        if self._room.acquire(blocking=False):
+            self._submit(self._write, conversation, parked)
+
+    def forget(self, conversation: str, then: Callable[[], None]) -> Future[bool]:
+        """Whether nothing is left of it. `then` is called behind what was being brought back."""
+
+        def remove() -> bool:
+            try:
+                return self._files.forget(conversation)
+            finally:
+                then()
+
+        return self._executor.submit(remove)
+
+    def keep(self, states: Iterable[tuple[str, Parked]]) -> int:
+        """Write as many as the time and the room of a stop allow; how many."""
+        until_s, kept, kept_bytes = time.monotonic() + STOP_S, 0, 0
+        for conversation, parked in states:
+            kept_bytes += parked.size_bytes
+            if time.monotonic() > until_s or kept_bytes > STOP_BYTES:
+                break
+            # The first is the one used last, and must stay it: further apart than a write takes.
+            idle_s = kept * STOP_S
+            kept += self._executor.submit(
+                self._files.write, conversation, parked, idle_s=idle_s
+            ).result()
+        return kept
+
+    def close(self) -> None:
+        self._executor.shutdown()
+
+    def _submit(self, work: Callable[..., object], *arguments: object) -> None:
+        """Nobody asks for the result, so a fault is told here or never."""
+        self._executor.submit(work, *arguments).add_done_callback(self._tell_fault)
+
+    def _tell_fault(self, done: Future[object]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._log.error("parking failed", exc_info=error)
+
+    def _bring_back(self, conversation: str, adopt: Adopt, then: Callable[[], None]) -> None:
+        try:
+            parked = self._files.read(conversation)
+            if parked is not None:
+                adopt(conversation, parked)
+                # In memory from here on; a file that nobody reads again would only grow old.
+                self._files.forget(conversation)
+        finally:
+            then()
+
+    def _write(self, conversation: str, parked: Parked) -> None:
+        try:
+            self._files.write(conversation, parked)
+        finally:
+            self._room.release()
