@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from threading import Timer
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -153,7 +153,7 @@ def try_question(question: str, words_only: bool) -> None:
                     # Where the server keeps them too: computed once for both.
                     with closing(Vectors(settings.data / "vectors.db", embedder)) as vectors:
                         texts = index.texts_to_embed()
-                        missing, watch = vectors.missing(texts), _make_watch()
+                        missing, watch = vectors.missing(texts), _Watch()
                         for done in range(0, len(missing), 8):
                             vectors.add(missing[done : done + 8])
                             watch("vectors", done, len(missing))
@@ -217,22 +217,43 @@ def _read(folder: Path) -> Reading:
     from appliance.knowledge.importer import read_folder
     from appliance.knowledge.starter import FolderError
 
+    watch = _Watch()
+    # One long file tells nothing before it is read.
+    reminder = Timer(QUIET_S, watch.remind)
+    reminder.daemon = True
+    reminder.start()
     try:
-        return read_folder(folder, _make_watch())
+        return read_folder(folder, watch)
     except OSError as error:
         reason = error.strerror or error
         raise FolderError(f"{folder} cannot be read ({reason}). Try: appliance init") from None
+    finally:
+        reminder.cancel()
 
 
-def _make_watch() -> Callable[[str, int, int], None]:
-    """Tells how far it is, on a terminal and where it takes long."""
-    began_s = monotonic()
+class _Watch:
+    """Tells how far it is where it takes long: one line written anew on a terminal, elsewhere a
+    line for each tenth."""
 
-    def watch(name: str, done: int, total: int) -> None:
-        if sys.stderr.isatty() and monotonic() - began_s >= QUIET_S:
-            click.echo(f"\r\x1b[K{name}: {100 * done // max(total, 1)} %\r", err=True, nl=False)
+    def __init__(self) -> None:
+        self._began_s = monotonic()
+        self._name = ""
+        self._told = -1
 
-    return watch
+    def __call__(self, name: str, done: int, total: int) -> None:
+        percent = 100 * done // max(total, 1)
+        self._name = name
+        if monotonic() - self._began_s < QUIET_S:
+            return
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{name}: {percent} %\r", err=True, nl=False)
+        elif percent // 10 != self._told:
+            self._told = percent // 10
+            click.echo(f"{name}: {percent} %", err=True)
+
+    def remind(self) -> None:
+        if self._told < 0:
+            click.echo(f"{self._name}: reading …", err=True)
 
 
 def _count(reading: Reading) -> str:

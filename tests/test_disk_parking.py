@@ -140,3 +140,14 @@ def test_a_fault_that_nobody_waits_for_is_told(tmp_path: Path) -> None:
         disk.sweep()
         disk.close()
     assert [line["event"] for line in lines] == ["parking failed"]
+
+
+def test_who_comes_after_the_end_is_heard_and_forgotten_all_the_same(tmp_path: Path) -> None:
+    disk = DiskParking(make_files(tmp_path))
+    disk.keep([("a", park(9))])
+    disk.close()
+    loop = Loop()
+    disk.bring_back("a", loop.adopt, loop.then)
+    assert loop.heard == ["then"]
+    assert disk.forget("a", loop.then).result(WAIT_S)
+    assert not disk.has("a")

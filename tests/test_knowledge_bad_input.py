@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zipfile
+from functools import partial
 from pathlib import Path
+from time import process_time
 
 import pytest
 
 from appliance.knowledge import importer
 from appliance.knowledge.archives import check_archive
+from appliance.knowledge.chunks import cut
+from appliance.knowledge.documents import make_document, read_markdown
 from appliance.knowledge.folder_files import ListedFile, read_whole
+from appliance.knowledge.foreign import read_foreign
 from appliance.knowledge.importer import hash_folder, read_folder
 from appliance.knowledge.readings import FileRefused, describe
 from tests.knowledge_files import make_docx, make_pdf, make_xlsx, write_faq
@@ -149,3 +155,29 @@ def test_a_document_that_did_not_change_is_not_read_again(
     monkeypatch.setattr(importer, "read_file", lambda *_: pytest.fail("it was read again"))
     again = read_folder(tmp_path, kept={file.name: file for file in first.files})
     assert again == first
+
+
+@pytest.mark.parametrize("piece", ["![a](", "[a](b", "[", "**a ", "*a", "_a ", "`a", "<!--", "a\n"])
+def test_hostile_markdown_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    begun_s = process_time()
+    cut("x.md", make_document(read_markdown(piece * (200_000 // len(piece))), "x"))
+    assert process_time() - begun_s < 3.0
+
+
+def test_long_markdown_that_takes_too_long_is_given_up_and_the_rest_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = (sys.executable, "-c", "while True: pass")
+    monkeypatch.setattr(
+        importer, "read_foreign", partial(read_foreign, quiet_s=0.2, command=endless)
+    )
+    long = ("Something.\n\n" * importer.LONG_CHARS).encode()[: importer.LONG_CHARS + 1]
+    said = read_one(tmp_path, "long.md", long)
+    assert said.startswith("long.md: The file takes too long to read.")
+
+
+def test_long_markdown_is_read_like_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.md").write_text("# Title\n\nText **here**.\n\n- one\n- two\n", "utf-8")
+    short = read_folder(tmp_path)
+    monkeypatch.setattr(importer, "LONG_CHARS", 0)
+    assert read_folder(tmp_path) == short

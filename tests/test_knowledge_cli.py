@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from appliance import knowledge_cli
 from appliance.knowledge.folders import find_folder
 from appliance.knowledge_cli import init, knowledge
 from tests.knowledge_files import write_faq
@@ -78,3 +79,13 @@ def test_the_example_is_served_until_there_is_a_folder(place: Path) -> None:
     assert find_folder(own, (place / "nowhere",)) == (own, False)
     own.mkdir()
     assert find_folder(own, (example,)) == (own, False)
+
+
+def test_where_it_takes_long_a_log_has_a_line_for_each_tenth(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_faq(place / "knowledge", "fine,,answer")
+    (place / "knowledge" / "z.txt").write_text("Text.", "utf-8")
+    assert "z.txt" not in run("knowledge", "check").output
+    monkeypatch.setattr(knowledge_cli, "QUIET_S", 0.0)
+    assert "z.txt: 50 %\n" in run("knowledge", "check").stderr

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.knowledge.calibration import Bounds, Trial, calibrate
+from appliance.knowledge.calibration import Bounds, Calibration, Trial, calibrate, find_level
 from appliance.knowledge.concepts import find_concepts, is_about_another
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Entry, Origin
 from appliance.knowledge.index import Index, write_index
 from appliance.knowledge.matching import CANDIDATES, WORDS_ALONE
+from appliance.knowledge.trade import measure_known, rate_trade
 
 TODAY = date(2026, 11, 21)
 QUESTIONS = (
@@ -106,17 +107,66 @@ def test_words_alone_stay_words_alone_whatever_is_attached(path: Path) -> None:
 
 
 def test_with_few_trials_the_shipped_bounds_stand() -> None:
-    calibration = calibrate([Trial(0.1, False, 0.9)] * 10, BOUNDS)
-    assert (calibration.sure, calibration.near) == (BOUNDS.sure, BOUNDS.near)
+    level = find_level([Trial(0.1, False, 0.9)] * 10, BOUNDS)
+    assert (level.sure, level.near) == (BOUNDS.sure, BOUNDS.near)
 
 
 def test_the_bound_rises_where_absent_entries_score_high_and_falls_where_they_do_not() -> None:
-    strict = calibrate([Trial(0.95, True, 0.9)] * 200, BOUNDS)
-    loose = calibrate([Trial(0.95, True, 0.1)] * 200, BOUNDS)
+    strict = find_level([Trial(0.95, True, 0.9)] * 200, BOUNDS)
+    loose = find_level([Trial(0.95, True, 0.1)] * 200, BOUNDS)
     assert loose.sure < BOUNDS.sure < strict.sure
     assert BOUNDS.lowest_sure <= loose.sure
     assert strict.sure <= BOUNDS.highest_sure
     assert strict.rate(strict.sure) == pytest.approx(0.5)
+
+
+def test_each_language_has_its_own_level_where_it_has_enough_trials() -> None:
+    trials = [Trial(0.95, True, 0.9, language=0)] * 100 + [Trial(0.95, True, 0.1, language=1)] * 100
+    first, second = calibrate(trials, BOUNDS, 2, 1.0).levels
+    assert second.sure < first.sure
+    few = calibrate(trials[:110], BOUNDS, 2, 1.0).levels
+    assert few[1] == find_level(trials[:110], BOUNDS)
+    assert few[0] == first
+
+
+def test_fewer_wrong_answers_are_allowed_in_a_shop_of_another_trade() -> None:
+    trials = [Trial(0.95, True, 0.05 + 0.9 * n / 200) for n in range(200)]
+    assert find_level(trials, BOUNDS, trade=0.0).sure > find_level(trials, BOUNDS, trade=1.0).sure
+
+
+def test_a_calibration_survives_being_written_down() -> None:
+    calibration = calibrate([Trial(0.95, True, 0.1, n % 2) for n in range(200)], BOUNDS, 2, 0.6)
+    assert Calibration.from_dict(calibration.as_dict()) == calibration
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("邮费多少钱", 0.9, 1.0),
+        ("how much is shipping?", 0.9, 1.0),
+        ("太阳离地球多远", 0.0, 0.2),
+        ("who wrote Hamlet", 0.0, 0.2),
+        ("", 0.0, 0.0),
+        ("🙂 12", 0.0, 0.0),
+    ],
+)
+def test_the_words_of_the_trade_are_known_and_others_are_not(
+    text: str, least: float, most: float
+) -> None:
+    assert least <= measure_known(text) <= most
+
+
+def test_every_part_of_a_text_is_known_between_not_at_all_and_wholly() -> None:
+    text = "Refund for 保温杯 12: 运费 & how long is the guarantee? 到货破损"
+    for start in range(len(text)):
+        for end in range(start, len(text) + 1):
+            assert 0.0 <= measure_known(text[start:end]) <= 1.0
+
+
+def test_the_table_is_relied_on_the_more_the_better_it_knows_the_shop() -> None:
+    rates = [rate_trade(known / 10) for known in range(11)]
+    assert rates == sorted(rates)
+    assert (rates[3], rates[8]) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +227,20 @@ def test_another_thing_or_side_of_it_is_offered_and_never_sure(
     assert match.hits[0].score < 0.5
     assert index.match("杯子能不能刻字", TODAY).outcome == "sure"
     index.close()
+
+
+def test_an_answer_without_the_kind_of_thing_that_is_asked_for_is_less_sure(tmp_path: Path) -> None:
+    scores = []
+    for answer in ("sign up at the desk", "sign up at the desk, over 12"):
+        entry = Entry("a", "joining the cycling class", answer, Origin("faq.csv", 2))
+        others = [Entry(t[0], t[0], "-", Origin("faq.csv", 3), t[1:]) for t in QUESTIONS]
+        write_index(tmp_path / f"{len(scores)}.db", [entry, *others], ())
+        index = Index(tmp_path / f"{len(scores)}.db")
+        match = index.match("from what age is joining the cycling class possible", TODAY)
+        assert match.hits[0].entry == entry
+        scores.append(match.hits[0].score)
+        index.close()
+    assert scores[0] < scores[1]
 
 
 def test_no_answer_still_names_what_came_closest(index: Index) -> None:

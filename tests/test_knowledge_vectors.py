@@ -10,8 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from appliance.knowledge.embedder import Matrix, clean, load_embedder
+from appliance.knowledge.embedder import (
+    BATCH,
+    BATCH_CHARS,
+    Matrix,
+    clean,
+    cut_batches,
+    load_embedder,
+)
 from appliance.knowledge.vectors import Vectors
 
 
@@ -87,3 +96,12 @@ def test_the_installed_embedder_gives_rows_of_length_one_that_depend_on_the_text
     assert rows.shape[0] == 2
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
     assert np.array_equal(rows[:1], embedder.embed(["退货"]))
+
+
+@given(st.lists(st.integers(0, 1000), max_size=40))
+def test_every_text_is_in_one_batch_that_is_small_enough(lengths: list[int]) -> None:
+    batches = list(cut_batches(lengths))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) <= BATCH
+        assert len(batch) == 1 or sum(lengths[place] for place in batch) <= BATCH_CHARS

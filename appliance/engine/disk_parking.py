@@ -60,7 +60,11 @@ class DiskParking:
 
     def bring_back(self, conversation: str, adopt: Adopt, then: Callable[[], None]) -> None:
         """`adopt` what is on disk, if it is sound, and call `then` in any case."""
-        self._submit(self._bring_back, conversation, adopt, then)
+        try:
+            self._submit(self._bring_back, conversation, adopt, then)
+        except RuntimeError:
+            # Closed meanwhile: the engine stops, and says so to whoever asks.
+            then()
 
     def give_away(self, conversation: str, parked: Parked) -> None:
         if self._room.acquire(blocking=False):
@@ -75,7 +79,13 @@ class DiskParking:
             finally:
                 then()
 
-        return self._executor.submit(remove)
+        try:
+            return self._executor.submit(remove)
+        except RuntimeError:
+            # Closed meanwhile: nobody else touches the files any more.
+            done: Future[bool] = Future()
+            done.set_result(remove())
+            return done
 
     def keep(self, states: Iterable[tuple[str, Parked]]) -> int:
         """Write as many as the time and the room of a stop allow; how many."""

@@ -8,6 +8,7 @@ only, so that nothing a customer types is ever read as a search operator.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 HAN = r"\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 RUN = re.compile(rf"[{HAN}]+|[^\W_{HAN}]+")
@@ -30,6 +31,7 @@ def list_words(folded: str) -> list[str]:
     return words
 
 
+@lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """`shipping`, `shipped`, `ships` are `ship`; only what is safe without a dictionary."""
     if not word.isascii() or not word.isalpha():

@@ -8,6 +8,7 @@ the document, in this order, but for a table's head that each of its pieces repe
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ WORD_WEIGHT = 2.8
 MAX_WORD_CHARS = 12
 # Of a passage that is neither, as a drawing of dashes.
 MAX_CHARS = 4500
+# Where a sentence that is too long may be cut for want of a comma.
+SHORTEST_CHARS, STEP_CHARS = 100, 20
 WORD = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 SENTENCE = re.compile(r"[^。！？!?；;\n.]*(?:[。！？!?；;\n]+|\.(?=\s|$)|\.|$)[”’」』）)\"']*\s*")
@@ -151,16 +154,26 @@ def _find_sentences(text: str) -> Iterator[str]:
 
 def _split_long(sentence: str) -> Iterator[str]:
     """At a comma or a blank if there is one, else anywhere."""
-    while weigh(sentence[: MAX_CHARS + 1]) > MAX_WEIGHT:
-        end = 100
-        while end < len(sentence) and weigh(sentence[: end + 20]) <= MAX_WEIGHT:
-            end += 20
-        at = max(sentence.rfind(mark, end // 2, end) for mark in "，,、 ")
+    begin = 0
+    while weigh(piece := _take_too_much(sentence, begin)) > MAX_WEIGHT:
+        # A longer text never weighs less.
+        steps = range(SHORTEST_CHARS, len(piece), STEP_CHARS)
+        step = bisect_right(steps, MAX_WEIGHT, key=lambda end: weigh(piece[:end]))
+        end = steps[max(0, step - 1)]
+        at = max(piece.rfind(mark, end // 2, end) for mark in "，,、 ")
         end = at + 1 if at > 0 else end
-        yield sentence[:end]
-        sentence = sentence[end:]
-    if sentence.strip():
-        yield sentence
+        yield piece[:end]
+        begin += end
+    if (rest := sentence[begin:]).strip():
+        yield rest
+
+
+def _take_too_much(sentence: str, begin: int) -> str:
+    """So much from `begin` on that it is too long, but not much more; else all of it."""
+    size = 2 * SHORTEST_CHARS
+    while size < MAX_CHARS and weigh(sentence[begin : begin + size]) <= MAX_WEIGHT:
+        size *= 2
+    return sentence[begin : begin + min(size, MAX_CHARS) + 1]
 
 
 def _pack(pieces: Iterable[_Piece]) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,7 @@ what two texts share, or keeps an answer from being sure; no answer is made from
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -18,8 +18,6 @@ from appliance.knowledge.folding import fold
 
 WORD = re.compile(r"[^\W_]+")
 HAN_RUN = re.compile(f"(?:{IS_HAN.pattern})+")
-LONGEST_CHARS = 6
-LONGEST_WORDS = 4
 ASPECT = "aspect"
 RIVALS = ("thing", "place")
 KINDS = (*RIVALS, ASPECT)
@@ -29,9 +27,14 @@ ALL_PLACES = "elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class Concepts:
-    """Names by what stands for them, and the names of each kind that has rivals."""
+    """Names by what stands for them, and the names of each kind that has rivals. `begun`: the
+    words of `chinese` by their first character; 印logo is one, too. `lengths`: how many words
+    the phrases of `others` have that begin with this one."""
 
     chinese: dict[str, tuple[str, ...]]
+    begun: dict[str, tuple[str, ...]]
+    firsts: re.Pattern[str]
+    lengths: dict[str, tuple[int, ...]]
     others: dict[tuple[str, ...], tuple[str, ...]]
     kinds: dict[str, frozenset[str]]
 
@@ -42,20 +45,15 @@ def find_concepts(text: str) -> frozenset[str]:
     folded = fold(text).text
     table = read_concepts()
     found: set[str] = set()
-    for piece in list_pieces(folded):
-        found.update(table.chinese.get(piece, ()))
+    for first in table.firsts.finditer(folded):
+        for word in table.begun[first[0]]:
+            if folded.startswith(word, first.start()):
+                found.update(table.chinese[word])
     words = [stem(word) for word in WORD.findall(HAN_RUN.sub(" ", folded))]
-    for start in range(len(words)):
-        for end in range(start + 1, min(start + LONGEST_WORDS, len(words)) + 1):
-            found.update(table.others.get(tuple(words[start:end]), ()))
+    for start, word in enumerate(words):
+        for end in table.lengths.get(word, ()):
+            found.update(table.others.get(tuple(words[start : start + end]), ()))
     return frozenset(found)
-
-
-def list_pieces(folded: str) -> Iterator[str]:
-    """Every short piece of a text, whatever its script: 印logo is one, too."""
-    for start in range(len(folded)):
-        for end in range(start + 1, min(start + LONGEST_CHARS, len(folded)) + 1):
-            yield folded[start:end]
 
 
 def is_about_another(asked: Collection[str], entry: Collection[str]) -> bool:
@@ -98,4 +96,12 @@ def read_concepts() -> Concepts:
             words = tuple(map(stem, WORD.findall(phrase)))
             if words:
                 others[words] = (*others.get(words, ()), name)
-    return Concepts(chinese, others, {kind: frozenset(names) for kind, names in kinds.items()})
+    begun: dict[str, tuple[str, ...]] = {}
+    for word in chinese:
+        begun[word[0]] = (*begun.get(word[0], ()), word)
+    firsts = re.compile(f"[{re.escape(''.join(begun))}]")
+    lengths: dict[str, tuple[int, ...]] = {}
+    for words in others:
+        lengths[words[0]] = tuple({*lengths.get(words[0], ()), len(words)})
+    named = {kind: frozenset(names) for kind, names in kinds.items()}
+    return Concepts(chinese, begun, firsts, lengths, others, named)

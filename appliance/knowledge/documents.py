@@ -31,10 +31,13 @@ PLAIN_HEADING = re.compile(
 SENTENCE_END = "。！？!?.；;…：:，,、"
 
 FRONT_MATTER = re.compile(r"\A---\n(?:.*\n)*?---\n")
-# Every run has a bound: a text made for it would else take time in proportion to its square.
-IMAGE = re.compile(r"!\[([^\]\n]{0,300})\]\([^)\n]{0,1000}\)")
-LINK = re.compile(r"\[([^\]\n]{1,300})\]\(<?([^)\s>]{1,1000})>?(?:[ \t]\"[^\"\n]{0,300}\")?\)")
-STRONG = re.compile(r"(\*\*|__|~~)(?=\S)(.{1,500}?)(?<=\S)\1")
+# Every run has a bound and ends where the next one could begin: a text made for it would else
+# take time in proportion to its square.
+IMAGE = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n\[]{0,1000}\)")
+LINK = re.compile(
+    r"\[([^\[\]\n]{1,300})\]\(<?([^)\s>\[]{1,1000})>?(?:[ \t]\"[^\"\n\[]{0,300}\")?\)"
+)
+STRONG = re.compile(r"(\*\*|__|~~)(?=\S)((?:(?!\*\*|__|~~).){1,500})(?<=\S)\1")
 EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]{1,500}?)(?<=[^\s*_])\1(?![\w*])")
 INLINE_CODE = re.compile(r"(`{1,3})([^`\n]{1,500})\1")
 

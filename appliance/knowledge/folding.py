@@ -22,6 +22,9 @@ LOOK_ALIKES = str.maketrans(
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 DROPPED_CLASSES = frozenset(("Cf", "Cc", "Cs", "Co", "Cn"))
 HANGUL_TAIL = ("\u1161", "\u11ff")
+# No folded text has it: a surrogate's half is dropped as unseen.
+UNEVEN = "\ud800"
+MOST_SINGLE_FOLDS = 32_768
 
 SEGMENT_END = re.compile(r"[,.!?;:~…、，。！？；：～\n]+(?!\d)|[!?;~…、。]+")
 BETWEEN_DIGITS = re.compile(r"(?<=\d)[.:/-](?=\d)")
@@ -63,6 +66,9 @@ def fold(text: str) -> Folded:
     """One width, one case, one script of Chinese; what cannot be seen is dropped."""
     if text.isascii() and text.isprintable() and "  " not in text:
         return Folded(text.lower(), tuple(range(len(text))))
+    quick = text.translate(read_single_folds())
+    if UNEVEN not in quick and "  " not in quick:
+        return Folded(quick, tuple(range(len(text))))
     pieces: list[str] = []
     starts: list[int] = []
     was_blank = False
@@ -87,23 +93,47 @@ def normalise(text: str) -> str:
     while kept and not (opened := strip_openings(kept[0])):
         del kept[0]
     kept = [opened, *kept[1:]] if kept else segments
-    joined = BLANK_AT_HAN.sub("", " ".join(kept))
-    return strip_endings(INSIDE.sub("", joined)) or joined
+    joined = " ".join(kept)
+    if " " in joined:
+        joined = BLANK_AT_HAN.sub("", joined)
+    bare = INSIDE.sub("", joined) if "一下" in joined else joined
+    return strip_endings(bare) or joined
 
 
 def cut_clusters(text: str) -> list[tuple[int, str]]:
     """Base characters with the marks that follow them: they must be composed together."""
     clusters: list[tuple[int, str]] = []
     for place, char in enumerate(text):
-        is_tail = char > "\u02ff" and (
-            unicodedata.combining(char) != 0 or HANGUL_TAIL[0] <= char <= HANGUL_TAIL[1]
-        )
-        if is_tail and clusters:
+        if clusters and is_tail(char):
             start, cluster = clusters[-1]
             clusters[-1] = (start, cluster + char)
         else:
             clusters.append((place, char))
     return clusters
+
+
+class SingleFolds(dict[int, str]):
+    """Characters and what each alone is folded to, looked up once; UNEVEN where that is not one
+    character, or where it may be part of a cluster."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        folded = UNEVEN if is_tail(char) else fold_cluster(char)
+        folded = folded if len(folded) == 1 else UNEVEN
+        if len(self) < MOST_SINGLE_FOLDS:
+            self[code] = folded
+        return folded
+
+
+@cache
+def read_single_folds() -> SingleFolds:
+    return SingleFolds()
+
+
+def is_tail(char: str) -> bool:
+    return char > "\u02ff" and (
+        unicodedata.combining(char) != 0 or HANGUL_TAIL[0] <= char <= HANGUL_TAIL[1]
+    )
 
 
 @lru_cache(maxsize=32_768)
@@ -142,16 +172,33 @@ def read_simplified() -> dict[int, str]:
 
 def strip_marks(text: str) -> str:
     """Without punctuation; marks inside numbers and symbols that carry meaning stay."""
-    text = THOUSANDS.sub("", text)
+    if "," in text:
+        text = THOUSANDS.sub("", text)
     inside = {place.start() for place in BETWEEN_DIGITS.finditer(text)}
+    if not inside:
+        return " ".join(text.translate(read_marks()).split())
     kept = []
+    marks = read_marks()
     for place, char in enumerate(text):
-        is_mark = unicodedata.category(char)[0] in "PS" and char not in KEPT_SYMBOLS
-        if not is_mark or place in inside:
-            kept.append(char)
-        elif char not in "'’-":
-            kept.append(" ")
+        kept.append(char if place in inside else marks[ord(char)])
     return " ".join("".join(kept).split())
+
+
+class Marks(dict[int, str]):
+    """Characters and what is left of each where punctuation goes, looked up once."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        is_mark = unicodedata.category(char)[0] in "PS" and char not in KEPT_SYMBOLS
+        left = char if not is_mark else "" if char in "'’-" else " "
+        if len(self) < MOST_SINGLE_FOLDS:
+            self[code] = left
+        return left
+
+
+@cache
+def read_marks() -> Marks:
+    return Marks()
 
 
 def strip_openings(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The process that opens .pdf, .docx, .xlsx and .html, `python -m` this module.
+"""The process that opens .pdf, .docx, .xlsx, .html and long .md, `python -m` this module.
 
 It gets the file on stdin, its suffix as argument, and answers in lines of JSON; `foreign.py`
 starts it and ends it when it takes too long. The rule that must not break: it reads nothing but
@@ -20,7 +20,7 @@ from dataclasses import asdict
 from typing import BinaryIO, TypeAlias
 
 from appliance.knowledge.archives import DAMAGED, check_archive
-from appliance.knowledge.documents import Block, join_lines
+from appliance.knowledge.documents import Block, join_lines, read_markdown
 from appliance.knowledge.faq_tables import write_cell
 from appliance.knowledge.readings import FileRefused
 
@@ -130,6 +130,11 @@ def read_page(data: bytes) -> Iterator[Line]:
     yield {"blocks": [asdict(block) for block in blocks]}
 
 
+def read_marked(data: bytes) -> Iterator[Line]:
+    """Markdown, likewise."""
+    yield {"blocks": [asdict(block) for block in read_markdown(data.decode())]}
+
+
 def read_xlsx(data: bytes) -> Iterator[Line]:
     """All sheets that are shown, values only; what a formula gave is what was saved last."""
     from zipfile import BadZipFile
@@ -169,6 +174,7 @@ READERS: Mapping[str, Callable[[bytes], Iterator[Line]]] = {
     ".xlsx": read_xlsx,
     ".html": read_page,
     ".htm": read_page,
+    ".md": read_marked,
 }
 
 if __name__ == "__main__":

@@ -12,7 +12,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from appliance.knowledge.chunks import cut
-from appliance.knowledge.documents import Block, Document, make_document, read_plain
+from appliance.knowledge.documents import (
+    MAX_TEXT_CHARS,
+    Block,
+    Document,
+    make_document,
+    read_plain,
+)
 from appliance.knowledge.documents import read_markdown as read_markdown_document
 from appliance.knowledge.doubles import drop_doubles
 from appliance.knowledge.entries import Entry, Fault, Passage
@@ -33,7 +39,11 @@ from appliance.knowledge.readings import (
 from appliance.knowledge.texts import decode
 
 # Raised when the same bytes give other entries or passages than before.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# Marks and tags included, so more than a document may hold; beyond `LONG_CHARS` a text is read in
+# a process of its own.
+MAX_READ_CHARS = 3 * MAX_TEXT_CHARS
+LONG_CHARS = 200_000
 STANDS_IN = " What it said before still answers."
 
 
@@ -183,13 +193,16 @@ def _open_document(
         found = read_foreign(data, suffix, watch)
         return make_document(found.blocks, path.stem, found.title, tuple(found.warnings))
     decoded = decode(data)
-    warnings = (decoded.warning,) if decoded.warning else ()
+    text = decoded.text[:MAX_READ_CHARS]
+    warnings: tuple[str, ...] = (decoded.warning,) if decoded.warning else ()
+    if len(decoded.text) > MAX_READ_CHARS:
+        warnings += (f"Only the first {MAX_READ_CHARS:,} characters were read. Split the file.",)
     blocks: list[Block]
     title = ""
-    if suffix in (".html", ".htm"):
-        # How long a page takes depends on how it is nested: a process of its own has a limit.
-        found = read_foreign(decoded.text.encode(), suffix)
+    if suffix in (".html", ".htm") or (suffix == ".md" and len(text) > LONG_CHARS):
+        # How long they take depends on how they are nested: a process of its own has a limit.
+        found = read_foreign(text.encode(), suffix)
         title, blocks = found.title, found.blocks
     else:
-        blocks = (read_markdown_document if suffix == ".md" else read_plain)(decoded.text)
+        blocks = (read_markdown_document if suffix == ".md" else read_plain)(text)
     return make_document(blocks, path.stem, title, warnings)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,7 +54,7 @@ INDICES = """
 create index phrasings_by_normal on phrasings (normal);
 create index phrasings_by_entry on phrasings (entry);
 """
-FORMAT = "2"
+FORMAT = "3"
 FIRST_DAY, LAST_DAY = 0, date.max.toordinal()
 
 
@@ -87,19 +88,33 @@ def write_index(path: Path, entries: Sequence[Entry], passages: Sequence[Passage
             )
 
 
+class ReadWords(NamedTuple):
+    """What a phrasing is found by, read once: it is counted before it can be weighed."""
+
+    normal: str
+    is_denied: bool
+    words: Counter[str]
+    names: tuple[str, ...]
+
+
+def read_words(text: str) -> ReadWords:
+    names = tuple(sorted(find_concepts(text)))
+    return ReadWords(normalise(text), is_denied(text), count_terms(text), names)
+
+
 def write_entries(db: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-    counted = [[count_terms(text) for text in entry.questions] for entry in entries]
+    read = [[read_words(text) for text in entry.questions] for entry in entries]
     answers = [set(count_terms(" ".join((entry.answer, *entry.tags)))) for entry in entries]
     concepts = [
-        frozenset().union(*map(find_concepts, (*entry.questions, entry.answer)))
-        for entry in entries
+        find_concepts(entry.answer).union(*(one.names for one in each))
+        for entry, each in zip(entries, read, strict=True)
     ]
     every = [
-        set().union(words, names, *counts)
-        for words, names, counts in zip(answers, concepts, counted, strict=True)
+        set().union(words, names, *(one.words for one in each))
+        for words, names, each in zip(answers, concepts, read, strict=True)
     ]
     weights = write_counts(db, "entry_counts", every, len(entries))
-    write_phrasings(db, entries, weights)
+    write_phrasings(db, entries, read, weights)
     db.executemany(
         "insert into entries values (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -120,16 +135,19 @@ def write_entries(db: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         (
             (
                 position,
-                " ".join((*map(join_words, counts), *sorted(concepts[position]))),
+                " ".join((*(join_words(one.words) for one in each), *sorted(concepts[position]))),
                 " ".join(sorted(answers[position])),
             )
-            for position, counts in enumerate(counted)
+            for position, each in enumerate(read)
         ),
     )
 
 
 def write_phrasings(
-    db: sqlite3.Connection, entries: Sequence[Entry], weights: Mapping[str, float]
+    db: sqlite3.Connection,
+    entries: Sequence[Entry],
+    read: Sequence[Sequence[ReadWords]],
+    weights: Mapping[str, float],
 ) -> None:
     db.executemany(
         "insert into phrasings"
@@ -139,15 +157,15 @@ def write_phrasings(
             (
                 position,
                 text,
-                normalise(text),
-                is_denied(text),
-                join_words(words := count_terms(text)),
-                measure(words, weights),
-                " ".join(sorted(names := find_concepts(text))),
-                measure(Counter(names), weights),
+                one.normal,
+                one.is_denied,
+                join_words(one.words),
+                measure(one.words, weights),
+                " ".join(one.names),
+                measure(dict.fromkeys(one.names, 1), weights),
             )
             for position, entry in enumerate(entries)
-            for text in entry.questions
+            for text, one in zip(entry.questions, read[position], strict=True)
         ),
     )
 

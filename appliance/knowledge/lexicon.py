@@ -41,10 +41,13 @@ class Weighted:
         """The cosine of two texts, each word weighed by its rarity; 0 to 1."""
         if not self.length or not other_length:
             return 0.0
+        weights = self.weights
         shared = sum(
-            count * other[word] * self.weights[word] ** 2
-            for word, count in self.counts.items()
-            if word in other
+            [
+                count * other[word] * weights[word] ** 2
+                for word, count in self.counts.items()
+                if word in other
+            ]
         )
         return min(shared / (self.length * other_length), 1.0)
 
@@ -62,8 +65,11 @@ class Weighted:
 def count_terms(text: str) -> Counter[str]:
     """Words of a text; those every question has are left out unless there is nothing else."""
     counts = Counter(list_terms(normalise(text)))
-    telling = Counter({w: n for w, n in counts.items() if w not in COMMON_STEMS})
-    return telling or counts
+    common = COMMON_STEMS.intersection(counts)
+    if len(common) < len(counts):
+        for word in common:
+            del counts[word]
+    return counts
 
 
 def weigh_word(word: str, texts: int, texts_with_it: int) -> float:

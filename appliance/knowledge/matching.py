@@ -27,51 +27,62 @@ from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Hit, Match
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.lexicon import Weighted, count_terms
-from appliance.knowledge.rows import Phrasing, Rows, find_language
+from appliance.knowledge.rows import CHINESE, OTHER, Phrasing, Rows, find_language
 from appliance.knowledge.semantic import Meanings
+from appliance.knowledge.trade import measure_known, rate_trade
+from appliance.knowledge.wishes import Wish, find_wish
 
 # By words and by meaning each.
 CANDIDATES = 20
 MOST_HITS = 3
 MOST_TRIALS = 200
+LANGUAGES = len((CHINESE, OTHER))
+# How far a question's own concepts are relied on in a shop that the table does not know.
+TRUST_OF_A_QUESTION = 0.5
 
 LEXICAL_BOUNDS = Bounds(sure=0.75, near=0.22, lowest_sure=0.45, highest_sure=1.2, slope=6.0)
-FUSED_BOUNDS = Bounds(sure=0.72, near=0.25, lowest_sure=0.45, highest_sure=1.1, slope=8.0)
+FUSED_BOUNDS = Bounds(0.72, near=0.25, lowest_sure=0.45, highest_sure=1.1, slope=8.0, strange=0.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each sign counts: words, concepts and meaning of the phrasing that is most alike,
-    the share of what is asked that the entry speaks of, the meaning of its answer. `unknown` and
-    `another` are taken off for being sure only."""
+    the share of what is asked that the entry speaks of, the meaning of its answer. `unknown`,
+    `another` and `unmet` are taken off for being sure only. Where the table of concepts does not
+    know the trade, `plain` more is given to words, and meaning counts `strange` times more."""
 
     words: float = 0.1
     concepts: float = 0.3
     meaning: float = 0.4
     cover: float = 0.2
-    answer: float = 0.2
+    answer: float = 0.3
     lead: float = 0.3
     foreign: float = 0.5
     unknown: float = 0.6
     another: float = 0.6
+    unmet: float = 0.3
     denial: float = 0.08
     phrasings: int = 2
+    plain: float = 0.1
+    strange: float = 1.0
 
 
 FUSED = Weights()
 # What counts where no vectors are attached.
-WORDS_ALONE = Weights(words=0.2, meaning=0.0, cover=0.3, answer=0.0)
+WORDS_ALONE = Weights(words=0.2, meaning=0.0, cover=0.3, answer=0.0, plain=0.3)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question made ready for comparison."""
+    """A question made ready for comparison; `trust` is how far its concepts are relied on."""
 
     words: Weighted
     concepts: Weighted
     is_denied: bool
     language: int
     placed: Matrix | None
+    trust: float
+    wish: Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +104,7 @@ class Matcher:
         self._wanted = weights
         self._weights = WORDS_ALONE
         self._meanings: Meanings | None = None
-        self.calibration = calibration or Calibration(
-            LEXICAL_BOUNDS.sure, LEXICAL_BOUNDS.near, LEXICAL_BOUNDS.slope
-        )
+        self.calibration = calibration or calibrate((), LEXICAL_BOUNDS, LANGUAGES, 0.0)
 
     @property
     def has_vectors(self) -> bool:
@@ -130,7 +139,7 @@ class Matcher:
         would be the better answer, and then none of today is sure."""
         if not best:
             return Match("none")
-        bounds = self.calibration
+        bounds = self.calibration.levels[asked.language]
         sure = best[0][1] - self._doubt(asked, best[0][0])
         hits = tuple(
             Hit(self._rows.read_entry(entry), bounds.rate(min(score, sure)))
@@ -144,16 +153,18 @@ class Matcher:
         """What speaks against an answer that is the most alike: something is asked about that
         nobody wrote of, or another thing or place than the entry's. `absent` is an entry to be
         taken for not written."""
+        is_unmet = not asked.wish.is_met_by(self._rows.read_entry(entry).answer)
+        unmet = self._weights.unmet * is_unmet
         names = asked.concepts.counts
         if not names:
-            return 0.0
+            return unmet
         spoken = self._rows.read_concepts([entry] if absent is None else [entry, absent])
         counts = self._rows.lexicon.read_counts(names)
         if absent is not None:
             counts = {name: n - (name in spoken[absent]) for name, n in counts.items()}
         is_unknown = any(not counts.get(name) for name in names if not is_thing(name))
         is_unknown = is_unknown or lacks_aspect(names, spoken[entry])
-        doubt = self._weights.unknown if is_unknown else 0.0
+        doubt = unmet + (self._weights.unknown if is_unknown else 0.0)
         return doubt + self._weights.another * is_about_another(names, spoken[entry])
 
     def rank(self, question: str, vector: Matrix | None = None) -> list[tuple[int, float]]:
@@ -163,7 +174,17 @@ class Matcher:
 
     def calibrate(self) -> Calibration:
         bounds = FUSED_BOUNDS if self.has_vectors else LEXICAL_BOUNDS
-        return calibrate(list(self.run_trials()), bounds)
+        known = self._measure_known()
+        # The trials themselves are judged with it.
+        self.calibration = replace(self.calibration, known=known)
+        return calibrate(list(self.run_trials()), bounds, LANGUAGES, known)
+
+    def _measure_known(self) -> float:
+        """How much of the owner's questions the table of concepts knows, on the whole."""
+        every = range(self._rows.entries)
+        some = every[:: len(every) // MOST_TRIALS + 1]
+        texts = [each.text for entry in some for each in self._rows.read_phrasings([entry])]
+        return sum(map(measure_known, texts)) / len(texts) if texts else 0.0
 
     def run_trials(self) -> Iterable[Trial]:
         """Phrasings, evenly chosen, asked without themselves and without their entry."""
@@ -186,6 +207,7 @@ class Matcher:
                 ranked[0][1] - self._doubt(asked, ranked[0][0]) if ranked else 0.0,
                 bool(ranked) and ranked[0][0] == owner,
                 absent[0][1] - self._doubt(asked, absent[0][0], owner) if absent else 0.0,
+                asked.language,
             )
 
     def _read(self, question: str, vector: Matrix | None, place: int | None = None) -> Asked:
@@ -201,7 +223,11 @@ class Matcher:
                 placed = self._meanings.place(vector, language)
         names = Counter(find_concepts(question))
         concepts = self._rows.lexicon.weigh(names)
-        return Asked(words, concepts, is_denied(question), language, placed)
+        trade = rate_trade(self.calibration.known)
+        # In a shop the table knows, what it does not know is no business of the shop's.
+        trust = trade + (1 - trade) * TRUST_OF_A_QUESTION * measure_known(question)
+        denied, wish = is_denied(question), find_wish(question)
+        return Asked(words, concepts, denied, language, placed, trust, wish)
 
     def _score_phrasings(self, asked: Asked) -> list[Candidate]:
         query = self._rows.lexicon.build_query(asked.words, asked.concepts)
@@ -226,37 +252,41 @@ class Matcher:
     def _score_answers(self, asked: Asked, entries: Sequence[int]) -> dict[int, float]:
         """How far the answer speaks of what is asked, where no phrasing does."""
         weights = self._weights
-        # A question of a trade that the table does not know is left to its words.
-        if asked.concepts.counts:
-            spoken = self._rows.read_concepts(entries)
-            covers = {entry: asked.concepts.cover(spoken[entry]) for entry in entries}
-        else:
-            texts = self._rows.read_answer_words(entries)
-            covers = {entry: asked.words.cover(texts[entry]) for entry in entries}
+        spoken = self._rows.read_concepts(entries)
+        texts = self._rows.read_answer_words(entries)
+        covers = {
+            entry: asked.trust * asked.concepts.cover(spoken[entry])
+            + (1 - asked.trust) * asked.words.cover(texts[entry])
+            for entry in entries
+        }
         scores = {entry: weights.cover * cover for entry, cover in covers.items()}
         if self._meanings is None or asked.placed is None or not entries:
             return scores
         likeness = self._meanings.compare_answers(asked.placed, np.array(entries, np.int64))
         return {
-            entry: scores[entry] + weights.answer * float(alike)
+            entry: scores[entry] + weights.answer * self._stress(asked) * float(alike)
             for entry, alike in zip(entries, likeness, strict=True)
         }
 
     def _fuse(self, asked: Asked, phrasings: Sequence[Phrasing]) -> list[float]:
         weights = self._weights
         words = np.array([asked.words.compare(one.words, one.length) for one in phrasings])
-        concepts = words
-        if asked.concepts.counts:
-            concepts = np.array(
-                [asked.concepts.compare(one.concepts, one.concepts_length) for one in phrasings]
-            )
-        scores = weights.words * words + weights.concepts * concepts
+        concepts = np.array(
+            [asked.concepts.compare(one.concepts, one.concepts_length) for one in phrasings]
+        )
+        weight = weights.words + weights.plain * (1 - asked.trust)
+        scores = weight * words + weights.concepts * asked.trust * concepts
         if self._meanings is not None and asked.placed is not None and phrasings:
             places = np.array([each.position for each in phrasings], np.int64)
-            scores = scores + weights.meaning * self._meanings.compare(asked.placed, places)
+            alike = self._meanings.compare(asked.placed, places)
+            scores = scores + weights.meaning * self._stress(asked) * alike
         differs = np.array([asked.is_denied != each.is_denied for each in phrasings])
         fused: list[float] = (scores - weights.denial * differs).tolist()
         return fused
+
+    def _stress(self, asked: Asked) -> float:
+        """How many times more meaning counts where the table says little."""
+        return 1 + self._weights.strange * (1 - asked.trust)
 
     def _rank(self, candidates: Iterable[Candidate], language: int) -> list[tuple[int, float]]:
         weights = self._weights

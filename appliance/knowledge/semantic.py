@@ -1,4 +1,4 @@
-"""Likeness in meaning: the cosine of vectors centred on the owner's own questions.
+"""Likeness in meaning: the cosine of vectors half centred on the owner's own questions.
 
 Pure arithmetic on a matrix; it knows no text and no database. The rule that must not break: the
 same matrix gives the same scores to the last bit, and no more is kept in memory than half a
@@ -16,6 +16,11 @@ from appliance.knowledge.embedder import Matrix
 
 FEWEST_FOR_A_CENTRE = 8
 CHUNK_ROWS = 4096
+# Without all that the owner's questions have in common, a question about anything else would lie
+# as near to them as one about his trade.
+CENTRED = 0.5
+# What two texts that have nothing to do with each other come to then.
+UNALIKE = 0.4
 
 
 class Meanings:
@@ -29,15 +34,14 @@ class Meanings:
         languages: NDArray[np.int8],
     ) -> None:
         groups = languages[owners]
-        self.centres = find_centres(matrix, groups)
+        self.centres = CENTRED * find_centres(matrix, groups)
         self.rows = np.empty(matrix.shape, np.float16)
         for start in range(0, len(matrix), CHUNK_ROWS):
             some = slice(start, start + CHUNK_ROWS)
             self.rows[some] = self._place(matrix[some], groups[some])
         sums = np.add.reduceat(self.rows, find_starts(owners), axis=0, dtype=np.float32)
         self.entry_means = scale(sums)
-        apart = answers - find_centres(answers, languages)[languages]
-        self.answers = scale(apart).astype(np.float16)
+        self.answers = self._place(answers, languages).astype(np.float16)
 
     def place(self, vector: Matrix, group: int) -> Matrix:
         """A question's vector among the rows."""
@@ -45,12 +49,10 @@ class Meanings:
         return placed
 
     def compare(self, placed: Matrix, rows: NDArray[np.int64]) -> Matrix:
-        likeness: Matrix = self.rows[rows].astype(np.float32) @ placed
-        return likeness
+        return spread(self.rows[rows].astype(np.float32) @ placed)
 
     def compare_answers(self, placed: Matrix, entries: NDArray[np.int64]) -> Matrix:
-        likeness: Matrix = self.answers[entries].astype(np.float32) @ placed
-        return likeness
+        return spread(self.answers[entries].astype(np.float32) @ placed)
 
     def find_entries(self, placed: Matrix, limit: int) -> list[int]:
         """The entries whose phrasings lie nearest on the whole, best first."""
@@ -74,6 +76,12 @@ def find_centres(matrix: Matrix, groups: NDArray[np.int8]) -> Matrix:
         if len(rows) >= FEWEST_FOR_A_CENTRE:
             centres[group] = rows.mean(axis=0)
     return centres
+
+
+def spread(cosines: NDArray[Any]) -> Matrix:
+    """Likeness from 0 for unrelated texts to 1."""
+    likeness: Matrix = ((cosines - UNALIKE) / (1 - UNALIKE)).astype(np.float32)
+    return likeness
 
 
 def scale(matrix: NDArray[Any]) -> Matrix:

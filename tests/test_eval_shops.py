@@ -1,0 +1,46 @@
+"""The shops beside the example shop: whole, read without a fault, and asked what they answer.
+
+It measures nothing; `appliance eval` does. The rule that must not break: no case is asked in the
+owner's own words, and none of these shops' trades is in the table of concepts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from appliance.eval_cases import LANGUAGES, read_cases
+from appliance.knowledge.folding import normalise
+from appliance.knowledge.importer import read_folder
+from appliance.knowledge.trade import measure_known, rate_trade
+
+EVALS = Path(__file__).parents[1] / "evals"
+SHOPS = ("workshop", "bakery")
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_each_entry_is_asked_for_once_and_never_in_its_own_words(shop: str) -> None:
+    entries = read_folder(EVALS / shop / "shop").entries
+    cases = read_cases([EVALS / shop / "cases.toml"])
+    asked = Counter(case.entry for case in cases if case.kind == "paraphrase")
+    assert asked == Counter(entry.question for entry in entries)
+    written = {normalise(text) for entry in entries for text in entry.questions}
+    assert [case.id for case in cases if normalise(case.question) in written] == []
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_both_languages_have_questions_near_and_far(shop: str) -> None:
+    counts = Counter(
+        (case.kind, case.language) for case in read_cases([EVALS / shop / "cases.toml"])
+    )
+    for language in LANGUAGES:
+        assert counts["near", language] >= 20
+        assert counts["far", language] >= 10
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_the_table_of_concepts_is_no_table_of_these_trades(shop: str) -> None:
+    texts = [text for one in read_folder(EVALS / shop / "shop").entries for text in one.questions]
+    assert rate_trade(sum(map(measure_known, texts)) / len(texts)) == 0.0
