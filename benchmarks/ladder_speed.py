@@ -24,6 +24,7 @@ from appliance.app import House
 from appliance.config import Settings
 from appliance.eval_cli import make_engine
 from appliance.evaluation import ask, open_house
+from appliance.knowledge.build import build_apart
 from appliance.knowledge.embedder import Embedder, Matrix, load_embedder
 from appliance.knowledge.importer import read_folder
 from appliance.knowledge.index import Index, write_index
@@ -59,17 +60,14 @@ async def measure_speed(folder: Path, sizes: Sizes) -> Part:
     questions = choose_questions(rows, ASKED_QUICK if sizes.is_quick else ASKED)
     write_shop(folder / "shop", rows)
     tell(f"import of {len(rows):,} entries …")
-    file = folder / "knowledge.db"
     began_s = time.perf_counter()
-    reading = read_folder(folder / "shop")
-    read_s = time.perf_counter() - began_s
-    write_index(file, reading.entries, reading.passages)
-    index = Index(file)
+    built = build_apart(folder / "shop", folder, None, lambda _: None)
+    assert built.path is not None, built.report
+    file, index = built.path, Index(built.path)
     ready_s = time.perf_counter() - began_s
-    assert len(reading.entries) == len(rows), reading.faults[:3]
     imported = Row(
         f"{len(rows):,} entries × 5 phrasings from CSV, lexical ready",
-        f"{ready_s:.1f} s (of which reading {read_s:.1f} s), {file.stat().st_size / 1e6:.0f} MB",
+        f"{ready_s:.1f} s in a process of its own, {file.stat().st_size / 1e6:.0f} MB",
         "≤ 15 s",
         ready_s <= 15,
     )

@@ -230,7 +230,7 @@ def test_another_thing_or_side_of_it_is_offered_and_never_sure(
 
 
 def test_an_answer_without_the_kind_of_thing_that_is_asked_for_is_less_sure(tmp_path: Path) -> None:
-    scores = []
+    scores: list[float] = []
     for answer in ("sign up at the desk", "sign up at the desk, over 12"):
         entry = Entry("a", "joining the cycling class", answer, Origin("faq.csv", 2))
         others = [Entry(t[0], t[0], "-", Origin("faq.csv", 3), t[1:]) for t in QUESTIONS]
