@@ -15,14 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
 
 from appliance.errors import SettingsError
 
@@ -47,10 +41,10 @@ DEFAULT_SYSTEM_PROMPT = """\
 顾客写中文，你就用中文回答；信件也用中文写。"""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting with its default; `description` is what `appliance config` prints."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -179,18 +173,6 @@ class Settings(BaseSettings):
         "auto", description="Log lines; auto writes text on a terminal and JSON elsewhere."
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load_settings` hands in: the base class would read $HOST and $PORT too."""
-        return (init_settings,)
-
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_booleans(cls, value: object) -> object:
@@ -251,7 +233,7 @@ def _read_file(file: Path) -> dict[str, object]:
     if not file.exists():
         return {}
     try:
-        layer = TomlConfigSettingsSource(Settings, file)()
+        layer = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file} cannot be read as TOML: {error}.") from None
     for key, value in layer.items():

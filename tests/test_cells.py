@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from structlog.testing import capture_logs
 
 from appliance.engine.cells import Cells
@@ -182,3 +183,23 @@ def test_random_turns_reading_ahead_and_faults_keep_books_memory_and_cells_equal
             for held in backend.held[1:]:
                 assert not held or held[: len(PREFIX)] == list(PREFIX)
                 assert len({token for token in held if token >= ord("a")}) <= 1
+
+
+def test_a_copy_that_raises_leaves_nobody_in_anothers_cells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = ToyBackend(slots=3)
+    cells, loop, _ = open_cells(backend)
+    for name in "abc":
+        say(cells, backend, name, (*WORDS, ord(name)))
+
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(backend, "save", fail)
+    monkeypatch.setattr(backend, "restore", fail)
+    with capture_logs():
+        placement = say(cells, backend, "a", (*WORDS, ord("a"), 7))
+    assert placement.cached_tokens == len(PREFIX)
+    assert loop.measure().restores_failed == 1
+    cells.check_integrity()

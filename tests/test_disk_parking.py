@@ -151,3 +151,33 @@ def test_who_comes_after_the_end_is_heard_and_forgotten_all_the_same(tmp_path: P
     assert loop.heard == ["then"]
     assert disk.forget("a", loop.then).result(WAIT_S)
     assert not disk.has("a")
+
+
+def test_what_is_forgotten_is_not_written_behind_its_forgetting(disk: DiskParking) -> None:
+    disk.keep([("a", park(9))])
+    disk.forget("a", lambda: None).result(WAIT_S)
+    assert disk.keep([("a", park(9)), ("b", park(8))]) == 1
+    assert not disk.has("a")
+
+
+def test_a_stop_does_not_wait_for_what_was_pushed_out_long_ago(tmp_path: Path) -> None:
+    files, is_free, began = make_files(tmp_path), threading.Event(), threading.Event()
+    write = files.write
+
+    def write_slowly(conversation: str, parked: Parked, *, idle_s: float = 0.0) -> bool:
+        began.set()
+        assert is_free.wait(WAIT_S)
+        return write(conversation, parked, idle_s=idle_s)
+
+    files.write = write_slowly  # type: ignore[method-assign]
+    disk = DiskParking(files)
+    for name in "abc":
+        disk.give_away(name, park(ord(name)))
+    assert began.wait(WAIT_S)
+    stopping = threading.Thread(target=lambda: disk.keep([("d", park(9))]))
+    disk._is_ending.set()
+    stopping.start()
+    is_free.set()
+    stopping.join(WAIT_S)
+    disk.close()
+    assert [disk.has(name) for name in "abcd"] == [True, False, False, True]

@@ -82,6 +82,7 @@ DOORS = (
     "http/errors.py",
     "http/events.py",
     "http/frames.py",
+    "engine/cells.py",
     "engine/loop.py",
     "engine/local.py",
     "dialogue/answering.py",

@@ -12,15 +12,18 @@ from structlog.testing import capture_logs
 
 from appliance.config import Settings
 from appliance.engine import models
+from appliance.engine.assembly import PARKED_FOLDER
 from appliance.engine.engine import Finished, Generation, Phase, Piece, Sampling
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.local import LocalEngine
 from appliance.engine.loop import EngineLoop
+from appliance.engine.parked_files import name_conversation
 from appliance.engine.prompt import Prompt, TokenIds
 from appliance.errors import ModelFileError, ModelUnavailable
 from tests.toy_backend import ToyBackend, make_loop
 
 STOP_S = 2.0
+READ_AHEAD_S = 120.0
 SYSTEM = "简短。"
 
 
@@ -268,13 +271,25 @@ async def test_a_changed_system_prompt_never_meets_old_cells(tmp_path: Path) -> 
 async def test_a_prompt_read_ahead_is_found_by_the_question(tmp_path: Path) -> None:
     engine = make_engine(data=tmp_path)
     await engine.start()
-    history = await tell(engine, "a", (), "怎么退货？")
     system, earlier = await engine.encode([SYSTEM, "我昨天买了一把伞，今天发现伞柄是坏的，" * 6])
     template = engine.template
     head = Prompt((*template.system_open, *system, *template.first_open, *earlier))
     engine.prepare("b", head)
-    while engine.measure().prefill_idle_tokens < len(earlier):
-        await tell(engine, "a", history, "好")
+    async with asyncio.timeout(READ_AHEAD_S):
+        while engine.measure().prefill_idle_tokens < len(earlier):
+            # Leaves the engine's thread alone: a question would interrupt what is waited for.
+            await engine.encode(["好"])
     await tell(engine, "b", head.ids, "能换吗？")
     assert engine.measure().prefill_idle_tokens == len(earlier)
     await engine.stop()
+
+
+async def test_what_was_parked_is_forgotten_also_without_a_model(tmp_path: Path) -> None:
+    engine = make_modelless_engine(tmp_path)
+    folder = tmp_path / "data" / PARKED_FOLDER
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        (folder / f"{name_conversation(name)}.parked").touch()
+    await engine.forget("a")
+    await engine.forget("never there")
+    assert [path.stem for path in folder.iterdir()] == [name_conversation("b")]

@@ -162,7 +162,8 @@ def test_an_evicted_conversation_is_told_with_its_ids_and_comes_back() -> None:
 def test_reading_ahead_needs_no_logits_and_evicts_nobody_for_a_stranger() -> None:
     table, mirror = make_table(slots=2)
     say(table, mirror, "a", (9,))
-    placement = table.place_ahead("a", (*PREFIX, 9))
+    assert table.place_ahead("a", (*PREFIX, 9)) is None
+    placement = table.place_ahead("a", (*PREFIX, 9, 8))
     assert placement is not None
     assert placement.cached_tokens == len(PREFIX) + 1
     table.release(placement.slot)

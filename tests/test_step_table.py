@@ -54,11 +54,13 @@ def test_steps_that_take_longer_for_good_are_learnt() -> None:
     assert table.predict_ms(8, 8) == pytest.approx(200.0, rel=0.02)
 
 
-def test_a_step_that_read_and_spoke_teaches_nothing() -> None:
-    table = StepTable()
-    before = table.snapshot()
-    table.learn(16, 4, 999.0)
-    assert table.snapshot() == before
+def test_a_table_that_was_timed_on_a_busy_machine_recovers_beside_open_streams() -> None:
+    right = StepTimes({1: 20.0, 4: 50.0, 12: 120.0, 16: 150.0, 128: 900.0}, {1: 0.0, 4: 20.0})
+    table = StepTable(StepTimes({one: 3 * ms for one, ms in right.body_ms.items()}, right.head_ms))
+    for _ in range(80):
+        table.learn(16, 4, StepTable(right).predict_ms(16, 4))
+    assert table.predict_ms(16, 4) == pytest.approx(170.0, rel=0.05)
+    assert table.predict_ms(12, 4) < 1.2 * StepTable(right).predict_ms(12, 4)
 
 
 def test_what_was_learnt_can_be_kept() -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SPARE_CONVERSATIONS = 4
 LEAST_SLOTS = 16
+# llama.cpp takes 256 sequences; one is the backend's own.
+MOST_SLOTS = 255
 # A question that every context must hold beside the system prompt and an answer.
 LEAST_QUESTION_TOKENS = 64
 PARKED_FOLDER = "parked"
@@ -54,10 +56,28 @@ def open_backend(
         choice.path,
         threads=threads,
         cells=cells,
-        slots=max(LEAST_SLOTS, SPARE_CONVERSATIONS * settings.parallel),
+        slots=min(MOST_SLOTS, max(LEAST_SLOTS, SPARE_CONVERSATIONS * settings.parallel)),
         load_mode=load_mode,
         model_key=models.identify(choice),
         on_progress=on_progress,
+    )
+
+
+def choose_load_mode(settings: Settings, model_bytes: int) -> Literal["memory", "map"]:
+    if settings.load_mode != "auto":
+        return settings.load_mode
+    return "memory" if hardware.fits_in_memory(model_bytes) else "map"
+
+
+def explain_choices(
+    threads: hardware.Choice, context: hardware.Choice, load_mode: Literal["memory", "map"]
+) -> tuple[str, ...]:
+    """What was chosen for the engine and why, in English and in Chinese."""
+    reading = "read into memory" if load_mode == "memory" else "mapped from its file"
+    loading = "读入内存" if load_mode == "memory" else "从文件映射"
+    return (
+        f"Engine: {threads.why}; context of {context.why}; the model is {reading}. "
+        f"引擎：{threads.value} 个线程，上下文 {context.value} 个词元，模型{loading}。",
     )
 
 

@@ -149,6 +149,7 @@ class Cells:
             return
         if count_common(parked.ids, prompt) <= parked.shared_tokens:
             self._parking.forget(conversation)
+            self._from_disk.discard(conversation)
             return
         placement = self._table.readmit(conversation, parked.ids, parked.shared_tokens)
         if placement is None:
@@ -157,7 +158,7 @@ class Cells:
         self._carry_out(placement.operations)
         source = "disk" if conversation in self._from_disk else "memory"
         self._from_disk.discard(conversation)
-        if not self._backend.restore(placement.slot, parked.data):
+        if not self._put_back(placement.slot, parked.data):
             self._tally.count_restore("failed")
             self._log.warning("a parked conversation was refused", tokens=len(parked.ids))
             self.discard(placement.slot)
@@ -167,6 +168,13 @@ class Cells:
             # After the rest: a copy onto a sequence that holds later positions adds to it, while a
             # state that is put back takes the place of all that was there.
             self._backend.apply(Copy(PREFIX_SLOT, placement.slot, parked.shared_tokens))
+
+    def _put_back(self, slot: int, data: bytes) -> bool:
+        try:
+            return self._backend.restore(slot, data)
+        except Exception:
+            self._log.exception("a parked conversation was not put back")
+            return False
 
     def _carry_out_placement(self, placement: Placement | None) -> Placement | None:
         if placement is None:
@@ -183,10 +191,17 @@ class Cells:
         for operation in operations:
             if isinstance(operation, Evict):
                 self._tally.evictions += 1
-                parked = self._copy(operation)
-                if parked is not None:
-                    self._put(operation.conversation, parked)
+                self._park(operation)
             self._backend.apply(operation)
+
+    def _park(self, leaving: Evict) -> None:
+        try:
+            parked = self._copy(leaving)
+            if parked is not None:
+                self._put(leaving.conversation, parked)
+        except Exception:
+            # The books gave the slot away: whatever fails here, its cells must go.
+            self._log.exception("a conversation was not parked")
 
     def _copy(self, held: Evict) -> Parked | None:
         if len(held.ids) - held.shared_tokens < LEAST_PARKED_TOKENS:

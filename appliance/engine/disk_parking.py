@@ -35,6 +35,9 @@ class DiskParking:
         self._files = files
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="parking")
         self._room = threading.Semaphore(MOST_WAITING)
+        # Keys never come back; nor may what is pushed out or kept behind the forgetting.
+        self._forgotten: set[str] = set()
+        self._is_ending = threading.Event()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -56,7 +59,7 @@ class DiskParking:
         self._submit(self._files.write_prefix, ids, data, times)
 
     def sweep(self) -> None:
-        self._submit(self._files.sweep)
+        self._submit(self._sweep)
 
     def bring_back(self, conversation: str, adopt: Adopt, then: Callable[[], None]) -> None:
         """`adopt` what is on disk, if it is sound, and call `then` in any case."""
@@ -72,6 +75,8 @@ class DiskParking:
 
     def forget(self, conversation: str, then: Callable[[], None]) -> Future[bool]:
         """Whether nothing is left of it. `then` is called behind what was being brought back."""
+
+        self._forgotten.add(conversation)
 
         def remove() -> bool:
             try:
@@ -89,6 +94,7 @@ class DiskParking:
 
     def keep(self, states: Iterable[tuple[str, Parked]]) -> int:
         """Write as many as the time and the room of a stop allow; how many."""
+        self._is_ending.set()
         until_s, kept, kept_bytes = time.monotonic() + STOP_S, 0, 0
         for conversation, parked in states:
             kept_bytes += parked.size_bytes
@@ -96,9 +102,7 @@ class DiskParking:
                 break
             # The first is the one used last, and must stay it: further apart than a write takes.
             idle_s = kept * STOP_S
-            kept += self._executor.submit(
-                self._files.write, conversation, parked, idle_s=idle_s
-            ).result()
+            kept += self._executor.submit(self._write_known, conversation, parked, idle_s).result()
         return kept
 
     def close(self) -> None:
@@ -125,6 +129,17 @@ class DiskParking:
 
     def _write(self, conversation: str, parked: Parked) -> None:
         try:
-            self._files.write(conversation, parked)
+            # What waits at a stop was used longer ago than all that `keep` writes.
+            if not self._is_ending.is_set():
+                self._write_known(conversation, parked, 0.0)
         finally:
             self._room.release()
+
+    def _write_known(self, conversation: str, parked: Parked, idle_s: float) -> bool:
+        if conversation in self._forgotten:
+            return False
+        return self._files.write(conversation, parked, idle_s=idle_s)
+
+    def _sweep(self) -> None:
+        if not self._is_ending.is_set():
+            self._files.sweep()

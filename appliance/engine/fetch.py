@@ -29,6 +29,7 @@ from appliance.engine.sources import (
     name_source,
     open_source,
 )
+from appliance.engine.storage import sync
 from appliance.errors import ModelFileError, ModelUnavailable
 
 SPARE_BYTES = 64 << 20
@@ -269,15 +270,6 @@ def place(cached: Path, target: Path) -> None:
         sync(beside)
     os.replace(beside, target)
     sync(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_right(file: ModelFile, folder: Path) -> bool:

@@ -12,29 +12,26 @@ import asyncio
 import math
 import os
 import threading
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import structlog
 
 from appliance.config import Settings
-from appliance.engine import assembly, hardware, models
-from appliance.engine.disk_parking import DiskParking
-from appliance.engine.engine import Broken, EngineStatus, Finished, Generation, Output
+from appliance.engine.engine import EngineStatus, Generation
 from appliance.engine.figures import EngineFigures
-from appliance.engine.jobs import Job
-from appliance.engine.loop import EngineLoop
-from appliance.engine.parked_files import Transform
 from appliance.engine.prompt import Prompt, Template, TokenIds
-from appliance.engine.watchdog import Watchdog
 from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
 
 if TYPE_CHECKING:
+    from appliance.engine.disk_parking import DiskParking
     from appliance.engine.llama import LlamaBackend
+    from appliance.engine.local_run import LocalRun
+    from appliance.engine.loop import EngineLoop
+    from appliance.engine.parked_files import Transform
 
 # sysexits.h's EX_SOFTWARE: whoever supervises the process starts it again.
 EXIT_STUCK = 70
@@ -47,36 +44,6 @@ def leave(value: bytes, _: str) -> bytes:
 def end_process() -> None:
     """At once, and without what an orderly stop does: its thread would wait for the engine's."""
     os._exit(EXIT_STUCK)
-
-
-class LocalRun:
-    """A generation under way in the engine's thread."""
-
-    def __init__(
-        self, engine_loop: EngineLoop, generation: Generation, disk: DiskParking | None
-    ) -> None:
-        self._event_loop = asyncio.get_running_loop()
-        self._outputs: asyncio.Queue[Output] = asyncio.Queue()
-        self._engine_loop = engine_loop
-        self._job = Job(generation, self._emit, time.monotonic())
-        submit = partial(engine_loop.submit, self._job)
-        if disk is not None and disk.has(generation.conversation):
-            disk.bring_back(generation.conversation, engine_loop.adopt, submit)
-        else:
-            submit()
-
-    async def __aiter__(self) -> AsyncIterator[Output]:
-        while True:
-            output = await self._outputs.get()
-            yield output
-            if isinstance(output, Finished | Broken):
-                return
-
-    def cancel(self) -> None:
-        self._engine_loop.cancel(self._job)
-
-    def _emit(self, output: Output) -> None:
-        self._event_loop.call_soon_threadsafe(self._outputs.put_nowait, output)
 
 
 class LocalEngine:
@@ -156,6 +123,8 @@ class LocalEngine:
         needed = len(generation.prompt.ids) + generation.max_new_tokens
         if needed > engine_loop.longest_tokens:
             raise ValueError(f"{needed} tokens; allowed: {engine_loop.longest_tokens}")
+        from appliance.engine.local_run import LocalRun
+
         return LocalRun(engine_loop, generation, self._disk)
 
     def prepare(self, conversation: str, prompt: Prompt) -> None:
@@ -185,11 +154,23 @@ class LocalEngine:
 
     async def forget(self, conversation: str) -> None:
         engine_loop, disk = self._engine_loop, self._disk
-        if engine_loop is None or disk is None:
+        if disk is None:
+            # Nothing is loaded, but what an earlier process parked is there all the same.
+            await asyncio.shield(asyncio.to_thread(self._remove_parked, conversation))
             return
-        forget = partial(engine_loop.forget, conversation)
+
+        def forget() -> None:
+            if engine_loop is not None:
+                engine_loop.forget(conversation)
+
         forget()
-        await asyncio.wrap_future(disk.forget(conversation, forget))
+        # Shielded: a request that is cut off must not take the removal along.
+        await asyncio.shield(asyncio.wrap_future(disk.forget(conversation, forget)))
+
+    def _remove_parked(self, conversation: str) -> None:
+        from appliance.engine import assembly, parked_files
+
+        parked_files.remove(self._settings.data / assembly.PARKED_FOLDER, conversation)
 
     def _require_ready(self) -> tuple[LlamaBackend, EngineLoop]:
         if self._is_stopping:
@@ -226,6 +207,9 @@ class LocalEngine:
             disk, self._disk = self._disk, None
             if disk is not None:
                 disk.close()
+            if self._engine_loop is not None:
+                # Who was still looked for on disk when the loop ended.
+                self._engine_loop.end_late()
             backend, self._backend, self._engine_loop = self._backend, None, None
             if backend is not None:
                 backend.close()
@@ -233,6 +217,8 @@ class LocalEngine:
 
     def _run(self, engine_loop: EngineLoop) -> None:
         """Until the stop; then what was computed is kept for the next start."""
+        from appliance.engine.watchdog import Watchdog
+
         watchdog = Watchdog(lambda: engine_loop.step_under_way, end_process)
         watchdog.start()
         try:
@@ -249,6 +235,9 @@ class LocalEngine:
         self._settled.set()
 
     def _load(self) -> EngineLoop:
+        # Imported here, on the engine's thread: the page need not wait for what computes.
+        from appliance.engine import assembly, hardware, models
+
         self._set(phase="loading")
         choice = models.resolve(self._settings)
         self._set(model_id=choice.id, model_name=choice.name, notes=choice.notes)
@@ -256,8 +245,8 @@ class LocalEngine:
         threads = hardware.choose_threads(self._settings.threads)
         context = hardware.choose_context(self._settings.context_tokens, header.context_length)
         model_bytes = sum(part.stat().st_size for part in models.list_parts(choice.path, ""))
-        load_mode = self._choose_load_mode(model_bytes)
-        notes = (*choice.notes, *_explain_choices(threads, context, load_mode))
+        load_mode = assembly.choose_load_mode(self._settings, model_bytes)
+        notes = (*choice.notes, *assembly.explain_choices(threads, context, load_mode))
         self._set(threads=threads.value, context_tokens=context.value, notes=notes)
         backend = self._backend = assembly.open_backend(
             self._settings,
@@ -284,11 +273,6 @@ class LocalEngine:
         self._set(progress=fraction)
         return not self._is_stopping
 
-    def _choose_load_mode(self, model_bytes: int) -> Literal["memory", "map"]:
-        if self._settings.load_mode != "auto":
-            return self._settings.load_mode
-        return "memory" if hardware.fits_in_memory(model_bytes) else "map"
-
     def _refuse(self, reason: str, remedy: str) -> None:
         if self._is_stopping:
             self._set(phase="stopped")
@@ -297,15 +281,3 @@ class LocalEngine:
 
     def _set(self, **changes: object) -> None:
         self._status = replace(self._status, **changes)  # type: ignore[arg-type]
-
-
-def _explain_choices(
-    threads: hardware.Choice, context: hardware.Choice, load_mode: Literal["memory", "map"]
-) -> tuple[str, ...]:
-    """What was chosen for the engine and why, in English and in Chinese."""
-    reading = "read into memory" if load_mode == "memory" else "mapped from its file"
-    loading = "读入内存" if load_mode == "memory" else "从文件映射"
-    return (
-        f"Engine: {threads.why}; context of {context.why}; the model is {reading}. "
-        f"引擎：{threads.value} 个线程，上下文 {context.value} 个词元，模型{loading}。",
-    )

@@ -11,15 +11,16 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 
 from appliance.engine.backend import Backend, DecodeResult, Entry
 from appliance.engine.cells import Cells
 from appliance.engine.commands import Adopt, Command, Forget, Prepare, Stop
-from appliance.engine.engine import Broken
+from appliance.engine.engine import Broken, Finished
 from appliance.engine.estimates import Estimates
+from appliance.engine.faults import FAILURES, explain
 from appliance.engine.figures import EngineFigures
 from appliance.engine.jobs import Ending, Job
 from appliance.engine.parking import Parked
@@ -28,12 +29,6 @@ from appliance.engine.prompt import TokenIds
 from appliance.engine.scheduler import Scheduler, Share
 from appliance.engine.step_table import StepTable
 from appliance.engine.tally import Tally
-from appliance.errors import ApplianceError
-
-FAILURES: dict[DecodeResult, str] = {
-    "full": "The engine's memory for conversations had no room for the next word.",
-    "failed": "llama.cpp could not compute the next word.",
-}
 
 
 class EngineLoop:
@@ -100,7 +95,9 @@ class EngineLoop:
         job.is_cancelled = True
         in_step = self._in_step
         dead = sum(share.tokens for share in in_step if share.job.is_cancelled)
-        if 2 * dead > sum(share.tokens for share in in_step):
+        # A step without a speaker is a long one, and what the others read in it is soon read again.
+        is_long = all(share.job.unread_tokens for share in in_step)
+        if 2 * dead > sum(share.tokens for share in in_step) or (dead and is_long):
             self._backend.interrupt()
         self._commands.put(None)
 
@@ -127,6 +124,14 @@ class EngineLoop:
             for job in self._scheduler.jobs:
                 job.emit(Broken("The engine ended."))
 
+    def end_late(self) -> None:
+        """Jobs that came after `run` returned; once nobody submits any more."""
+        with suppress(queue.Empty):
+            while True:
+                command = self._commands.get_nowait()
+                if isinstance(command, Job):
+                    command.emit(Finished("cancelled", command.generation.said, 0.0))
+
     def _run_until_stopped(self) -> None:
         while not self._is_stopping:
             try:
@@ -135,7 +140,7 @@ class EngineLoop:
                 self._log.exception("engine step failed")
                 # Who still waits had no part in the step, unless there was nobody else.
                 for job in [*self._scheduler.running] or self._scheduler.jobs:
-                    self._break(job, _explain(error))
+                    self._break(job, explain(error))
         self._take_commands(wait=False)
         for job in self._scheduler.jobs:
             self._finish(job, Ending("cancelled"))
@@ -186,7 +191,7 @@ class EngineLoop:
             yield
         except Exception as error:
             self._log.exception("answer failed")
-            self._break(job, _explain(error))
+            self._break(job, explain(error))
 
     def _forget(self, conversation: str) -> None:
         for job in self._scheduler.jobs:
@@ -340,10 +345,3 @@ class EngineLoop:
             self._cells.release(job.placement.slot)
         if job.is_forgotten:
             self._cells.forget(job.generation.conversation)
-
-
-def _explain(error: Exception) -> str:
-    """What happened, in a sentence that a customer may see; the log has the rest."""
-    if isinstance(error, ApplianceError):
-        return str(error)
-    return f"The engine failed in this step ({type(error).__name__})."

@@ -28,6 +28,7 @@ from appliance.engine import parking
 from appliance.engine.parking import FRAME_BYTES, Parked, ParkedPrefix
 from appliance.engine.prompt import TokenIds
 from appliance.engine.step_table import StepTimes
+from appliance.engine.storage import sync
 from appliance.errors import ApplianceError
 
 Transform: TypeAlias = Callable[[bytes, str], bytes]
@@ -127,7 +128,7 @@ class ParkedFiles:
         path = self._locate(conversation)
         is_gone = self._delete(path) and self._delete(_name_unfinished(path))
         try:
-            _sync_folder(self._folder)
+            sync(self._folder)
         except FileNotFoundError:
             return is_gone
         except OSError as error:
@@ -306,6 +307,15 @@ def name_conversation(conversation: str) -> str:
     return blake2b(conversation.encode(), digest_size=16).hexdigest()
 
 
+def remove(folder: Path, conversation: str) -> None:
+    """Of a conversation whatever is there, by whichever model; nobody holds the folder open."""
+    path = folder / f"{name_conversation(conversation)}{SUFFIX}"
+    for one in (path, _name_unfinished(path)):
+        one.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        sync(folder)
+
+
 def _sort_recent(files: Mapping[str, _File]) -> list[str]:
     return sorted(files, key=lambda name: files[name].used_at_ns, reverse=True)
 
@@ -326,16 +336,7 @@ def _write_whole(path: Path, pieces: Iterable[bytes], used_at_ns: int) -> None:
         os.utime(file.fileno(), ns=(used_at_ns, used_at_ns))
         os.fsync(file.fileno())
     unfinished.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make what was renamed and removed in it survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def _look(path: Path) -> _File | None:

@@ -58,7 +58,13 @@ class Preparing:
         ]
         # llama.cpp wants one row of logits in a batch, though nobody samples from it here.
         entries[-1] = Entry(chunk[-1], entries[-1].position, slot, True)
-        result = self._backend.decode(entries, interruptible=True)
+        try:
+            result = self._backend.decode(entries, interruptible=True)
+        except Exception:
+            # Else the slot would be busy for ever, and everybody would wait behind it.
+            self._cells.discard(slot)
+            self.drop(conversation)
+            raise
         if result == "done":
             self._cells.extend(slot, chunk)
             self._tally.prefill_idle_tokens += len(chunk)

@@ -118,9 +118,12 @@ class SequenceTable:
 
     def place_ahead(self, conversation: str, prompt: TokenIds) -> Placement | None:
         """Reserve cells for a prompt that nobody asked yet. For it others are evicted only where
-        the conversation has cells already; None where there is no room, or it runs."""
+        the conversation has cells already; None where there is no room, nothing to read, or it
+        runs."""
         own = self._find(conversation)
         if len(prompt) > self.longest_tokens:
+            return None
+        if own is not None and count_common(self._slots[own].ids, prompt) == len(prompt):
             return None
         own_tokens = len(prompt) - self._count_prefix(prompt)
         if own is None and (self._find_empty() is None or not self._has_room(own_tokens)):

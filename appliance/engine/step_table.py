@@ -103,8 +103,7 @@ class StepTable:
                 self._head.set(probe.rows, max(0.0, ms - self._body.predict_ms(probe.width)))
 
     def learn(self, width: int, rows: int, step_ms: float) -> None:
-        """A step took `step_ms`. One that both read and spoke teaches nothing, because nobody can
-        tell which cost what."""
+        """A step took `step_ms`."""
         expected_ms = self.predict_ms(width, rows)
         error_ms = min(max(step_ms, expected_ms / 2), expected_ms * 2) - expected_ms
         if rows <= 1:
@@ -112,6 +111,13 @@ class StepTable:
         elif rows == width:
             head_ms = self._head.predict_ms(rows) + LEARNT_SHARE * error_ms
             self._head.set(rows, max(0.0, head_ms))
+        else:
+            # Both are off in proportion, or a table that was timed on a busy machine stays so.
+            learnt = 1.0 + LEARNT_SHARE * error_ms / expected_ms
+            widths = {width, *self._body.points_ms}
+            taught = {one: self._body.predict_ms(one) * learnt for one in widths if one > rows}
+            for one, one_ms in taught.items():
+                self._body.set(one, one_ms)
 
     def snapshot(self) -> StepTimes:
         return StepTimes(dict(self._body.points_ms), dict(self._head.points_ms))

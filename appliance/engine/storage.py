@@ -1,9 +1,9 @@
 """What kind of disk a folder stands on, as the kernel tells it.
 
-It measures nothing and writes nothing. A file system that has no disk of its own (an overlay, a
-tmpfs, a network's) is "unknown" and may be used like a disk. The rule that must not break: a
-flash card that the kernel shows, also below an encrypted or joined volume, is called one,
-because every gigabyte written to it is taken from its life.
+It measures nothing and writes nothing; `sync` waits for what others wrote. A file system that has
+no disk of its own (an overlay, a tmpfs, a network's) is "unknown" and may be used like a disk.
+The rule that must not break: a flash card that the kernel shows, also below an encrypted or
+joined volume, is called one, because every gigabyte written to it is taken from its life.
 """
 
 from __future__ import annotations
@@ -134,3 +134,12 @@ def _find_mount(place: str, read: ReadText) -> _Mount | None:
 def _unescape(text: str) -> str:
     """mountinfo writes a blank in a name as its octal number."""
     return OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
