@@ -5,11 +5,14 @@ It measures nothing. The rule that must not break: a row that was not measured i
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+JSON_FILE = Path("build/faults.json")
 READMES = ("README.md", "README.zh-CN.md")
 MARKS = re.compile(r"(<!-- faults:begin -->\n).*?(<!-- faults:end -->)", re.DOTALL)
 SHOWN_FAULTS = 5
@@ -51,3 +54,16 @@ def keep_table(table: str) -> None:
     for name in READMES:
         path = Path(name)
         path.write_text(MARKS.sub(lambda found: found[1] + table + found[2], path.read_text()))
+
+
+def save_rows(name: str, rows: Iterable[Row], file: Path = JSON_FILE) -> None:
+    """What was measured in other calls stays, so faults may be measured one by one."""
+    file.parent.mkdir(exist_ok=True)
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept[name] = [asdict(row) for row in rows]
+    file.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+
+
+def load_rows(file: Path = JSON_FILE) -> Mapping[str, list[Row]]:
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    return {name: [Row(**row) for row in rows] for name, rows in kept.items()}

@@ -5,7 +5,10 @@
     .venv/bin/python -m benchmarks.faults --quick            the sizes of `make test`
     .venv/bin/python -m benchmarks.faults --write            and keep the table in both READMEs
 
-Run it while the machine does nothing else.
+    .venv/bin/python -m benchmarks.faults --kept --write     what was measured before, no more
+
+Figures are kept in build/faults.json, so the faults may be measured one by one. Run it while the
+machine does nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import platform
 import re
 import sys
@@ -29,7 +33,14 @@ from benchmarks.fault_kill import measure_crashes, measure_kills, measure_model_
 from benchmarks.fault_load import measure_idle, measure_overload, measure_watchers
 from benchmarks.fault_mixed import measure_mixed
 from benchmarks.fault_power import measure_io, measure_power
-from benchmarks.fault_report import Row, format_table, keep_table, tell
+from benchmarks.fault_report import (
+    Row,
+    format_table,
+    keep_table,
+    load_rows,
+    save_rows,
+    tell,
+)
 
 
 class Measure(Protocol):
@@ -70,7 +81,7 @@ async def _collect(measure_one: Measure, folder: Path, *, is_quick: bool) -> lis
 
 def describe_machine() -> str:
     found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    return found[1].strip() if found else platform.machine()
+    return f"{found[1].strip() if found else platform.machine()}, {os.cpu_count()} cores"
 
 
 def main() -> None:
@@ -80,18 +91,24 @@ def main() -> None:
     parser.add_argument("--only", choices=MEASURES, action="append", help="these faults alone")
     parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes")
     parser.add_argument("--write", action="store_true", help="keep the table in both READMEs")
+    parser.add_argument("--kept", action="store_true", help="measure nothing, show what is kept")
     arguments = parser.parse_args()
     # The house says loudly what is done to it here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    rows = [
-        row
-        for name in arguments.only or MEASURES
-        for measure_one in MEASURES[name]
-        for row in measure(measure_one, is_quick=arguments.quick)
-    ]
     flags = " --quick" if arguments.quick else ""
-    command = f"Command: `.venv/bin/python -m benchmarks.faults{flags}`"
-    table = format_table(rows, [f"{describe_machine()}.", command])
+    where = [f"{describe_machine()}.", f"Command: `.venv/bin/python -m benchmarks.faults{flags}`"]
+    known = {} if arguments.quick else dict(load_rows())
+    for name in () if arguments.kept else arguments.only or MEASURES:
+        known[name] = [
+            row
+            for measure_one in MEASURES[name]
+            for row in measure(measure_one, is_quick=arguments.quick)
+        ]
+        print(format_table(known[name], []), flush=True)
+        if not arguments.quick:
+            save_rows(name, known[name])
+    rows = [row for name in MEASURES for row in known.get(name, ())]
+    table = format_table(rows, where)
     print(table)
     if arguments.write:
         keep_table(table)
