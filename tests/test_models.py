@@ -96,6 +96,16 @@ def test_the_setting_goes_before_the_choice(tmp_path: Path) -> None:
     assert verify(choice).architecture == "qwen2"
 
 
+def test_another_file_under_the_same_name_is_another_model(tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(make_gguf())
+    before = resolve(Settings(models=tmp_path, model=str(own)))
+    assert resolve(Settings(models=tmp_path, model=str(own))).id == before.id
+    own.write_bytes(make_gguf() + b"\0")
+    after = resolve(Settings(models=tmp_path, model=str(own)))
+    assert after.id != before.id and after.name == before.name == "own"
+
+
 def test_an_empty_folder_names_the_command_that_fills_it(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
         resolve(Settings(models=tmp_path))

@@ -86,7 +86,10 @@ def _choose_path(path: Path, catalogue: Catalogue) -> ModelChoice:
     entry = catalogue.find_file(path.name)
     if entry is not None:
         return _choose(entry, path.parent)
-    return ModelChoice(path.stem, path.stem, path)
+    # Kept token ids are the model's own: another file under the same name is another model.
+    stat = path.stat()
+    version = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:8]
+    return ModelChoice(f"{path.stem}@{version}", path.stem, path)
 
 
 def _choose(entry: Entry, folder: Path, notes: tuple[str, ...] = ()) -> ModelChoice:
