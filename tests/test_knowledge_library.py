@@ -95,6 +95,17 @@ async def test_a_changed_file_is_answered_from_and_the_old_index_goes(tmp_path: 
         assert shop.changes == 2
 
 
+async def test_folders_named_from_where_one_stands_are_the_same_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    monkeypatch.chdir(tmp_path)
+    async with living(Path(), LetterCounts(), build=build_apart) as shop:
+        await shop.wait_until(lambda: shop.library.is_settled)
+        assert shop.library.state.vectors_done == shop.library.state.vectors_total == 2
+        assert len(list_indices(tmp_path)) == 1
+
+
 async def test_the_old_version_answers_until_the_new_one_is_ready(tmp_path: Path) -> None:
     write_faq(tmp_path / "shop", "opening hours,,nine")
     may_build, is_building = threading.Event(), threading.Event()

@@ -84,8 +84,8 @@ class Library:
     ) -> None:
         self.state = LibraryState()
         self.on_change: Callable[[], None] = ignore
-        self._folder = folder
-        self._data = data
+        # As the process that builds names its files; what bears another name is removed.
+        self._folder, self._data = folder.absolute(), data.absolute()
         self._embedder = embedder
         self._today = today
         self._may_work = may_work
