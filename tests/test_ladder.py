@@ -4,6 +4,7 @@ find."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -122,6 +123,16 @@ async def test_a_sure_match_is_the_owner_s_answer_to_the_letter(tmp_path: Path) 
     assert isinstance(step, Words)
     assert (step.source, step.text, step.score) == ("faq", ENTRY.answer, 0.93)
     assert [(one.id, one.href) for one in step.sources] == [("e1", "https://shop.example/r")]
+
+
+async def test_a_line_goes_before_a_sure_entry_only_where_it_tells_the_number_asked_for(
+    tmp_path: Path,
+) -> None:
+    hardly_sure = Match("sure", (Hit(replace(ENTRY, answer="最长 30 晚。"), 0.7),))
+    said = await climb(build(tmp_path, Shelf(hardly_sure, SPEAKS_OF_IT)), "床垫怎么试睡")
+    assert isinstance(said, Words) and said.source == "faq"
+    quoted = await climb(build(tmp_path, Shelf(hardly_sure, TELLS_A_NUMBER)), "床垫试睡几天")
+    assert isinstance(quoted, Words) and quoted.source == "knowledge"
 
 
 async def test_documents_that_speak_of_it_come_before_near_questions(tmp_path: Path) -> None:

@@ -247,12 +247,12 @@ def is_exact(match: Match) -> bool:
 
 def doubt(match: Match, evidence: Evidence) -> Match:
     """An entry that only sounds like the question is offered instead of said where its answer
-    holds no price though one is asked for, or where a document's line is the surer answer."""
+    holds no price though one is asked for, or where a document's line tells one and is surer."""
     if match.outcome != "sure" or is_exact(match):
         return match
     best = match.hits[0]
     is_of_kind = evidence.wish.is_met_by(best.entry.answer)
-    is_surer = not evidence.can_answer or evidence.score <= best.score
+    is_surer = not (evidence.can_answer and evidence.wish.kinds) or evidence.score <= best.score
     return match if is_of_kind and is_surer else Match("near", match.hits)
 
 
