@@ -235,7 +235,7 @@ class House:
             await self._answering.prepare_recent()
 
     async def _open_knowledge(self) -> None:
-        ladder = await self.knowledge.build(self.conversations.handoffs)
+        ladder = await self.knowledge.build(self.conversations.handoffs, self.sessions.facts)
         self._answering = await asyncio.to_thread(self._build_answering, ladder)
         self.conversations.give(self._answering)
         await self.knowledge.open()

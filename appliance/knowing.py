@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from appliance.dialogue.ladder import Ladder
     from appliance.dialogue.moderation import Moderation
     from appliance.knowledge.library import Library
+    from appliance.store.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ class KnowledgeRung:
             )
         return tuple(notes)
 
-    async def build(self, handoffs: Handoffs) -> Ladder:
+    async def build(self, handoffs: Handoffs, facts: Facts) -> Ladder:
         """The ladder, before the library is open: rules and words answer already."""
-        self._parts = await asyncio.to_thread(self._build, handoffs)
+        self._parts = await asyncio.to_thread(self._build, handoffs, facts)
         return self._parts.ladder
 
     async def open(self) -> None:
@@ -115,10 +116,11 @@ class KnowledgeRung:
         if self._parts.moderation is not None:
             await self._parts.moderation.close()
 
-    def _build(self, handoffs: Handoffs) -> Parts:
+    def _build(self, handoffs: Handoffs, facts: Facts) -> Parts:
         from appliance.dialogue.cache import AnswerCache
         from appliance.dialogue.charter import CharterKeeper
         from appliance.dialogue.ladder import Ladder
+        from appliance.dialogue.memory import Memory
         from appliance.dialogue.moderation import Moderation
         from appliance.knowledge.embedder import load_embedder
         from appliance.knowledge.library import Library
@@ -138,6 +140,7 @@ class KnowledgeRung:
             moderation,
             AnswerCache(settings.answer_cache_minutes * 60.0, time.monotonic),
             lambda: datetime.now().astimezone(),
+            Memory(facts, lambda: charter.current.memory, lambda: charter.current.shop),
             answers_all=settings.scope == "all",
         )
         return Parts(library, charter, moderation, ladder)

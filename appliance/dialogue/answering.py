@@ -56,7 +56,7 @@ class Answering:
         self._ladder = ladder
         self._handoffs = handoffs
         self._settings = settings
-        prompting = Prompting(engine, sessions, settings)
+        prompting = Prompting(engine, sessions, settings, ladder.memory)
         self._asking = Asking(
             engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
         )
@@ -122,8 +122,9 @@ class Answering:
         return replace(end, sources=step.sources, score=step.score, suggestions=step.suggestions)
 
     async def _look_at(self, turn: Turn) -> Asked:
+        await self._ladder.memory.take(turn.session_key, turn.run_id, turn.question)
         before = await self._sessions.count_exchanges(turn.session_key)
-        return Asked(turn.question, turn.session_key, is_first=not before)
+        return Asked(turn.question, turn.session_key, not before, turn.run_id)
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""

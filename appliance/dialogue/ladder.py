@@ -23,6 +23,7 @@ from appliance.dialogue.excerpts import (
 )
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.memory import Memory
 from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.steps import Step, Task, Words, words_of
 from appliance.dialogue.wish import wants_human
@@ -53,6 +54,7 @@ class Asked:
     text: str
     conversation: str
     is_first: bool
+    run_id: str = ""
 
     @property
     def language(self) -> Language:
@@ -68,6 +70,7 @@ class Ladder:
         moderation: Moderation | None,
         cache: AnswerCache,
         read_now: Callable[[], datetime],
+        memory: Memory,
         *,
         answers_all: bool,
     ) -> None:
@@ -77,6 +80,7 @@ class Ladder:
         self._get_charter = charter
         self._handoffs = handoffs
         self.moderation = moderation
+        self.memory = memory
         self._cache = cache
         self._read_now = read_now
         self._answers_all = answers_all
@@ -97,6 +101,8 @@ class Ladder:
             return words_of(verdict, "moderation")
         if wants_human(asked.text):
             return self._hand_over(asked)
+        if words := await self.memory.reply(asked.conversation, asked.run_id, asked.text):
+            return words
         if reply := self.charter.canned.reply(asked.text, self._read_now()):
             return Words("rule", reply.text, rule=reply.rule)
         await wait_at_most(self.is_open, OPENING_S)

@@ -20,6 +20,7 @@ from appliance.events import Done, Ending, Failed, Message, Numbered
 from appliance.store.chunks import find_last_event, get_last_number, has_session, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.facts import Facts
 from appliance.store.messages import (
     ANSWERED,
     EXCHANGES,
@@ -89,6 +90,7 @@ class Sessions:
         self._clock = clock
         self._house_clock = house_clock or clock
         self._rows = MessageRows(seals, clock)
+        self.facts = Facts(store, seals, clock)
         self._sources: Counter[str] = Counter()
         self._categories: Counter[str] = Counter()
 
@@ -267,7 +269,7 @@ class Sessions:
             _check(connection, session_key)
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
-                for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
+                for table in OF_SESSION
             ]
             return Forgotten(counts[0].rowcount, counts[1].rowcount)
 
@@ -276,6 +278,17 @@ class Sessions:
         return forgotten
 
 
+# Messages and turns come first: how many they were is told.
+OF_SESSION = (
+    "messages",
+    "turns",
+    "verdicts",
+    "handoffs",
+    "facts",
+    "summaries",
+    "events",
+    "sessions",
+)
 NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, ?, ?)"
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
