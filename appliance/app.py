@@ -244,6 +244,7 @@ class House:
     def _build_answering(self, ladder: Ladder) -> Answering:
         from appliance.dialogue.answering import Answering
 
+        self.knowledge.equip(ladder, self.engine, self.sessions.calls)
         return Answering(
             self.engine,
             self.sessions,

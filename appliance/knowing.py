@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from appliance.dialogue.handoff import Handoffs
     from appliance.dialogue.ladder import Ladder
     from appliance.dialogue.moderation import Moderation
+    from appliance.dialogue.tooling import Tooling
+    from appliance.engine.engine import Engine
     from appliance.knowledge.library import Library
+    from appliance.store.calls import Calls
     from appliance.store.facts import Facts
 
 
@@ -45,6 +48,7 @@ class KnowledgeRung:
         self._may_work = may_work
         self.folder, self.is_example = find_folder(settings.knowledge)
         self._parts: Parts | None = None
+        self.tools: Tooling | None = None
         self._is_stopping = False
         self._running: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
@@ -77,6 +81,11 @@ class KnowledgeRung:
                 "there; `appliance init` makes one of your own. 当前使用示例店铺的资料，"
                 "`appliance init` 可以建立您自己的资料夹。"
             )
+        if self.tools is not None and (tool_faults := self.tools.registry.faults):
+            notes.append(
+                f"{len(tool_faults)} errors in the tools, the first: {tool_faults[0].message} "
+                "`appliance tools check` lists them."
+            )
         if errors:
             notes.append(
                 f"{len(errors)} errors in the knowledge, the first: {describe(errors[0])} "
@@ -98,6 +107,13 @@ class KnowledgeRung:
         await self.library.open()
         self._parts.ladder.is_open.set()
         self._running.append(asyncio.create_task(self.library.run_forever()))
+
+    def equip(self, ladder: Ladder, engine: Engine, calls: Calls) -> None:
+        """The tools that the shop declares; what is wrong with them stands in `notes`."""
+        from appliance.toolbox import build_tools
+
+        self.tools = build_tools(self.folder, self._settings.data, engine, calls, ladder)
+        ladder.tools = self.tools
 
     def stop(self) -> None:
         """A building under way ends too; `close` waits for it."""

@@ -53,6 +53,7 @@ class PlainLadder:
         self.charter = OpenCharter()
         self.memory = NoMemory()
         self.moderation = None
+        self.tools = None
 
     async def climb(self, asked: Asked, persona: str, model_id: str) -> Task:
         return Task("model", resting=RESTS, unknown=UNKNOWN)

@@ -107,6 +107,17 @@ TABLES = {
         "text": "BLOB NOT NULL",
         "at_ms": "INTEGER NOT NULL",
     },
+    "calls": {
+        "session_key": "TEXT NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+        "tool": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "chosen_by": "TEXT NOT NULL",
+        "detail": "TEXT NOT NULL",
+        "arguments": "BLOB NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -119,6 +130,7 @@ KEYS = {
     "handoffs": ["session_key", "number"],
     "facts": ["run_id", "place"],
     "summaries": ["session_key", "exchanges"],
+    "calls": ["run_id", "place"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -131,6 +143,8 @@ FOREIGN_KEYS = {
     ("facts", "session_key", "sessions", "CASCADE"),
     ("facts", "run_id", "turns", "CASCADE"),
     ("summaries", "session_key", "sessions", "CASCADE"),
+    ("calls", "session_key", "sessions", "CASCADE"),
+    ("calls", "run_id", "turns", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -139,6 +153,7 @@ INDEXES = {
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
     "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
     "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
@@ -203,6 +218,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m002_events",
         "m003_answers_verdicts_handoffs",
         "m004_facts_summaries",
+        "m005_calls",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -163,6 +163,26 @@ M004 = (
 )
 
 
+# What tools were called for; `detail` is the argument that was asked for.
+M005 = (
+    """
+    CREATE TABLE calls (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        tool TEXT NOT NULL,
+        state TEXT NOT NULL,
+        chosen_by TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        arguments BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (run_id, place)
+    ) STRICT
+    """,
+    "CREATE INDEX calls_of_session ON calls (session_key)",
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -183,11 +203,17 @@ def m004_facts_summaries(database: Database) -> None:
         database.execute(statement)
 
 
+def m005_calls(database: Database) -> None:
+    for statement in M005:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
     m003_answers_verdicts_handoffs,
     m004_facts_summaries,
+    m005_calls,
 )
 
 
