@@ -50,6 +50,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         5,
         (
             "__main__",
+            "chat_cli",
             "cli",
             "eval_cli",
             "failures",
@@ -62,6 +63,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "server",
             "store_cli",
             "supervise",
+            "tools_cli",
         ),
     ),
 }
