@@ -29,6 +29,7 @@ MARK_ZH = re.compile(r"[省市区县镇乡村路街道巷弄胡同号栋幢楼�
 END_ZH = re.compile(
     r".*(?:\d{1,5}(?:号楼|号院|号|弄|栋|幢|楼|室|座|单元|层|户|门|铺)?|[号弄栋幢楼室座村路街巷园苑府厦院城广场寓校层镇道里区])(?=\D|$)"
 )
+NO_PLACE_ZH = re.compile(r"地址|[是在到往店送寄发您你我他吗]")
 PLACE_ZH = re.compile(r"[路街道巷弄村镇乡苑园城厦里区胡同]")
 STREET_EN = re.compile(
     r"\b(?:streets?|st|roads?|rd|avenue|ave|lane|ln|drive|dr|boulevard|blvd|court|ct|square|sq|place|pl|"
@@ -105,6 +106,11 @@ def check_name_en(written: str, folded: str) -> int:
     return len(written[:end].rstrip(".-'"))
 
 
+def check_capital_en(written: str, folded: str) -> int:
+    """ "call me crazy" names nobody."""
+    return check_name_en(written, folded) if written[0].isupper() else 0
+
+
 def check_full_name_en(written: str, folded: str) -> int:
     """Two words with capitals: "I'm Happy" alone is no name."""
     words, no_names = WORD.findall(written), read_words()["not_begun_en"]
@@ -125,7 +131,7 @@ def check_address_zh(written: str, folded: str) -> int:
 
 
 def check_full_address_zh(written: str, folded: str) -> int:
-    length = check_address_zh(written, folded)
+    length = 0 if NO_PLACE_ZH.search(folded) else check_address_zh(written, folded)
     return length if any(char.isdecimal() for char in folded[:length]) else 0
 
 
@@ -176,6 +182,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "name_zh": check_name_zh,
         "surname_zh": check_surname_zh,
         "name_en": check_name_en,
+        "capital_en": check_capital_en,
         "full_name_en": check_full_name_en,
         "address_zh": check_address_zh,
         "address_zh_full": check_full_address_zh,

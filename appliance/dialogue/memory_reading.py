@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from appliance.dialogue.literals import find_literals
 from appliance.dialogue.memory_checks import CHECKS
-from appliance.dialogue.memory_kinds import Form, Kind, MemoryBook
+from appliance.dialogue.memory_kinds import Form, MemoryBook
 from appliance.knowledge.folding import fold
 
 MAX_READ_CHARS = 4000
@@ -100,17 +100,20 @@ def _read_line(book: MemoryBook, line: _Line) -> tuple[list[Said], list[Said]]:
             for start, end in _find_places(form, line, taken):
                 if amounts is None:
                     amounts = _find_amounts(line.text)
-                if any(start < behind and first < end for first, behind in amounts):
+                if _is_amount(line.text, start, end, amounts):
                     continue
-                if _is_amount(line.text, start, end):
-                    continue
-                taken.append((start, end))
-                said = Said(kind.name, write_value(line.cut(start, end), form.write))
                 before = read_clause(line.text, start)
+                said = Said(kind.name, write_value(line.cut(start, end), form.write))
                 if DENIED.search(before):
                     denied.append(said)
-                elif kind.is_kept and not _is_foreign(book, kind, before):
+                elif _stands(book.unless, before):
+                    pass
+                elif _stands(kind.unless, before):
+                    # Not one of this kind; it may be one of another.
+                    continue
+                elif kind.is_kept:
                     found.append((start, said))
+                taken.append((start, end))
     return [said for _, said in sorted(found, key=lambda one: one[0])], denied
 
 
@@ -171,8 +174,8 @@ def read_clause(text: str, end: int) -> str:
     return before[ends[-1] :] if ends else before
 
 
-def _is_foreign(book: MemoryBook, kind: Kind, before: str) -> bool:
-    return any(pattern.search(before) for pattern in (*book.unless, *kind.unless))
+def _stands(unless: Sequence[re.Pattern[str]], before: str) -> bool:
+    return any(pattern.search(before) for pattern in unless)
 
 
 def _is_torn(text: str, start: int, end: int) -> bool:
@@ -192,12 +195,17 @@ def _is_latin(char: str) -> bool:
     return char.isascii() and char.isalnum()
 
 
-def _is_amount(text: str, start: int, end: int) -> bool:
-    value = text[start:end]
-    if not all(char.isdecimal() or char in "., -" for char in value):
+def _is_amount(text: str, start: int, end: int, amounts: Sequence[tuple[int, int]]) -> bool:
+    """Whether the value is an amount, a date or a time, or a part of one; 27号 inside an address
+    is none."""
+    for first, behind in amounts:
+        is_inside = start <= first and behind <= end and behind - first < end - start
+        if start < behind and first < end and not is_inside:
+            return True
+    if not all(char.isdecimal() or char in "., -" for char in text[start:end]):
         return False
-    behind = AMOUNT_BEHIND.match(text, end)
-    return behind is not None or AMOUNT_BEFORE.search(read_clause(text, start)) is not None
+    behind_it = AMOUNT_BEHIND.match(text, end)
+    return behind_it is not None or AMOUNT_BEFORE.search(read_clause(text, start)) is not None
 
 
 def write_value(written: str, writing: str) -> str:
