@@ -235,7 +235,7 @@ class House:
             await self._answering.prepare_recent()
 
     async def _open_knowledge(self) -> None:
-        ladder = await self.knowledge.build(self.conversations.handoffs)
+        ladder = await self.knowledge.build(self.conversations.handoffs, self.sessions.facts)
         self._answering = await asyncio.to_thread(self._build_answering, ladder)
         self.conversations.give(self._answering)
         await self.knowledge.open()
@@ -244,6 +244,7 @@ class House:
     def _build_answering(self, ladder: Ladder) -> Answering:
         from appliance.dialogue.answering import Answering
 
+        self.knowledge.equip(ladder, self.engine, self.sessions.calls)
         return Answering(
             self.engine,
             self.sessions,

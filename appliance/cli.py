@@ -12,10 +12,12 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.chat_cli import chat
 from appliance.eval_cli import evaluate
 from appliance.knowledge_cli import init, knowledge
 from appliance.models_cli import models
 from appliance.store_cli import backup, restore
+from appliance.tools_cli import tools
 
 EXIT_BAD_SETTINGS = 2
 
@@ -110,5 +112,5 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-for command in (models, knowledge, init, evaluate, backup, restore):
+for command in (models, knowledge, tools, init, chat, evaluate, backup, restore):
     main.add_command(command)

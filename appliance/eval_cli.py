@@ -82,7 +82,7 @@ def evaluate(
     if not cases:
         click.echo("No case is of this split and kind.", err=True)
         return
-    with _quiet():
+    with quieted():
         judged = asyncio.run(_run(settings, make_engine(settings, without_model), cases))
     _tell(judged, json_file)
 
@@ -176,7 +176,7 @@ def _tell(judged: Sequence[Judged], json_file: Path | None) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quieted() -> Iterator[None]:
     """What goes wrong in a case is in the report; the table must not be cut by log lines."""
     import structlog
 

@@ -77,6 +77,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """Something is looked up or done: `state` is "asking" for what is missing, "confirming",
+    "running", or what came of it, as "found", "none", "done", "error"."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rewind:
     """Events above number `after` are lost: of the answer under way its first `chars` stand."""
 
@@ -145,7 +154,7 @@ class Bye:
 
 Ending: TypeAlias = Done | Failed
 Event: TypeAlias = (
-    Message | Started | Token | Notice | Rewind | Done | Failed | Handoff | Queued | Bye
+    Message | Started | Token | Notice | Tool | Rewind | Done | Failed | Handoff | Queued | Bye
 )
 
 

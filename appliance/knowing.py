@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from appliance.dialogue.handoff import Handoffs
     from appliance.dialogue.ladder import Ladder
     from appliance.dialogue.moderation import Moderation
+    from appliance.dialogue.tooling import Tooling
+    from appliance.engine.engine import Engine
     from appliance.knowledge.library import Library
+    from appliance.store.calls import Calls
+    from appliance.store.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class KnowledgeRung:
         self._may_work = may_work
         self.folder, self.is_example = find_folder(settings.knowledge)
         self._parts: Parts | None = None
+        self.tools: Tooling | None = None
         self._is_stopping = False
         self._running: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
@@ -76,6 +81,11 @@ class KnowledgeRung:
                 "there; `appliance init` makes one of your own. 当前使用示例店铺的资料，"
                 "`appliance init` 可以建立您自己的资料夹。"
             )
+        if self.tools is not None and (tool_faults := self.tools.registry.faults):
+            notes.append(
+                f"{len(tool_faults)} errors in the tools, the first: {tool_faults[0].message} "
+                "`appliance tools check` lists them."
+            )
         if errors:
             notes.append(
                 f"{len(errors)} errors in the knowledge, the first: {describe(errors[0])} "
@@ -83,9 +93,9 @@ class KnowledgeRung:
             )
         return tuple(notes)
 
-    async def build(self, handoffs: Handoffs) -> Ladder:
+    async def build(self, handoffs: Handoffs, facts: Facts) -> Ladder:
         """The ladder, before the library is open: rules and words answer already."""
-        self._parts = await asyncio.to_thread(self._build, handoffs)
+        self._parts = await asyncio.to_thread(self._build, handoffs, facts)
         return self._parts.ladder
 
     async def open(self) -> None:
@@ -97,6 +107,13 @@ class KnowledgeRung:
         await self.library.open()
         self._parts.ladder.is_open.set()
         self._running.append(asyncio.create_task(self.library.run_forever()))
+
+    def equip(self, ladder: Ladder, engine: Engine, calls: Calls) -> None:
+        """The tools that the shop declares; what is wrong with them stands in `notes`."""
+        from appliance.toolbox import build_tools
+
+        self.tools = build_tools(self.folder, self._settings.data, engine, calls, ladder)
+        ladder.tools = self.tools
 
     def stop(self) -> None:
         """A building under way ends too; `close` waits for it."""
@@ -115,10 +132,11 @@ class KnowledgeRung:
         if self._parts.moderation is not None:
             await self._parts.moderation.close()
 
-    def _build(self, handoffs: Handoffs) -> Parts:
+    def _build(self, handoffs: Handoffs, facts: Facts) -> Parts:
         from appliance.dialogue.cache import AnswerCache
         from appliance.dialogue.charter import CharterKeeper
         from appliance.dialogue.ladder import Ladder
+        from appliance.dialogue.memory import Memory
         from appliance.dialogue.moderation import Moderation
         from appliance.knowledge.embedder import load_embedder
         from appliance.knowledge.library import Library
@@ -138,6 +156,7 @@ class KnowledgeRung:
             moderation,
             AnswerCache(settings.answer_cache_minutes * 60.0, time.monotonic),
             lambda: datetime.now().astimezone(),
+            Memory(facts, lambda: charter.current.memory, lambda: charter.current.shop),
             answers_all=settings.scope == "all",
         )
         return Parts(library, charter, moderation, ladder)

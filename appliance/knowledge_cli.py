@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 QUIET_S = 2.0
 MAX_SHOWN_CHARS = 200
 STOPPED = "Stopped."
+PACKAGE = Path(__file__).parent
+# Of the owner's own, beside his questions and documents.
+OWN_FILES = ("dialogue/guard.toml", "dialogue/shop.toml", "tools/tools.toml")
 
 
 @click.group()
@@ -190,7 +193,7 @@ def _tell_match(match: Match) -> None:
     "--folder", type=click.Path(path_type=Path), help="Where; else the setting knowledge."
 )
 def init(folder: Path | None) -> None:
-    """Make the knowledge folder with templates: questions, documents, words of the shop.
+    """Make the knowledge folder with templates: questions, documents, words and tools of the shop.
 
     From then on it is served instead of the example shop. Nothing is written over.
 
@@ -200,7 +203,7 @@ def init(folder: Path | None) -> None:
 
     with failing_plainly(STOPPED):
         target = folder or load_settings().settings.knowledge
-        written = make_folder(target, Path(__file__).parent / "dialogue")
+        written = make_folder(target, (PACKAGE / file for file in OWN_FILES))
     for path in written:
         click.echo(str(path))
     click.echo("Write your questions into faq.csv; `appliance knowledge check` reads them.")

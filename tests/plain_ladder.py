@@ -14,6 +14,7 @@ from appliance.dialogue.answering import Answering
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.guard import Cut
 from appliance.dialogue.ladder import NOT_KNOWN, RESTING, Asked, Ladder
+from appliance.dialogue.language import Language
 from appliance.dialogue.steps import Task, Words
 from appliance.engine.engine import Engine
 from appliance.events import Source
@@ -34,10 +35,25 @@ class OpenCharter:
     rules: OpenRules = field(default_factory=OpenRules)
 
 
+class NoMemory:
+    """It keeps nothing and knows nothing."""
+
+    async def take(self, conversation: str, run_id: str, message: str) -> None:
+        return None
+
+    async def describe(self, conversation: str, language: Language, but: str = "") -> str:
+        return ""
+
+    async def reply(self, conversation: str, run_id: str, message: str) -> Words | None:
+        return None
+
+
 class PlainLadder:
     def __init__(self) -> None:
         self.charter = OpenCharter()
+        self.memory = NoMemory()
         self.moderation = None
+        self.tools = None
 
     async def climb(self, asked: Asked, persona: str, model_id: str) -> Task:
         return Task("model", resting=RESTS, unknown=UNKNOWN)

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.dialogue.canned import Canned
 from appliance.dialogue.language import language_of
-from appliance.dialogue.shop import read_shop
+from appliance.dialogue.shop import MOMENTS, read_shop
 
 NOW = datetime(2026, 2, 3, 15, 4)
 CANNED = Canned(read_shop())
@@ -131,7 +131,7 @@ def test_a_sentence_without_its_value_is_left_out() -> None:
 def test_every_shipped_text_can_be_shown_in_both_languages() -> None:
     shop = read_shop()
     for key in shop.texts:
-        moments = {"time": "1", "date": "2", "weekday": "3"}
+        moments = dict.fromkeys(MOMENTS, "1")
         for language in ("zh", "en"):
             text = shop.words(key, "zh" if language == "zh" else "en", **moments)
             assert text or key in ("hours", "contact")

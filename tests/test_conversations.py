@@ -61,6 +61,7 @@ from appliance.events import (
     Token,
 )
 from appliance.store import recovery
+from appliance.store.calls import StoredCall
 from appliance.store.database import Store
 from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
@@ -91,12 +92,13 @@ class FrailSessions(Sessions):
         answer: Answer,
         ending: Ending,
         verdicts: Sequence[StoredVerdict] = (),
+        calls: Sequence[StoredCall] = (),
     ) -> Numbered:
         if self.is_full:
             raise StoreUnavailable(FULL_DISK)
         if self.is_faulty:
             raise ValueError("A fault of ours.")
-        kept = await super().finish(session_key, run_id, answer, ending, verdicts)
+        kept = await super().finish(session_key, run_id, answer, ending, verdicts, calls)
         if self.gate is not None:
             await self.gate.wait()
         return kept

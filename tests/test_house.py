@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "engine": (1, ("engine",)),
     "knowledge": (1, ("knowledge",)),
     "store": (1, ("store",)),
+    "tools": (1, ("tools",)),
     "dialogue": (2, ("dialogue",)),
     "http": (3, ("http",)),
     "app": (
@@ -42,12 +43,14 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "evaluation",
             "knowing",
             "loading",
+            "toolbox",
         ),
     ),
     "door": (
         5,
         (
             "__main__",
+            "chat_cli",
             "cli",
             "eval_cli",
             "failures",
@@ -60,6 +63,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "server",
             "store_cli",
             "supervise",
+            "tools_cli",
         ),
     ),
 }
@@ -67,9 +71,9 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
 # Who may import a library that has a room of its own. A name that ends in "/" is a folder.
 OWNERS = {
     "llama_cpp": ("engine/llama.py", "engine/llama_sampling.py"),
-    "sqlite3": ("store/", "knowledge/"),
+    "sqlite3": ("store/", "knowledge/", "tools/"),
     "sqlite_utils": ("store/",),
-    "httpx2": ("engine/sources.py", "dialogue/moderation.py"),
+    "httpx2": ("engine/sources.py", "dialogue/moderation.py", "tools/requests.py"),
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),

@@ -88,6 +88,7 @@ def test_the_events_are_described_one_by_one(tmp_path: Path) -> None:
         "StartedEvent",
         "TokenEvent",
         "NoticeEvent",
+        "ToolEvent",
         "RewindEvent",
         "DoneEvent",
         "ErrorEvent",

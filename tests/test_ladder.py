@@ -20,6 +20,7 @@ from appliance.knowledge.entries import Entry, Found, Hit, Match, Origin, Passag
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.library import LibraryState
 from appliance.knowledge.wishes import find_wish
+from tests.plain_ladder import NoMemory
 
 ORIGIN = Origin("faq.csv", 2)
 ENTRY = Entry(
@@ -82,6 +83,7 @@ def build(
         moderation,
         AnswerCache(60.0, lambda: 0.0),
         lambda: NOW,
+        NoMemory(),  # type: ignore[arg-type]
         answers_all=answers_all,
     )
     ladder.is_open.set()

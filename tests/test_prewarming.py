@@ -128,7 +128,7 @@ async def desk(
     conversations.open_door()
     await engine.start()
     try:
-        prompting = Prompting(engine, sessions, settings)
+        prompting = Prompting(engine, sessions, settings, ladder.memory)
         yield Desk(conversations, answering, prompting, sessions, engine)
     finally:
         await conversations.close()

@@ -19,6 +19,7 @@ TABLES = {
         "number_floor": "INTEGER NOT NULL",
         "owner": "TEXT NOT NULL",
         "owner_since_ms": "INTEGER NOT NULL",
+        "is_trim_told": "INTEGER NOT NULL",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -91,6 +92,32 @@ TABLES = {
         "reason": "TEXT NOT NULL",
         "at_ms": "INTEGER NOT NULL",
     },
+    "facts": {
+        "session_key": "TEXT NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+        "kind": "TEXT NOT NULL",
+        "value": "BLOB NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
+    "summaries": {
+        "session_key": "TEXT NOT NULL",
+        "exchanges": "INTEGER NOT NULL",
+        "author": "TEXT NOT NULL",
+        "text": "BLOB NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
+    "calls": {
+        "session_key": "TEXT NOT NULL",
+        "run_id": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+        "tool": "TEXT NOT NULL",
+        "state": "TEXT NOT NULL",
+        "chosen_by": "TEXT NOT NULL",
+        "detail": "TEXT NOT NULL",
+        "arguments": "BLOB NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -101,6 +128,9 @@ KEYS = {
     "house_time": ["id"],
     "verdicts": ["run_id", "place"],
     "handoffs": ["session_key", "number"],
+    "facts": ["run_id", "place"],
+    "summaries": ["session_key", "exchanges"],
+    "calls": ["run_id", "place"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -110,6 +140,11 @@ FOREIGN_KEYS = {
     ("verdicts", "session_key", "sessions", "CASCADE"),
     ("verdicts", "run_id", "turns", "CASCADE"),
     ("handoffs", "session_key", "sessions", "CASCADE"),
+    ("facts", "session_key", "sessions", "CASCADE"),
+    ("facts", "run_id", "turns", "CASCADE"),
+    ("summaries", "session_key", "sessions", "CASCADE"),
+    ("calls", "session_key", "sessions", "CASCADE"),
+    ("calls", "run_id", "turns", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -118,6 +153,8 @@ INDEXES = {
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
     "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
+    "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
 
@@ -180,6 +217,8 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m001_sessions_turns_messages",
         "m002_events",
         "m003_answers_verdicts_handoffs",
+        "m004_facts_summaries",
+        "m005_calls",
     ]
     assert migrations.pending(database) == []
     database.close()

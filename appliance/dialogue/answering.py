@@ -22,11 +22,12 @@ from appliance.dialogue.language import Language
 from appliance.dialogue.prewarming import Prewarming
 from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
-from appliance.dialogue.steps import Step, Task, Words
+from appliance.dialogue.steps import Act, Step, Task, Words
+from appliance.dialogue.tooling import RUNNING, is_open, tell
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, StoreUnavailable
-from appliance.events import Done, Ending, Failed, Numbered
+from appliance.events import Done, Ending, Failed, Numbered, Tool
 from appliance.store.events import EventLog
 from appliance.store.messages import Answer
 from appliance.store.sessions import Sessions
@@ -56,7 +57,7 @@ class Answering:
         self._ladder = ladder
         self._handoffs = handoffs
         self._settings = settings
-        prompting = Prompting(engine, sessions, settings)
+        prompting = Prompting(engine, sessions, settings, ladder.memory)
         self._asking = Asking(
             engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
         )
@@ -81,6 +82,8 @@ class Answering:
 
     async def close(self) -> None:
         await self._prewarming.close()
+        if self._ladder.tools is not None:
+            self._ladder.tools.close()
 
     async def _lead(self, turn: Turn) -> bool:
         """Whether it came to an end, and its conversation is still there."""
@@ -112,6 +115,11 @@ class Answering:
     async def _answer(self, turn: Turn, speech: Speech) -> Ending:
         asked = await self._look_at(turn)
         step = await self._choose(turn, asked)
+        if isinstance(step, Act):
+            await self._announce(turn, step, speech)
+            if turn.stop_asked.is_set():
+                return speech.conclude("cancelled", "tool")
+            step = await self._act(turn, step)
         if isinstance(step, Words):
             return await self._tell(turn, step, speech)
         end = await self._asking.ask(turn, step, speech)
@@ -122,8 +130,9 @@ class Answering:
         return replace(end, sources=step.sources, score=step.score, suggestions=step.suggestions)
 
     async def _look_at(self, turn: Turn) -> Asked:
+        await self._ladder.memory.take(turn.session_key, turn.run_id, turn.question)
         before = await self._sessions.count_exchanges(turn.session_key)
-        return Asked(turn.question, turn.session_key, is_first=not before)
+        return Asked(turn.question, turn.session_key, not before, turn.run_id)
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""
@@ -131,11 +140,28 @@ class Answering:
             return await self._ladder.take_up(asked, turn.started.source)
         return await self._ladder.climb(asked, *self._name_speaker())
 
+    async def _announce(self, turn: Turn, act: Act, speech: Speech) -> None:
+        """Before anything is done: so nothing is done once a person has taken over."""
+        for call in act.calls:
+            await self._show_tool(turn, Tool(call.tool, RUNNING), speech)
+
+    async def _act(self, turn: Turn, act: Act) -> Words:
+        assert self._ladder.tools is not None, "who has no tools chooses none"
+        return tell(await self._ladder.tools.act(turn.session_key, act))
+
+    async def _show_tool(self, turn: Turn, event: Tool, speech: Speech) -> None:
+        """Once, also where a restart has the turn done again."""
+        if all(one.event != event for one in turn.events):
+            await speech.publish(event)
+
     async def _tell(
         self, turn: Turn, words: Words, speech: Speech, task: Task | None = None
     ) -> Ending:
         """Say fixed words; behind what the model said of `task`, where it said anything."""
         speech.verdicts += words.verdicts
+        speech.calls += (call for call in words.calls if not is_open(call))
+        for call in words.calls:
+            await self._show_tool(turn, Tool(call.tool, call.state), speech)
         if words.asks_handoff:
             await self._handoffs.ask(turn.session_key, words.rule)
         text, source = words.text, words.source
@@ -149,6 +175,8 @@ class Answering:
             if turn.stop_asked.is_set():
                 return speech.conclude("cancelled", source)
             await speech.say(piece, source)
+        # A question that was not read to its end is none that can be answered.
+        speech.calls += filter(is_open, words.calls)
         return replace(
             speech.conclude(words.finish_reason, source),
             sources=words.sources,
@@ -168,7 +196,12 @@ class Answering:
         for _ in range(TRIES):
             try:
                 kept = await self._sessions.finish(
-                    turn.session_key, turn.run_id, answer, ending, tuple(speech.verdicts)
+                    turn.session_key,
+                    turn.run_id,
+                    answer,
+                    ending,
+                    tuple(speech.verdicts),
+                    tuple(speech.calls),
                 )
             except StoreUnavailable as error:
                 turn.unsaved = Failed(error.code, str(error))

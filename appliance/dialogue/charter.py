@@ -1,5 +1,5 @@
-"""The shop's rules and words as they stand now: `guard.toml` and `shop.toml`, read again when they
-change.
+"""The shop's rules, words and kinds of memory: `guard.toml`, `shop.toml` and `memory.toml`, read
+again when they change.
 
 It judges no message. The rule that must not break: a file with an error in it changes only what
 could be read of it, and the fault is told with file and key.
@@ -15,12 +15,14 @@ import structlog
 
 from appliance.dialogue.canned import Canned
 from appliance.dialogue.guard import Rules, load_rules
+from appliance.dialogue.memory_kinds import MemoryBook, read_memory_book
 from appliance.dialogue.shop import Shop, read_shop
 from appliance.knowledge.entries import Fault
 from appliance.patience import wait_at_most
 
 LOOK_PAUSE_S = 2.0
-GUARD_FILE, SHOP_FILE = "guard.toml", "shop.toml"
+GUARD_FILE, SHOP_FILE, MEMORY_FILE = "guard.toml", "shop.toml", "memory.toml"
+FILES = (GUARD_FILE, SHOP_FILE, MEMORY_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class Charter:
     rules: Rules
     shop: Shop
     canned: Canned
+    memory: MemoryBook
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        return (*self.rules.faults, *self.shop.faults)
+        return (*self.rules.faults, *self.shop.faults, *self.memory.faults)
 
 
 def read_charter(folder: Path, system_prompt: str) -> Charter:
@@ -42,7 +45,7 @@ def read_charter(folder: Path, system_prompt: str) -> Charter:
     facts = (text for wordings in shop.facts.values() for text in wordings.values())
     texts = (text for wordings in shop.texts.values() for text in wordings.values())
     rules = load_rules(folder / GUARD_FILE).forbid_recital(system_prompt, (*facts, *texts))
-    return Charter(rules, shop, Canned(shop))
+    return Charter(rules, shop, Canned(shop), read_memory_book(folder / MEMORY_FILE))
 
 
 class CharterKeeper:
@@ -68,7 +71,7 @@ class CharterKeeper:
         self._stopping.set()
 
     async def refresh(self) -> None:
-        """Read both files again where one of them is another."""
+        """Read the files again where one of them is another."""
         seen = await asyncio.to_thread(self._look)
         if seen != self._seen:
             self._seen = seen
@@ -77,7 +80,7 @@ class CharterKeeper:
             self._tell()
 
     def _look(self) -> tuple[tuple[int, int] | None, ...]:
-        return tuple(_measure(self._folder / name) for name in (GUARD_FILE, SHOP_FILE))
+        return tuple(_measure(self._folder / name) for name in FILES)
 
     def _tell(self) -> None:
         for fault in self.current.faults:

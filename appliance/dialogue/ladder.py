@@ -1,6 +1,6 @@
 """Which rung answers a question: told from the cheapest to the dearest in `Ladder.climb`.
 
-It says nothing and asks no model: it returns a `Step`, and `answering.py` carries it out. The
+It says and does nothing: it returns a `Step`, and `answering.py` carries it out. The
 rule that must not break: what a shop must be right about (its rules, its own words, a person
 wanted) is decided here from data, before any model is asked.
 """
@@ -23,8 +23,10 @@ from appliance.dialogue.excerpts import (
 )
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.memory import Memory
 from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.steps import Step, Task, Words, words_of
+from appliance.dialogue.tooling import Tooling
 from appliance.dialogue.wish import wants_human
 from appliance.events import QUOTED, Cited, Source
 from appliance.knowledge.entries import Match
@@ -53,6 +55,7 @@ class Asked:
     text: str
     conversation: str
     is_first: bool
+    run_id: str = ""
 
     @property
     def language(self) -> Language:
@@ -68,6 +71,7 @@ class Ladder:
         moderation: Moderation | None,
         cache: AnswerCache,
         read_now: Callable[[], datetime],
+        memory: Memory,
         *,
         answers_all: bool,
     ) -> None:
@@ -77,9 +81,12 @@ class Ladder:
         self._get_charter = charter
         self._handoffs = handoffs
         self.moderation = moderation
+        self.memory = memory
         self._cache = cache
         self._read_now = read_now
         self._answers_all = answers_all
+        # Given once there is an engine to ask; a shop that declares none has no such rung.
+        self.tools: Tooling | None = None
 
     @property
     def charter(self) -> Charter:
@@ -97,12 +104,18 @@ class Ladder:
             return words_of(verdict, "moderation")
         if wants_human(asked.text):
             return self._hand_over(asked)
-        if reply := self.charter.canned.reply(asked.text, self._read_now()):
-            return Words("rule", reply.text, rule=reply.rule)
+        if words := await self.memory.reply(asked.conversation, asked.run_id, asked.text):
+            return words
+        if self.tools and (reply := await self.tools.go_on(asked.conversation, asked.text)):
+            return reply
+        if canned := self.charter.canned.reply(asked.text, self._read_now()):
+            return Words("rule", canned.text, rule=canned.rule)
         await wait_at_most(self.is_open, OPENING_S)
         match = await self._library.match(asked.text)
         if is_exact(match):
             return answer_from(match)
+        if step := await self._find_tool(asked, match):
+            return step
         if cached := self._find_cached(asked, persona, model_id):
             return cached
         return await self._weigh(asked, match)
@@ -134,6 +147,13 @@ class Ladder:
     def _hand_over(self, asked: Asked) -> Words:
         words = self._say("handoff_absent", asked.language)
         return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
+
+    async def _find_tool(self, asked: Asked, match: Match) -> Step | None:
+        """What the FAQ surely answers needs no guess at a tool; what asks for one plainly does."""
+        if self.tools is None:
+            return None
+        is_open = match.outcome != "sure"
+        return await self.tools.choose(asked.conversation, asked.text, may_ask_model=is_open)
 
     def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
         if not asked.is_first:

@@ -24,3 +24,8 @@ def language_of(text: str) -> Language:
     han = len(HAN_CHAR.findall(text))
     others = len(WORD.findall(HAN_CHAR.sub(" ", text)))
     return "zh" if han >= others * CHARS_OF_A_WORD and (han or not others) else "en"
+
+
+def has_words(text: str) -> bool:
+    """Whether it can be told at all which language it is in."""
+    return bool(HAN_CHAR.search(text) or WORD.search(text))

@@ -1,8 +1,8 @@
-"""The prompt of a turn: instructions, the window of history, and the question with its excerpts.
+"""The prompt of a turn: instructions, the window of history, and the question with its tail.
 
 It runs no generation and decides no rung. The rules that must not break: what changes from turn to
-turn stands last, excerpts are never part of what a later prompt shows as history, and the head that
-is prepared for a question is made by the same lines as the prompt that asks it.
+turn stands last, memory and excerpts are never part of what a later prompt shows as history, and
+the head that is prepared for a question is made by the same lines as the prompt that asks it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from appliance.dialogue.context import (
     fit_window,
 )
 from appliance.dialogue.language import language_of
+from appliance.dialogue.memory import Memory
 from appliance.dialogue.steps import Task
 from appliance.dialogue.tails import compose
 from appliance.dialogue.turn import Turn
@@ -30,7 +31,7 @@ from appliance.store.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """`own_words` are what the customer said, now and in the window."""
+    """`own_words` are what the customer said: now, in the window, and what is remembered of it."""
 
     prompt: Prompt
     own_words: tuple[str, ...]
@@ -50,18 +51,20 @@ class History:
 
 
 class Prompting:
-    def __init__(self, engine: Engine, sessions: Sessions, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, sessions: Sessions, settings: Settings, memory: Memory
+    ) -> None:
         self._engine = engine
         self._sessions = sessions
         self._settings = settings
+        self._memory = memory
 
     async def build(self, turn: Turn, task: Task, absent: Sequence[str] = ()) -> Built:
         """`absent` are literals that a first try invented. Raises InvalidField for a question
         that fits into no prompt."""
         language = language_of(turn.question)
-        asked = turn.question
-        if task.excerpts:
-            asked = compose(turn.question, task.excerpts, language, absent)
+        remembered = await self._memory.describe(turn.session_key, language, turn.run_id)
+        asked = compose(turn.question, task.excerpts, language, absent, remembered)
         history = await self._read_history(turn.session_key)
         question = (await self._engine.encode([asked]))[0]
         template, budget_tokens = self._engine.template, self._engine.max_prompt_tokens
@@ -73,7 +76,7 @@ class Prompting:
         )
         return Built(
             template.render(history.system, history.exchanges[window.start :], question),
-            (turn.question, *history.own_words),
+            (turn.question, *history.own_words, remembered),
             window.is_trimmed,
         )
 

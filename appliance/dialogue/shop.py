@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 500_000
 MAX_TEXT_CHARS = 1000
 MAX_SHOWN_CHARS = 60
 FACTS = ("name", "assistant", "phone", "wechat", "email", "address", "hours")
-MOMENTS = ("time", "date", "weekday")
+MOMENTS = ("time", "date", "weekday", "kind", "remembered")
 PLACEHOLDERS = ("shop", "assistant", "phone", "wechat", "email", "address", "hours", "contact")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SENTENCE = re.compile(r".*?(?:[。！？\n]|[.!?](?=\s|$)|$)\s*", re.DOTALL)

@@ -15,6 +15,7 @@ from appliance.engine.engine import Prefilled
 from appliance.engine.prompt import TokenIds
 from appliance.errors import ApplianceError
 from appliance.events import Done, Event, FinishReason, Source, Started, Timings, Token, Usage
+from appliance.store.calls import StoredCall
 from appliance.store.events import EventLog
 from appliance.store.verdicts import StoredVerdict
 
@@ -36,6 +37,7 @@ class Speech:
         self.decode_ms = 0.0
         self.completion_tokens = 0
         self.verdicts: list[StoredVerdict] = []
+        self.calls: list[StoredCall] = []
 
     @property
     def token_ids(self) -> TokenIds:

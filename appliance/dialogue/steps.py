@@ -1,4 +1,4 @@
-"""What the ladder decides: fixed words to say, or a task for the model; as plain values.
+"""What the ladder decides: fixed words to say, tools to run, or a task for the model.
 
 They are carried out by `answering.py` and hold no behaviour. The rule that must not break: a step
 names its rung, so that every answer can be labelled with where it came from.
@@ -13,8 +13,11 @@ from typing import TypeAlias
 
 from appliance.dialogue.excerpts import Excerpt
 from appliance.dialogue.guard import Verdict
+from appliance.dialogue.language import Language
 from appliance.events import Cited, FinishReason, Source
+from appliance.store.calls import StoredCall
 from appliance.store.verdicts import Stage, StoredVerdict
+from appliance.tools.declared import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,17 @@ class Words:
     is_cached: bool = False
     asks_handoff: bool = False
     verdicts: tuple[StoredVerdict, ...] = ()
+    calls: tuple[StoredCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Tools are run, one after the other, and their results told in the shop's sentences.
+    `chosen_by` says how the tool was found: by a "rule", the "model", an answered "question"."""
+
+    calls: tuple[Call, ...]
+    chosen_by: str
+    language: Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,7 @@ class Task:
     suggestions: tuple[str, ...] = ()
 
 
-Step: TypeAlias = Words | Task
+Step: TypeAlias = Words | Act | Task
 FINISHES: Mapping[str, FinishReason] = MappingProxyType(
     {"refuse": "refused", "handover": "handed_over"}
 )

@@ -1,4 +1,4 @@
-"""The end of a prompt on the knowledge rung: excerpts, what the model shall do, the question.
+"""The end of a prompt: what is remembered, excerpts, what the model shall do, the question.
 
 It searches nothing and encodes nothing. The rule that must not break: it stands behind everything
 that does not change, and never enters the history, so the cached cells of a conversation live.
@@ -23,6 +23,7 @@ ABSENT = {
     "en": 'Note: the documents do not contain "{literals}"; do not say it.',
 }
 HEAD = {"zh": "资料：", "en": "Documents:"}
+MEMORY = {"zh": "[MEMORY] 顾客说过：{remembered}", "en": "[MEMORY] The customer said: {remembered}"}
 ASK = {"zh": "问题：", "en": "Question: "}
 DENIALS = re.compile(
     r"资料(?:里|中)?(?:并)?(?:没有|未|无)|没有(?:提到|提及|说明|相关)|未(?:提到|提及|说明)|无法(?:确定|回答|提供)"
@@ -34,15 +35,26 @@ DENIALS = re.compile(
 
 
 def compose(
-    question: str, excerpts: Sequence[Excerpt], language: Language, absent: Sequence[str] = ()
+    question: str,
+    excerpts: Sequence[Excerpt],
+    language: Language,
+    absent: Sequence[str] = (),
+    remembered: str = "",
 ) -> str:
-    """`absent` are literals of a first try that stand in no source."""
-    blocks = [
-        HEAD[language],
-        *(f"【{one.place}】\n{one.text}" for one in excerpts),
-        ORDER[language],
-    ]
-    if absent:
+    """The question alone where nothing stands before it. `absent` are literals of a first try that
+    stand in no source."""
+    blocks = []
+    if remembered:
+        blocks.append(MEMORY[language].format(remembered=remembered))
+    if excerpts:
+        blocks += [
+            HEAD[language],
+            *(f"【{one.place}】\n{one.text}" for one in excerpts),
+            ORDER[language],
+        ]
+    if not blocks:
+        return question
+    if absent and excerpts:
         blocks.append(ABSENT[language].format(literals="、".join(absent)))
     return "\n".join([*blocks, f"{ASK[language]}{question}"])
 

@@ -26,6 +26,7 @@ from appliance.events import (
     Rewind,
     Started,
     Token,
+    Tool,
 )
 from appliance.http.answers import dump, show_end
 from appliance.http.body import check_session_id
@@ -110,6 +111,8 @@ def _show(numbered: Numbered) -> EventData:
             return {"run_id": run_id, "text": text}
         case Notice(code, text):
             return {"run_id": run_id, "code": code, "text": text}
+        case Tool(name, state):
+            return {"run_id": run_id, "name": name, "state": state}
         case Rewind(after, chars):
             return {"run_id": run_id, "after": after, "chars": chars}
         case Done():

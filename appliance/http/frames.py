@@ -14,7 +14,7 @@ from sse_starlette.sse import EventSourceResponse
 
 from appliance.dialogue.turn import Turn
 from appliance.errors import Restarting
-from appliance.events import Done, Event, Failed, Handoff, Notice, Queued, Started, Token
+from appliance.events import Done, Event, Failed, Handoff, Notice, Queued, Started, Token, Tool
 from appliance.http.answers import dump, show_end
 from appliance.http.errors import report_unexpected
 from appliance.http.shapes import DoneFrame, ErrorFrame, ErrorText, TokenFrame
@@ -79,6 +79,8 @@ class TurnFrames:
                 return {"comment": f"started {dump({'source': source})}"}
             case Notice():
                 return {"comment": f"notice {dump(event)}"}
+            case Tool():
+                return {"comment": f"tool {dump(event)}"}
             case Handoff():
                 return {"comment": f"handoff {dump(event)}"}
             case Done():

@@ -142,6 +142,14 @@ class NoticeEvent(TypedDict):
     text: str
 
 
+class ToolEvent(TypedDict):
+    """Something is looked up or done: `state` is asking, confirming, running, or the outcome."""
+
+    run_id: str
+    name: str
+    state: str
+
+
 class RewindEvent(TypedDict):
     """Events above number `after` were lost with the power; of the answer under way the first
     `chars` Unicode characters stand."""
@@ -180,6 +188,7 @@ EventData: TypeAlias = (
     | StartedEvent
     | TokenEvent
     | NoticeEvent
+    | ToolEvent
     | RewindEvent
     | DoneEvent
     | ErrorEvent

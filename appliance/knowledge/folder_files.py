@@ -23,7 +23,7 @@ MAX_DEPTH = 8
 FAQ_SUFFIXES = (".csv", ".xlsx", ".toml", ".md")
 DOCUMENT_SUFFIXES = (".md", ".txt", ".html", ".htm", ".pdf", ".docx")
 # The owner's other files in the same folder, read elsewhere.
-OTHER_FILES = ("guard.toml", "shop.toml")
+OTHER_FILES = ("guard.toml", "memory.toml", "shop.toml", "tools.toml")
 UNFINISHED_SUFFIXES = (".swp", ".swx", ".tmp", ".part", ".crdownload", ".bak")
 WAYS_OUT = {
     ".doc": "save it as .docx",

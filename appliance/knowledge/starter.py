@@ -7,6 +7,7 @@ written over.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -26,7 +27,6 @@ They are read within seconds; `appliance knowledge check` tells what was not und
 把文档放在这里：.md .txt .html .pdf .docx，也可以放在子文件夹里。
 几秒之内就会读入；`appliance knowledge check` 会说明哪些内容没有读懂。
 """
-OWN_FILES = ("guard.toml", "shop.toml")
 
 
 class FolderError(ApplianceError):
@@ -35,9 +35,8 @@ class FolderError(ApplianceError):
     code = "knowledge_folder"
 
 
-def make_folder(folder: Path, defaults: Path) -> list[Path]:
-    """The files it wrote; those in `defaults` are copied where they are there. Raises
-    FolderError."""
+def make_folder(folder: Path, shipped: Iterable[Path]) -> list[Path]:
+    """The files it wrote; those in `shipped` are copied. Raises FolderError."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderError(f"{folder} is there already and not empty; nothing was written.")
     try:
@@ -48,9 +47,7 @@ def make_folder(folder: Path, defaults: Path) -> list[Path]:
         # Without a suffix: it is no document of the shop's.
         (documents / "README").write_text(DOCUMENTS_NOTE, "utf-8")
         written = [folder / "faq.csv", documents / "README"]
-        for name in OWN_FILES:
-            if (defaults / name).is_file():
-                written.append(Path(shutil.copyfile(defaults / name, folder / name)))
+        written += [Path(shutil.copyfile(file, folder / file.name)) for file in shipped]
     except OSError as error:
         raise FolderError(f"{folder} cannot be made ({error.strerror}).") from None
     return written

@@ -28,6 +28,7 @@ from appliance.events import (
     Started,
     Timings,
     Token,
+    Tool,
     Usage,
 )
 from appliance.store.sealing import Label, Seals
@@ -44,6 +45,7 @@ KINDS: Mapping[str, type[Any]] = MappingProxyType(
         "started": Started,
         "token": Token,
         "notice": Notice,
+        "tool": Tool,
         "rewind": Rewind,
         "done": Done,
         "error": Failed,

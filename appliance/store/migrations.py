@@ -134,6 +134,55 @@ M003 = (
 )
 
 
+# A fact is what a customer said of himself in the message of its run; a summary stands for the
+# first `exchanges` of its session and is written once.
+M004 = (
+    """
+    CREATE TABLE facts (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        value BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (run_id, place)
+    ) STRICT
+    """,
+    "CREATE INDEX facts_of_session ON facts (session_key)",
+    """
+    CREATE TABLE summaries (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        exchanges INTEGER NOT NULL,
+        author TEXT NOT NULL CHECK (author IN ('extract', 'model')),
+        text BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (session_key, exchanges)
+    ) STRICT
+    """,
+    "ALTER TABLE sessions ADD COLUMN is_trim_told INTEGER NOT NULL DEFAULT 0",
+)
+
+
+# What tools were called for; `detail` is the argument that was asked for.
+M005 = (
+    """
+    CREATE TABLE calls (
+        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
+        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        tool TEXT NOT NULL,
+        state TEXT NOT NULL,
+        chosen_by TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        arguments BLOB NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (run_id, place)
+    ) STRICT
+    """,
+    "CREATE INDEX calls_of_session ON calls (session_key)",
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -149,7 +198,23 @@ def m003_answers_verdicts_handoffs(database: Database) -> None:
         database.execute(statement)
 
 
-STEPS = (m001_sessions_turns_messages, m002_events, m003_answers_verdicts_handoffs)
+def m004_facts_summaries(database: Database) -> None:
+    for statement in M004:
+        database.execute(statement)
+
+
+def m005_calls(database: Database) -> None:
+    for statement in M005:
+        database.execute(statement)
+
+
+STEPS = (
+    m001_sessions_turns_messages,
+    m002_events,
+    m003_answers_verdicts_handoffs,
+    m004_facts_summaries,
+    m005_calls,
+)
 
 
 def build_migrations() -> Migrations:

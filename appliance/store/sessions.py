@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import SessionNotFound, TurnRunning
 from appliance.events import Done, Ending, Failed, Message, Numbered
+from appliance.store.calls import Calls, StoredCall, insert_calls
 from appliance.store.chunks import find_last_event, get_last_number, has_session, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.facts import Facts
 from appliance.store.messages import (
     ANSWERED,
     EXCHANGES,
@@ -89,6 +91,8 @@ class Sessions:
         self._clock = clock
         self._house_clock = house_clock or clock
         self._rows = MessageRows(seals, clock)
+        self.facts = Facts(store, seals, clock)
+        self.calls = Calls(store, seals)
         self._sources: Counter[str] = Counter()
         self._categories: Counter[str] = Counter()
 
@@ -162,9 +166,10 @@ class Sessions:
         answer: Answer,
         ending: Ending,
         verdicts: Sequence[StoredVerdict] = (),
+        calls: Sequence[StoredCall] = (),
     ) -> Numbered:
-        """Keep the answer, or what was said before an error, with the turn's last event and what
-        the guards said.
+        """Keep the answer, or what was said before an error, with the turn's last event, what
+        the guards said and what tools were called for.
 
         Nothing is kept where the session was forgotten.
         """
@@ -186,6 +191,7 @@ class Sessions:
             if turn is not None:
                 self._rows.append(database.conn, session_key, run_id, "assistant", answer)
                 insert_verdicts(database.conn, session_key, run_id, verdicts, ended_ms)
+                insert_calls(database.conn, self._seals, session_key, run_id, calls, ended_ms)
 
         kept = await self._log.end(session_key, run_id, ending, change)
         if kept.number:
@@ -267,7 +273,7 @@ class Sessions:
             _check(connection, session_key)
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
-                for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
+                for table in OF_SESSION
             ]
             return Forgotten(counts[0].rowcount, counts[1].rowcount)
 
@@ -276,6 +282,18 @@ class Sessions:
         return forgotten
 
 
+# Messages and turns come first: how many they were is told.
+OF_SESSION = (
+    "messages",
+    "turns",
+    "verdicts",
+    "handoffs",
+    "facts",
+    "summaries",
+    "calls",
+    "events",
+    "sessions",
+)
 NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, ?, ?)"
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)

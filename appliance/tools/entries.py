@@ -1,0 +1,56 @@
+"""A tool of kind "python": a function of the shop's own, named by module and name.
+
+It installs nothing and checks no types but those of the answer. The rule that must not break:
+only the entry point that stands in `tools.toml` is ever imported, and whatever it raises is one
+failure of the tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from appliance.tools.declared import Row, Value
+from appliance.tools.failures import ToolFailed
+
+MOST_ROWS = 100
+
+
+def find_entry(entry: str) -> Callable[..., Any]:
+    """Raises ToolFailed."""
+    module, _, name = entry.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ToolFailed(f"{entry} cannot be imported: {error}.") from None
+    if not callable(found):
+        raise ToolFailed(f"{entry} is no function.")
+    called: Callable[..., Any] = found
+    return called
+
+
+def run_entry(entry: str, values: Mapping[str, Value], names: Sequence[str]) -> tuple[Row, ...]:
+    """Its answer is a list of objects. Raises ToolFailed."""
+    function = find_entry(entry)
+    try:
+        answer = function(**{name: values[name] for name in names})
+    except (ArithmeticError, LookupError, OSError, TypeError, ValueError, RuntimeError) as error:
+        raise ToolFailed(f"{entry} raised {type(error).__name__}.") from None
+    return read_rows(answer)
+
+
+def read_rows(answer: object) -> tuple[Row, ...]:
+    """One object or a list of them, of plain values. Raises ToolFailed."""
+    rows = [answer] if isinstance(answer, Mapping) else answer
+    if rows is None:
+        return ()
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
+        raise ToolFailed("The answer is no list of objects.")
+    return tuple(
+        {
+            str(key): value if isinstance(value, str | int | float) or value is None else ""
+            for key, value in row.items()
+        }
+        for row in rows[:MOST_ROWS]
+    )

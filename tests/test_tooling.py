@@ -1,0 +1,224 @@
+"""The rung of the tools in a whole house: asked, filled in, confirmed, refused, restarted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.app import House
+from appliance.config import Settings
+from appliance.dialogue.steps import Act
+from appliance.engine.scripted import Line, ScriptedEngine
+from appliance.evaluation import open_house, wait_indexed
+from appliance.store.calls import StoredCall
+from appliance.store.sessions import key_of
+from tests.shop_tools import count_returns, make_shop, say, talk
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return make_shop(tmp_path / "shop")
+
+
+def say_nothing(question: str) -> Sequence[Line]:
+    return ["模型说的话。"]
+
+
+@asynccontextmanager
+async def serve(folder: Path) -> AsyncIterator[House]:
+    async with open_house(Settings(knowledge=folder), ScriptedEngine(say_nothing)) as house:
+        yield house
+
+
+async def test_a_missing_argument_is_asked_for_once_each_and_then_the_order_is_told(
+    shop: Path,
+) -> None:
+    async with serve(shop) as house:
+        first, second, third = await talk(house, "我的订单到哪了", "a10023", "6688")
+    assert first.text == "请问订单号？例如 A10023。"
+    assert second.text == "请问手机号后四位？例如 6688。"
+    assert third.text == "订单 A10023：运输中。"
+    assert third.tools == ("query_order:running", "query_order:found")
+    assert (third.source, third.rule) == ("tool", "query_order/found")
+
+
+async def test_how_orders_are_found_is_the_faq_s_and_where_mine_is_the_tool_s(shop: Path) -> None:
+    async with serve(shop) as house:
+        general, own = await talk(house, "怎么查订单", "我的订单 A10023 到哪了，尾号6688")
+    assert general.source == "faq"
+    assert (own.source, own.text) == ("tool", "订单 A10023：运输中。")
+
+
+async def test_what_was_said_before_is_not_asked_for_again(shop: Path) -> None:
+    async with serve(shop) as house:
+        *_, last = await talk(
+            house, "我电话19900006688，订单A10023", "怎么查订单", "帮我看看我的订单"
+        )
+    assert last.text == "订单 A10023：运输中。"
+
+
+async def test_a_number_that_came_out_wrong_is_asked_for_once_more(shop: Path) -> None:
+    async with serve(shop) as house:
+        said = await talk(house, "查我的订单", "A1", "A2", "A10023")
+    assert said[1].text == "这个看起来不对，请再核对一下。请问订单号？例如 A10023。"
+    assert said[1].tools == ("query_order:asking again",)
+    assert said[2].source != "tool"
+
+
+async def test_who_does_not_know_it_is_told_so_and_who_asks_something_else_is_answered(
+    shop: Path,
+) -> None:
+    async with serve(shop) as house:
+        _, forgot = await talk(house, "查我的订单", "我忘了订单号")
+        _, other, late = await talk(house, "查我的订单", "怎么查订单", "6688")
+        _, dropped = await talk(house, "查我的订单", "算了不查了")
+    assert forgot.text.startswith("没有这项信息")
+    assert other.source == "faq"
+    assert late.source != "tool"
+    assert dropped.rule == "query_order/declined"
+
+
+async def test_somebody_else_s_order_and_none_at_all_read_the_same_and_not_for_long(
+    shop: Path,
+) -> None:
+    async with serve(shop) as house:
+        foreign, absent = [
+            (await talk(house, f"我的订单 {order} 到哪了 尾号6688"))[0].text
+            for order in ("A10045", "A99999")
+        ]
+        guesses = [f"我的订单 A10045 到哪了 尾号{tail}" for tail in range(2000, 2006)]
+        tried = await talk(house, *guesses, "我的订单 A10045 到哪了 尾号1357")
+    assert foreign == absent == "没有查到。"
+    assert tried[3].text == "没有查到。"
+    assert tried[-1].text.startswith("核对失败的次数太多")
+    assert tried[-1].tools[-1] == "query_order:throttled"
+
+
+async def test_an_order_that_was_guessed_at_is_shut_in_every_conversation(shop: Path) -> None:
+    async with serve(shop) as house:
+        for tail in range(2000, 2005):
+            await talk(house, f"我的订单 A10045 到哪了 尾号{tail}")
+        [said] = await talk(house, "我的订单 A10045 到哪了 尾号1357")
+    assert said.tools[-1] == "query_order:throttled"
+
+
+async def test_what_writes_is_done_after_a_plain_yes_and_never_else(shop: Path) -> None:
+    async with serve(shop) as house:
+        data = house.store.path.parent
+        asking = ("帮我申请退货 A10023 尾号6688",)
+        for reply in (
+            "不用了",
+            "好的，不过先等等",
+            "怎么查订单",
+            "no",
+            "谢谢",
+            "是吗？",
+            "我的订单",
+        ):
+            said = await talk(house, *asking, reply, "确认")
+            assert said[0].text == "为 A10023 申请退货吗？"
+            assert count_returns(data) == 0, reply
+        *_, done = await talk(house, *asking, "好的，确认")
+        assert done.text == "已申请，R1。"
+        *_, again = await talk(house, *asking, "是的")
+        assert again.text == "已申请，R1。"
+        assert count_returns(data) == 1
+
+
+async def test_a_correction_of_what_is_to_be_confirmed_is_confirmed_anew(shop: Path) -> None:
+    async with serve(shop) as house:
+        _, corrected, done = await talk(
+            house, "帮我申请退货 A10023 尾号6688", "不是A10023，是A10046", "确认"
+        )
+        assert corrected.text == "为 A10046 申请退货吗？"
+        assert done.text == "已申请，R1。"
+
+
+async def test_two_orders_in_one_message_are_two_calls(shop: Path) -> None:
+    async with serve(shop) as house:
+        [said] = await talk(house, "我的订单 A10023 和 A10046 到哪了，尾号6688")
+    assert said.text.count("订单 A") == 2
+    assert said.tools.count("query_order:running") == 1
+
+
+async def test_a_question_that_is_open_and_its_arguments_survive_a_restart(
+    shop: Path, tmp_path: Path
+) -> None:
+    settings = Settings(knowledge=shop, data=tmp_path / "kept")
+    house = House(settings, ScriptedEngine(say_nothing))
+    async with house.application.router.lifespan_context(house.application):
+        await wait_indexed(house)
+        session_id = await house.conversations.open()
+        await say(house, session_id, "帮我申请退货 A10023")
+        await say(house, session_id, "6688")
+    house = House(settings, ScriptedEngine(say_nothing))
+    async with house.application.router.lifespan_context(house.application):
+        await wait_indexed(house)
+        done = await say(house, session_id, "确认")
+        kept = await house.sessions.calls.read_all(key_of(session_id))
+    assert done.text == "已申请，R1。"
+    assert [call.state for call in kept] == ["asking", "confirming", "done"]
+    assert count_returns(tmp_path / "kept") == 1
+
+
+async def test_a_write_that_was_cut_off_is_done_once(shop: Path) -> None:
+    """The process dies behind the write: the turn is run again, by the key that was kept."""
+    async with serve(shop) as house:
+        session_id = await house.conversations.open()
+        await say(house, session_id, "帮我申请退货 A10023 尾号6688")
+        tools = house.knowledge.tools
+        assert tools is not None
+        step = await tools.go_on(key_of(session_id), "确认")
+        assert isinstance(step, Act)
+        await tools.act(key_of(session_id), step)
+        done = await say(house, session_id, "确认")
+        assert done.text == "已申请，R1。"
+        assert count_returns(house.store.path.parent) == 1
+
+
+async def test_the_audit_tells_what_was_asked_with_what_and_what_came_of_it(shop: Path) -> None:
+    async with serve(shop) as house:
+        session_id = await house.conversations.open()
+        await say(house, session_id, "我的订单到哪了 A10023")
+        await say(house, session_id, "6688")
+        kept = await house.sessions.calls.read_all(key_of(session_id))
+        await house.conversations.forget(session_id)
+        assert await house.sessions.calls.read_all(key_of(session_id)) == ()
+    mine = {"order_no": "A10023", "phone_tail": "6688"}
+    assert kept[0].state == "asking"
+    assert kept[0].detail == "phone_tail"
+    assert kept[1] == StoredCall("query_order", "found", mine, "question")
+
+
+async def test_english_is_answered_in_english_even_to_a_bare_number(shop: Path) -> None:
+    async with serve(shop) as house:
+        said = await talk(house, "where is my order?", "A10023", "6688")
+    assert [one.text for one in said] == [
+        "Which order number, for example A10023?",
+        "The last four digits of your phone, for example 6688?",
+        "Order A10023: 运输中.",
+    ]
+
+
+async def test_what_patterns_leave_open_the_model_may_choose_and_only_from_the_list(
+    shop: Path,
+) -> None:
+    for letter, source in (("B", "tool"), ("A", "tool"), ("C", "model"), ("Z", "model")):
+        engine = ScriptedEngine(lambda question, letter=letter: [letter])  # type: ignore[misc]
+        async with open_house(Settings(knowledge=shop), engine) as house:
+            [said] = await talk(house, "A10023 这个东西是不是有点太慢了呢朋友")
+        assert said.source == source, letter
+
+
+async def test_a_person_who_owns_the_conversation_is_not_disturbed_by_tools(shop: Path) -> None:
+    async with serve(shop) as house:
+        session_id = await house.conversations.open()
+        await say(house, session_id, "帮我申请退货 A10023 尾号6688")
+        await house.conversations.handoffs.ask(key_of(session_id), "wish")
+        await house.conversations.handoffs.move(key_of(session_id), "human", "operator")
+        said = await say(house, session_id, "确认")
+        assert said.source == "human"
+        assert count_returns(house.store.path.parent) == 0
