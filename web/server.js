@@ -67,6 +67,20 @@ export async function callPerson(sessionId, isWanted, language) {
   return readJson(answer);
 }
 
+/** What a customer says of an answer: `verdict` "up", "down", or null for nothing any more. */
+export async function judge(sessionId, runId, verdict, reason = "") {
+  await call(`${locate(sessionId)}/feedback`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ run_id: runId, verdict, reason }),
+  });
+}
+
+/** Deletes the conversation and everything kept for it. */
+export async function forget(sessionId) {
+  await call(locate(sessionId), { method: "DELETE" });
+}
+
 export async function checkHealth() {
   await call("/healthz");
 }

@@ -74,6 +74,7 @@ const READ = {
   queued: ({ position, eta_ms: etaMs, reason }) => ({ position, etaMs, reason }),
   started: (fields) => ({ origin: readOrigin(fields) }),
   token: ({ text }) => ({ text }),
+  tool: ({ name, title, state }) => ({ tool: title ?? name ?? "", toolState: state }),
   notice: ({ code, text }) => ({ code, text }),
   rewind: ({ after, chars }) => ({ after, chars }),
   done: ({ finish_reason: finishReason, timings, ...fields }) =>
