@@ -19,6 +19,8 @@ TABLES = {
         "number_floor": "INTEGER NOT NULL",
         "owner": "TEXT NOT NULL",
         "owner_since_ms": "INTEGER NOT NULL",
+        "is_revoked": "INTEGER NOT NULL",
+        "identity": "BLOB",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -180,6 +182,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m001_sessions_turns_messages",
         "m002_events",
         "m003_answers_verdicts_handoffs",
+        "m004_access_and_identity",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -13,6 +13,7 @@ export const en = {
   skip: "Skip to the question field",
 
   greeting: "Hello. What can I do for you?",
+  nameComma: ", ",
   greetingMore: "Just type your question. Common ones get the shop’s official answer; the rest is written here, on the shop’s own machine.",
   starters: "You could ask",
   starter1: "Who are you, and how can you help?",

@@ -13,6 +13,7 @@ export const zh = {
   skip: "跳到输入框",
 
   greeting: "您好，想问点什么？",
+  nameComma: "，",
   greetingMore: "直接打字提问就行。常见问题给您官方答案，其他的由店里这台机器当场写。",
   starters: "可以试着问",
   starter1: "你是谁？能帮我做什么？",

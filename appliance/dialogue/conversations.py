@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import takewhile
-from typing import Literal, Protocol
+from typing import Literal, TypeVar
 
 import structlog
 
 from appliance.config import Settings
 from appliance.dialogue.feed import Feeds
-from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.handoff import OPEN_STATES, Handoffs
 from appliance.dialogue.language import Language
 from appliance.dialogue.transcript import Asked, Transcript, TurnFigures
-from appliance.dialogue.turn import Turn
+from appliance.dialogue.turn import Answers, Turn
 from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
 from appliance.errors import Busy, Restarting, StoreUnavailable
@@ -42,19 +42,8 @@ MAX_DEATHS = 2
 INTERRUPTED = Failed(
     "interrupted", "This question stopped the assistant twice; please ask it in other words."
 )
+Closed = TypeVar("Closed")
 CLOSING = "The appliance restarts; please ask again in a moment."
-
-
-class Answers(Protocol):
-    """Whoever leads a turn to its end, or to where it is parked; it never raises."""
-
-    async def run(self, turn: Turn) -> None: ...
-
-    def tell_contact(self, language: Language) -> str: ...
-
-    def forget(self, session_key: str) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 class Conversations:
@@ -199,19 +188,30 @@ class Conversations:
 
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
+        return await self._leave(session_id, self._sessions.forget)
+
+    async def revoke(self, session_id: str) -> None:
+        """Close the session to whoever has its id, and drop it from the engine's cache; what was
+        said stays its days."""
+        await self._sessions.check(session_id)
+        if self.handoffs.find_owner(key_of(session_id)) in OPEN_STATES:
+            await self.handoffs.move(key_of(session_id), "closed", "customer")
+        await self._leave(session_id, self._sessions.revoke)
+
+    async def _leave(self, session_id: str, close: Callable[[str], Awaitable[Closed]]) -> Closed:
         await self._recovered.wait()
         session_key = key_of(session_id)
         await self._stop(session_key)
-        forgotten = await self._sessions.forget(session_id)
+        closed = await close(session_id)
         self.handoffs.forget(session_key)
-        # One more may have begun before the session was gone.
+        # One more may have begun before the session was closed.
         await self._stop(session_key)
         self._unsaved.forget(session_key)
         self._feeds.end(session_key)
         if self._answering is not None:
             self._answering.forget(session_key)
         await self._engine.forget(session_key)
-        return forgotten
+        return closed
 
     async def drop(self, session_keys: tuple[str, ...]) -> None:
         """What is still held in memory of conversations that were deleted for their age."""

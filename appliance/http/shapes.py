@@ -53,6 +53,14 @@ class HandoffWish(BaseModel):
     language: Literal["zh", "en"] = Field("zh", description="Of the words in the answer.")
 
 
+class SignedIdentity(BaseModel):
+    """Who the visitor is, signed by the site that shows the widget."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    token: str = Field(min_length=1, max_length=2048, description="`payload.signature`.")
+
+
 class Nothing(BaseModel):
     """An empty object, for calls that need no body."""
 
@@ -233,10 +241,18 @@ class RunningTurn(TypedDict):
     queued: Queued | None
 
 
+class ProvedIdentity(TypedDict):
+    """Who the visitor is by the signed word of a site; `name` may be empty."""
+
+    id: str
+    name: str
+
+
 class History(TypedDict):
     messages: list[HistoryMessage]
     running: RunningTurn | None
     handoff: HandoffState
+    identity: ProvedIdentity | None
     event_id: int
 
 
@@ -249,6 +265,10 @@ class HandedOver(TypedDict):
 
 class Stopped(TypedDict):
     stopped: bool
+
+
+class Revoked(TypedDict):
+    revoked: Literal[True]
 
 
 class DeletedCounts(TypedDict):

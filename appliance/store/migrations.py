@@ -134,6 +134,13 @@ M003 = (
 )
 
 
+# A revoked session's id opens nothing any more; its rows stay as long as any other's.
+M004 = (
+    "ALTER TABLE sessions ADD COLUMN is_revoked INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN identity BLOB",
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -149,7 +156,17 @@ def m003_answers_verdicts_handoffs(database: Database) -> None:
         database.execute(statement)
 
 
-STEPS = (m001_sessions_turns_messages, m002_events, m003_answers_verdicts_handoffs)
+def m004_access_and_identity(database: Database) -> None:
+    for statement in M004:
+        database.execute(statement)
+
+
+STEPS = (
+    m001_sessions_turns_messages,
+    m002_events,
+    m003_answers_verdicts_handoffs,
+    m004_access_and_identity,
+)
 
 
 def build_migrations() -> Migrations:
