@@ -1,12 +1,15 @@
 /**
- * The chat page: the conversation, and around it language, theme and the box about the appliance.
+ * The chat page: the conversation, and around it language, theme and two boxes: past
+ * conversations, and what answers here.
  *
- * It holds no logic of the conversation (component.js has it) and no texts (words.js). The rule
- * that must not break: the page's address never holds a conversation's id.
+ * It holds no logic of the conversation (component.js has it) and no texts (words.js). The rules
+ * that must not break: the page's address never holds a conversation's id, and what is behind a
+ * button is loaded when it is first pressed, not before.
  */
-import { About } from "./about.js";
 import { mount } from "./component.js";
 import { label } from "./language.js";
+import { Past } from "./past.js";
+import * as server from "./server.js";
 import { Kept } from "./storage.js";
 import { Words, chooseLanguage } from "./words.js";
 
@@ -14,22 +17,28 @@ const find = (id) => document.getElementById(id);
 
 const language = new Kept("language");
 const theme = new Kept("theme");
+const kept = new Kept("session");
+const past = new Past();
+const session = {
+  get: () => kept.get(),
+  set: (id) => {
+    kept.set(id);
+    if (id) past.add(id);
+  },
+};
+if (kept.get()) past.add(kept.get());
 
 let words = new Words(chooseLanguage(language.get(), navigator.languages));
-const about = new About();
 const conversation = mount(find("conversation"), {
-  words, session: new Kept("session"), draft: new Kept("draft", () => sessionStorage),
+  words, session, draft: new Kept("draft", () => sessionStorage),
 });
+const boxes = new Map();
 
 function showLanguage() {
   document.documentElement.lang = words.say("languageCode");
   document.title = words.say("title");
-  for (const part of document.querySelectorAll(".skip, .top, dialog")) label(part, words);
+  for (const part of document.querySelectorAll(".skip, .top")) label(part, words);
   conversation.speak(words);
-}
-
-function showServer() {
-  about.show(conversation.connection.isLost ? null : conversation.readiness.current, words);
 }
 
 function switchLanguage() {
@@ -38,27 +47,72 @@ function switchLanguage() {
   showLanguage();
 }
 
-function showTheme() {
-  const chosen = theme.get() ?? "auto";
-  document.documentElement.dataset.theme = chosen;
-  for (const radio of find("themes").elements) radio.checked = radio.value === chosen;
+/** The box that `load` makes, kept from then on; null where it cannot be loaded now. */
+async function getBox(load) {
+  if (!boxes.has(load)) boxes.set(load, load());
+  try {
+    return await boxes.get(load);
+  } catch {
+    boxes.delete(load);
+    conversation.connection.check();
+    return null;
+  }
+}
+
+async function openPast() {
+  (await getBox(loadPast))?.open(words, kept.get());
+}
+
+async function loadPast() {
+  const { PastList } = await import("./past_list.js");
+  const list = new PastList(document.body, server, past);
+  list.addEventListener("open", ({ detail }) => conversation.open(detail));
+  list.addEventListener("delete", ({ detail }) => forget(list, detail));
+  return list;
+}
+
+async function forget(list, id) {
+  await conversation.talk.abandon(id);
+  try {
+    await server.forget(id);
+  } catch (error) {
+    if (error.status !== server.LOST_SESSION) return list.fail();
+  }
+  past.drop(id);
+  list.show();
+}
+
+async function openAbout() {
+  const about = await getBox(loadAbout);
+  if (!about) return;
+  showAbout(about);
+  about.open();
+  conversation.readiness.watch();
+}
+
+async function loadAbout() {
+  const { About } = await import("./about.js");
+  const about = new About(document.body, theme.get() ?? "auto");
+  about.addEventListener("theme", ({ detail }) => {
+    theme.set(detail);
+    document.documentElement.dataset.theme = detail;
+  });
+  conversation.addEventListener("serverchange", () => showAbout(about));
+  return about;
+}
+
+function showAbout(about) {
+  about.show(conversation.connection.isLost ? null : conversation.readiness.current, words);
 }
 
 conversation.addEventListener("change", () => (find("new").disabled = conversation.isEmpty));
-conversation.addEventListener("serverchange", showServer);
 find("language").addEventListener("click", switchLanguage);
-find("open-about").addEventListener("click", () => {
-  about.open();
-  conversation.readiness.watch();
-});
+find("open-past").addEventListener("click", openPast);
+find("open-about").addEventListener("click", openAbout);
 find("new").addEventListener("click", () => {
   conversation.startAnew();
   conversation.focus();
 });
-find("themes").addEventListener("change", ({ target }) => {
-  theme.set(target.value);
-  showTheme();
-});
 
-showTheme();
 showLanguage();
+find("new").disabled = conversation.isEmpty;

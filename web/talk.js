@@ -132,8 +132,10 @@ export class Talk extends EventTarget {
     }
   }
 
-  /** Forgets the conversation that `startAnew` left: it is not to be come back to. */
-  dropPrevious() {
+  /** Leaves a conversation that is to be deleted, and lets nobody go back to it. */
+  async abandon(id) {
+    if (id === this.#session.get()) await this.startAnew();
+    if (id !== this.#previous?.id) return;
     this.#previous = null;
     this.#tell();
   }
