@@ -38,7 +38,8 @@ from appliance.http.shield import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from appliance.dialogue.conversations import Conversations
-    from appliance.store.identities import Identity, IdentityRows
+    from appliance.store.feedback import Feedback
+from appliance.store.identities import Identity, IdentityRows
 
 SECRET = "a secret of a test, long enough to be one"
 HELLO: tuple[Event, ...] = (
@@ -124,6 +125,7 @@ class FakeMessage:
     is_cached: bool = False
     sources: tuple[Cited, ...] = ()
     suggestions: tuple[str, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,10 @@ class FakeConversations:
 
     def tell_contact(self, language: str) -> str:
         return f"contact in {language}"
+
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        self.calls.append(f"judge {run_id} {feedback}")
+        self._find(session_id)
 
     async def revoke(self, session_id: str) -> None:
         self.calls.append("revoke")

@@ -46,6 +46,7 @@ def test_the_surface_is_this(tmp_path: Path) -> None:
         "/sessions",
         "/sessions/{session_id}",
         "/sessions/{session_id}/events",
+        "/sessions/{session_id}/feedback",
         "/sessions/{session_id}/handoff",
         "/sessions/{session_id}/identity",
         "/sessions/{session_id}/messages",

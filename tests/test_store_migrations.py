@@ -43,6 +43,8 @@ TABLES = {
         "is_cached": "INTEGER NOT NULL",
         "sources": "BLOB",
         "suggestions": "BLOB",
+        "feedback": "TEXT",
+        "feedback_reason": "TEXT NOT NULL",
     },
     "messages": {
         "session_key": "TEXT NOT NULL",
@@ -183,6 +185,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m002_events",
         "m003_answers_verdicts_handoffs",
         "m004_access_and_identity",
+        "m005_feedback",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -28,6 +28,7 @@ from appliance.errors import Busy, Restarting, StoreUnavailable
 from appliance.events import Done, Failed, HandoffState, Message, Numbered
 from appliance.patience import wait_at_most
 from appliance.store.events import EventLog
+from appliance.store.feedback import Feedback
 from appliance.store.handoffs import Owners
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
@@ -181,6 +182,10 @@ class Conversations:
             return True
         await self._sessions.check(session_id)
         return False
+
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        """Raises SessionNotFound, InvalidField."""
+        await self._sessions.judge(session_id, run_id, feedback)
 
     def tell_contact(self, language: Language) -> str:
         """How a person is reached; empty while the shop's words are not read yet."""

@@ -1,4 +1,4 @@
-"""The calls on a conversation: open, say, read, stop, ask for a person, identify, close, forget.
+"""The calls on a conversation: open, say, read, stop, hand over, judge, identify, close, forget.
 
 It keeps nothing itself. The rule that must not break: the id stands in the path or the body and
 nowhere else, so no log and no address bar ever holds it.
@@ -13,25 +13,30 @@ from starlette.requests import Request
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.dialogue.turn import Turn
+from appliance.errors import InvalidField
 from appliance.events import label_of
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.shapes import (
     Accepted,
     Deleted,
+    FeedbackWish,
     HandedOver,
     HandoffWish,
     History,
     HistoryMessage,
+    Judged,
     Nothing,
     ProvedIdentity,
     Revoked,
     RunningTurn,
     SayLater,
     SessionOpened,
+    ShownFeedback,
     SignedIdentity,
     Stopped,
 )
+from appliance.store.feedback import Feedback
 from appliance.store.identities import Identity
 from appliance.store.messages import StoredMessage
 
@@ -84,6 +89,16 @@ class Sessions:
         now: HandedOver = {"handoff": state, "message": words}
         return JsonAnswer(now)
 
+    async def judge(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        wish = await read_body(request, FeedbackWish)
+        if wish.reason and wish.verdict != "down":
+            raise InvalidField("reason", 'A reason goes with the verdict "down" alone.')
+        feedback = Feedback(wish.verdict, wish.reason) if wish.verdict else None
+        await self._conversations.judge(session_id, wish.run_id, feedback)
+        judged: Judged = {"feedback": _show_feedback(feedback) if feedback else None}
+        return JsonAnswer(judged)
+
     async def identify(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
         signed = await read_body(request, SignedIdentity)
@@ -105,6 +120,10 @@ class Sessions:
 
 def _get_session_id(request: Request) -> str:
     return check_session_id(request.path_params["session_id"])
+
+
+def _show_feedback(feedback: Feedback) -> ShownFeedback:
+    return {"verdict": feedback.verdict, "reason": feedback.reason}
 
 
 def _show_message(message: StoredMessage) -> HistoryMessage:
@@ -129,6 +148,8 @@ def _show_message(message: StoredMessage) -> HistoryMessage:
         shown["total_ms"] = message.total_ms
     if message.error_code is not None:
         shown["error"] = {"code": message.error_code, "message": message.error_message or ""}
+    if message.feedback is not None:
+        shown["feedback"] = _show_feedback(message.feedback)
     return shown
 
 

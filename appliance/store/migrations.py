@@ -141,6 +141,13 @@ M004 = (
 )
 
 
+# What the customer said of the answer.
+M005 = (
+    "ALTER TABLE turns ADD COLUMN feedback TEXT CHECK (feedback IN ('up', 'down'))",
+    "ALTER TABLE turns ADD COLUMN feedback_reason TEXT NOT NULL DEFAULT ''",
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -161,11 +168,17 @@ def m004_access_and_identity(database: Database) -> None:
         database.execute(statement)
 
 
+def m005_feedback(database: Database) -> None:
+    for statement in M005:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
     m003_answers_verdicts_handoffs,
     m004_access_and_identity,
+    m005_feedback,
 )
 
 

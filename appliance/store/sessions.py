@@ -20,6 +20,7 @@ from appliance.events import Done, Ending, Failed, Message, Numbered
 from appliance.store.chunks import find_last_event, get_last_number, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.feedback import Feedback, keep_feedback
 from appliance.store.messages import (
     ANSWERED,
     EXCHANGES,
@@ -268,6 +269,17 @@ class Sessions:
                 "UPDATE sessions SET is_revoked = 1 WHERE session_key = ?", (session_key,)
             )
 
+        await self._store.write(change)
+
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        """Keep what the customer says of an answer. Raises SessionNotFound, InvalidField."""
+        session_key = key_of(session_id)
+
+        def change(database: sqlite_utils.Database) -> None:
+            check_access(database.conn, session_key)
+            keep_feedback(database.conn, session_key, run_id, feedback)
+
+        self._store.check_room()
         await self._store.write(change)
 
     async def forget(self, session_id: str) -> Forgotten:
