@@ -21,11 +21,14 @@ function buildBanner() {
   const words = build("p", {},
     build("span", { id: "banner-text" }), " ",
     build("span", { class: "reason", id: "banner-reason", lang: "en" }));
-  return build("div", { class: "banner", id: "banner", hidden: true }, draw(ICONS.alert), words);
+  return build("section",
+    { class: "banner", id: "banner", "data-words-label": "bannerName", hidden: true },
+    draw(ICONS.alert), words);
 }
 
 function buildHandoff() {
-  return build("div", { class: "banner calm", id: "handoff", hidden: true },
+  return build("section",
+    { class: "banner calm", id: "handoff", "data-words-label": "callPerson", hidden: true },
     draw(ICONS.person),
     build("p", { id: "handoff-text" }),
     button("banner-button", { words: "takeBack", id: "take-back" }));

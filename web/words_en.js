@@ -8,7 +8,7 @@ export const en = {
   name: "Helper",
   title: "Helper · customer service",
   language: "中",
-  languageLabel: "切换到中文",
+  languageLabel: "中：切换到中文",
   languageCode: "en",
   skip: "Skip to the question field",
 
@@ -136,6 +136,7 @@ export const en = {
   noticeTrimmed: "This conversation is long; its beginning was left out this time.",
   noticeRepetition: "The answer began to repeat itself and was ended early.",
 
+  bannerName: "Notice",
   bannerReconnecting: "Connection lost, reconnecting…",
   bannerStarting: "Starting up. You can ask already.",
   bannerWaking: "Helper is waking up ({percent}%). You can ask already; common questions are answered at once.",

@@ -8,7 +8,7 @@ export const zh = {
   name: "小助",
   title: "小助 · 智能客服",
   language: "EN",
-  languageLabel: "Switch to English",
+  languageLabel: "EN: switch to English",
   languageCode: "zh-CN",
   skip: "跳到输入框",
 
@@ -136,6 +136,7 @@ export const zh = {
   noticeTrimmed: "对话较长，最早的内容这次没有用上。",
   noticeRepetition: "回答开始重复，已提前结束。",
 
+  bannerName: "提示",
   bannerReconnecting: "连接断了，正在重新连接…",
   bannerStarting: "正在启动，很快就好。现在就可以提问。",
   bannerWaking: "小助还在醒来（{percent}%）。现在就可以提问，常见问题马上能答。",
