@@ -124,6 +124,7 @@ COMMITTED_FOLDERS = (
     ".ci",
     "appliance",
     "benchmarks",
+    "deploy",
     "docs",
     "evals",
     "examples",
