@@ -184,8 +184,8 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m001_sessions_turns_messages",
         "m002_events",
         "m003_answers_verdicts_handoffs",
-        "m004_access_and_identity",
-        "m005_feedback",
+        "m006_access_and_identity",
+        "m007_feedback",
     ]
     assert migrations.pending(database) == []
     database.close()

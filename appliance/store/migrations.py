@@ -135,14 +135,14 @@ M003 = (
 
 
 # A revoked session's id opens nothing any more; its rows stay as long as any other's.
-M004 = (
+M006 = (
     "ALTER TABLE sessions ADD COLUMN is_revoked INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE sessions ADD COLUMN identity BLOB",
 )
 
 
 # What the customer said of the answer.
-M005 = (
+M007 = (
     "ALTER TABLE turns ADD COLUMN feedback TEXT CHECK (feedback IN ('up', 'down'))",
     "ALTER TABLE turns ADD COLUMN feedback_reason TEXT NOT NULL DEFAULT ''",
 )
@@ -163,13 +163,13 @@ def m003_answers_verdicts_handoffs(database: Database) -> None:
         database.execute(statement)
 
 
-def m004_access_and_identity(database: Database) -> None:
-    for statement in M004:
+def m006_access_and_identity(database: Database) -> None:
+    for statement in M006:
         database.execute(statement)
 
 
-def m005_feedback(database: Database) -> None:
-    for statement in M005:
+def m007_feedback(database: Database) -> None:
+    for statement in M007:
         database.execute(statement)
 
 
@@ -177,8 +177,8 @@ STEPS = (
     m001_sessions_turns_messages,
     m002_events,
     m003_answers_verdicts_handoffs,
-    m004_access_and_identity,
-    m005_feedback,
+    m006_access_and_identity,
+    m007_feedback,
 )
 
 
