@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from appliance import __version__
 from appliance.config import Settings
 from appliance.dialogue.conversations import Conversations
+from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
 from appliance.http.metrics import Figures
@@ -36,6 +37,7 @@ from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
 from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
+from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
 from appliance.store.recovery import Unfinished
 from appliance.store.retention import Retention
@@ -89,9 +91,17 @@ class House:
             Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
         )
         self._running_jobs: list[asyncio.Task[None]] = []
+        secret = settings.widget_secret.get_secret_value()
+        identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.application: Starlette = build_http(
-            self.conversations, self.report, self.measure, web_folder, settings, self._live
+            self.conversations,
+            identities,
+            self.report,
+            self.measure,
+            web_folder,
+            settings,
+            self._live,
         )
         self._log = structlog.get_logger(__name__)
 

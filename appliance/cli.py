@@ -86,6 +86,8 @@ def config() -> None:
     \b
     Example: appliance config > appliance.toml     begin a settings file of your own
     """
+    from pydantic import SecretStr
+
     from appliance.config import ENV_PREFIX, SETTINGS_FILE, Settings, load_settings
     from appliance.errors import SettingsError
 
@@ -97,7 +99,9 @@ def config() -> None:
     print(f"# Set these in {SETTINGS_FILE} or as {ENV_PREFIX}<KEY> in the environment.")
     for key, field in Settings.model_fields.items():
         value = getattr(loaded.settings, key)
-        print(f"\n# {field.description}\n{key} = {_write_toml(value)}  # {loaded.origins[key]}")
+        is_secret = isinstance(value, SecretStr) and bool(value.get_secret_value())
+        line = f"# {key} is set and not shown" if is_secret else f"{key} = {_write_toml(value)}"
+        print(f"\n# {field.description}\n{line}  # {loaded.origins[key]}")
 
 
 def _write_toml(value: object) -> str:

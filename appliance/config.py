@@ -8,6 +8,7 @@ impossible value stops the start with one sentence that names key, value and wha
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +16,25 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from appliance.errors import SettingsError
 
 ENV_PREFIX = "APPLIANCE_"
 SETTINGS_FILE = Path("appliance.toml")
+
+# As browsers write an origin: in small letters, without a path, IPv6 in brackets.
+ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII)
+MIN_SECRET_CHARS = 32
 
 # A 0.5B model follows examples better than rules (docs/lab-notes.md has the comparison).
 DEFAULT_SYSTEM_PROMPT = """\
@@ -169,6 +182,16 @@ class Settings(BaseModel):
     repeat_penalty: float = Field(
         1.1, ge=1.0, le=2.0, description="Divisor for what was already said; 1 is none."
     )
+    widget_origins: str = Field(
+        "",
+        description="Addresses of the sites whose pages may show the widget, with blanks between, "
+        "as http://shop.lan:8080; empty allows none but the appliance's own.",
+    )
+    widget_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Secret of 32 or more characters by which those sites sign who a visitor is; "
+        "empty takes nobody's word for it.",
+    )
     log_format: Literal["auto", "text", "json"] = Field(
         "auto", description="Log lines; auto writes text on a terminal and JSON elsewhere."
     )
@@ -185,6 +208,24 @@ class Settings(BaseModel):
     @classmethod
     def _read_empty_as_none(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("widget_origins")
+    @classmethod
+    def _hold_origins(cls, value: str) -> str:
+        """A slash at the end or a path would be an origin that no browser ever sends."""
+        if all(ORIGIN.fullmatch(origin) for origin in value.split()):
+            return value
+        raise ValueError(
+            "addresses such as http://shop.lan or https://shop.lan:8443, in small letters, without "
+            "a path or a slash at the end, with blanks between"
+        )
+
+    @field_validator("widget_secret")
+    @classmethod
+    def _hold_secret(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < MIN_SECRET_CHARS:
+            raise ValueError(f"{MIN_SECRET_CHARS} characters or more, or nothing")
+        return value
 
     @field_validator("max_new_tokens")
     @classmethod
@@ -272,7 +313,8 @@ def _check_known(key: str, origin: str, prefix: str = "") -> None:
 def _explain(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     """One sentence with key, value, what is allowed and where the value stands."""
     key = str(error["loc"][0])
-    value = repr(error["input"])
+    # A secret that is refused is a secret still.
+    value = "…" if Settings.model_fields[key].annotation is SecretStr else repr(error["input"])
     if len(value) > 60:
         value = value[:57] + "…"
     is_ours = error["type"] == "value_error"
@@ -297,6 +339,8 @@ def tell_allowed(key: str) -> str:
     if field.annotation is float:
         least = f"above {bounds['gt']:g} and up" if "gt" in bounds else f"from {bounds['ge']:g}"
         return f"a number {least} to {bounds['le']:g}"
+    if field.annotation is SecretStr:
+        return "a text"
     if field.annotation is not str:
         return "a path"
     if "max_length" in bounds:

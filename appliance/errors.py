@@ -9,6 +9,7 @@
     ├── SessionNotFound          (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
+    ├── IdentityRefused          nobody who may has signed who the visitor is (403)
     ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
     ├── Restarting               the appliance stops; a turn goes on after the restart (503)
     ├── StoreUnavailable         the conversation cannot be saved now (503)
@@ -94,6 +95,11 @@ class TurnRunning(ApplianceError):
 class HandoffRefused(ApplianceError):
     code = "handoff_refused"
     status = 409
+
+
+class IdentityRefused(ApplianceError):
+    code = "identity_refused"
+    status = 403
 
 
 class Busy(ApplianceError):

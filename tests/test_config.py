@@ -142,3 +142,39 @@ def test_a_number_in_quotes_is_a_wrong_type_in_the_file(tmp_path: Path) -> None:
     file.write_text('port = "9000"')
     with pytest.raises(SettingsError, match=r'port = "9000" .* allowed: a number, unquoted'):
         load_settings({}, file)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "shop.lan",
+        "http://shop.lan/",
+        "http://shop.lan/page",
+        "http://Shop.lan",
+        "http://*.shop.lan",
+        "*",
+        "http://shop.lan, http://other.lan",
+        "http://shop.lan;script-src",
+        "ftp://shop.lan",
+        "http://shop.lan:0",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origins: str) -> None:
+    assert "such as http://shop.lan" in refusal_of({"APPLIANCE_WIDGET_ORIGINS": origins})
+
+
+def test_origins_stand_with_blanks_between() -> None:
+    origins = "http://shop.lan  https://192.168.1.7:8443\nhttp://[fe80::1]:80"
+    loaded = load_settings({"APPLIANCE_WIDGET_ORIGINS": origins}, Path("absent.toml"))
+    assert loaded.settings.widget_origins.split() == origins.split()
+
+
+def test_a_secret_is_shown_nowhere(tmp_path: Path) -> None:
+    secret = "short and secret"
+    sentence = refusal_of({"APPLIANCE_WIDGET_SECRET": secret})
+    assert "32 characters or more" in sentence and secret not in sentence
+    file = write(tmp_path, f'widget_secret = "{secret * 3}"')
+    settings = load_settings({}, file).settings
+    assert settings.widget_secret.get_secret_value() == secret * 3
+    assert secret not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert secret not in refusal_of({}, write(tmp_path, "widget_secret = 12345678901234567"))

@@ -26,7 +26,14 @@ from appliance.engine.scripted import ScriptedEngine
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 ARCHITECTURE = "docs/architecture.md"
-DOCUMENTS = (*READMES, "CHANGELOG.md", ARCHITECTURE, "docs/lab-notes.md")
+DOCUMENTS = (
+    *READMES,
+    "CHANGELOG.md",
+    ARCHITECTURE,
+    "docs/lab-notes.md",
+    "docs/widget.md",
+    "deploy/kiosk/README.md",
+)
 REQUEST = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 MEASURED = re.compile(r"(<!-- (\w+):begin -->).*?(<!-- \2:end -->)", re.DOTALL)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from appliance.config import Settings
+from appliance.dialogue.identity import Identities
 from appliance.errors import HandoffRefused, SessionNotFound
 from appliance.events import (
     Cited,
@@ -37,7 +38,10 @@ from appliance.http.shield import SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from appliance.dialogue.conversations import Conversations
+    from appliance.store.feedback import Feedback
+from appliance.store.identities import Identity, IdentityRows
 
+SECRET = "a secret of a test, long enough to be one"
 HELLO: tuple[Event, ...] = (
     Queued(2, 3400),
     Started("model"),
@@ -121,6 +125,7 @@ class FakeMessage:
     is_cached: bool = False
     sources: tuple[Cited, ...] = ()
     suggestions: tuple[str, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,15 @@ class FakeConversations:
     def tell_contact(self, language: str) -> str:
         return f"contact in {language}"
 
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        self.calls.append(f"judge {run_id} {feedback}")
+        self._find(session_id)
+
+    async def revoke(self, session_id: str) -> None:
+        self.calls.append("revoke")
+        self._find(session_id)
+        del self.transcripts[session_id]
+
     async def forget(self, session_id: str) -> FakeForgotten:
         messages = len(self._find(session_id).messages)
         del self.transcripts[session_id]
@@ -219,6 +233,21 @@ class FakeConversations:
         return self.transcripts[session_id]
 
 
+class FakeIdentityRows:
+    """Of a house whose session "known" is the only one."""
+
+    def __init__(self) -> None:
+        self.kept: Identity | None = None
+
+    async def keep(self, session_id: str, identity: Identity) -> None:
+        if session_id != "known":
+            raise SessionNotFound("There is no such session.")
+        self.kept = identity
+
+    async def find(self, session_id: str) -> Identity | None:
+        return self.kept
+
+
 def write_web(folder: Path) -> Path:
     web = folder / "web"
     (web / "vendor").mkdir(parents=True)
@@ -226,6 +255,8 @@ def write_web(folder: Path) -> Path:
     (web / "chat.js").write_text("export {};", "utf-8")
     (web / "chat.css").write_text("body {}", "utf-8")
     (web / "vendor" / "mark.svg").write_text("<svg/>", "utf-8")
+    for name in ("widget.js", "widget.html", "widget_refused.html", "kiosk.html"):
+        (web / name).write_text(name, "utf-8")
     (web / "notes.bak").write_text("not for the shop", "utf-8")
     (folder / "secret.txt").write_text("secret", "utf-8")
     return web
@@ -244,6 +275,7 @@ def open_house(
 ) -> Iterator[TestClient]:
     application = build_http(
         cast("Conversations", conversations or FakeConversations()),
+        Identities(cast("IdentityRows", FakeIdentityRows()), SECRET),
         lambda: readiness,
         refuse_to_measure,
         write_web(folder),
@@ -343,6 +375,7 @@ def test_the_lifespan_handed_in_is_run(tmp_path: Path) -> None:
 
     application = build_http(
         cast("Conversations", FakeConversations()),
+        Identities(cast("IdentityRows", FakeIdentityRows()), SECRET),
         lambda: READY,
         refuse_to_measure,
         write_web(tmp_path),

@@ -49,9 +49,29 @@ def test_a_kept_file_is_asked_for_and_not_sent_again(tmp_path: Path) -> None:
 
 
 def test_head_tells_the_size(tmp_path: Path) -> None:
+    plain = {"Accept-Encoding": "identity"}
     with open_house(tmp_path) as client:
-        assert client.head("/").headers["content-length"] == str(len(client.get("/").content))
+        told = client.head("/", headers=plain).headers["content-length"]
+        assert told == str(len(client.get("/", headers=plain).content))
         assert client.head("/web/chat.js").status_code == 200
+
+
+def test_a_file_is_packed_for_who_takes_it_and_never_mixed_up(tmp_path: Path) -> None:
+    script = "export const words = 'again and again';\n" * 100
+    with open_house(tmp_path) as client:
+        (tmp_path / "web" / "chat.js").write_text(script, "utf-8")
+        tags = set()
+        for wish in ("gzip", "br, gzip;q=0.5", "gzip;q=0", "identity", ""):
+            answer = client.get("/web/chat.js", headers={"Accept-Encoding": wish})
+            is_packed = answer.headers.get("content-encoding") == "gzip"
+            assert is_packed == (wish in ("gzip", "br, gzip;q=0.5")), wish
+            assert answer.text == script
+            assert answer.headers["vary"] == "Accept-Encoding"
+            assert (int(answer.headers["content-length"]) < len(script) / 10) == is_packed
+            tags.add(answer.headers["etag"])
+        assert len(tags) == 2
+        (tmp_path / "web" / "chat.js").write_text("export {};", "utf-8")
+        assert client.get("/web/chat.js").text == "export {};"
 
 
 def test_a_range_is_ignored(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
         ],
         "running": None,
         "handoff": "bot",
+        "identity": None,
         "event_id": 4,
     }
 

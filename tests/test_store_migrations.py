@@ -20,6 +20,8 @@ TABLES = {
         "owner": "TEXT NOT NULL",
         "owner_since_ms": "INTEGER NOT NULL",
         "is_trim_told": "INTEGER NOT NULL",
+        "is_revoked": "INTEGER NOT NULL",
+        "identity": "BLOB",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -42,6 +44,8 @@ TABLES = {
         "is_cached": "INTEGER NOT NULL",
         "sources": "BLOB",
         "suggestions": "BLOB",
+        "feedback": "TEXT",
+        "feedback_reason": "TEXT NOT NULL",
     },
     "messages": {
         "session_key": "TEXT NOT NULL",
@@ -219,6 +223,8 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m003_answers_verdicts_handoffs",
         "m004_facts_summaries",
         "m005_calls",
+        "m006_access_and_identity",
+        "m007_feedback",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -1,9 +1,15 @@
 /**
- * The box that says what answers here: model, state, storage, threads, memory, version, notes.
+ * The box that says what answers here: model, rungs, storage, threads, memory, version, notes; and
+ * in which colours.
  *
- * It shows what `/readyz` says and measures nothing. The rule that must not break: what is not
+ * It is loaded when it is first asked for, shows what `/readyz` says and measures nothing. The rule that must not break: what is not
  * known is called so, and no number is shown without its meaning.
  */
+import { ICONS, build, button } from "./elements.js";
+import { label } from "./language.js";
+import { BOXES } from "./words_boxes.js";
+
+const THEMES = [["auto", "themeAuto"], ["light", "themeLight"], ["dark", "themeDark"]];
 const STATES = { ready: "stateReady", loading: "stateLoading", unavailable: "stateUnavailable" };
 const KNOWLEDGE = { ...STATES, ready: "knowledgeReady" };
 const STORES = {
@@ -14,13 +20,19 @@ const STORES = {
 };
 const BAD_STORES = ["full", "unavailable"];
 
-export class About {
-  #box = document.getElementById("about");
-  #facts = document.getElementById("about-facts");
-  #notes = document.getElementById("about-notes");
+/** Fires `theme` with the chosen one in `detail`. */
+export class About extends EventTarget {
+  #box = buildBox();
 
-  constructor() {
-    document.getElementById("close-about").addEventListener("click", () => this.#box.close());
+  /** `theme` is the one that is chosen. */
+  constructor(root, theme) {
+    super();
+    root.append(this.#box);
+    this.#find("#close-about").addEventListener("click", () => this.#box.close());
+    for (const radio of this.#find("#themes").elements) radio.checked = radio.value === theme;
+    this.#find("#themes").addEventListener("change", ({ target }) => {
+      this.dispatchEvent(new CustomEvent("theme", { detail: target.value }));
+    });
   }
 
   open() {
@@ -28,14 +40,36 @@ export class About {
   }
 
   /** `readiness` is null while the server cannot be reached. */
-  show(readiness, words) {
+  show(readiness, pageWords) {
+    const words = pageWords.with(BOXES);
+    label(this.#box, words);
     const facts = readiness ? listFacts(readiness, words) : [["aboutState", words.say("aboutUnreached")]];
-    this.#facts.replaceChildren(
+    this.#find("#about-facts").replaceChildren(
       ...facts.map(([key, value, isBad]) => createFact(words.say(key), value, isBad)));
     const notes = readiness?.notes ?? [];
-    this.#notes.hidden = notes.length === 0;
-    this.#notes.querySelector("ul").replaceChildren(...notes.map(createNote));
+    this.#find("#about-notes").hidden = notes.length === 0;
+    this.#find("#about-notes ul").replaceChildren(...notes.map((note) => build("li", {}, note)));
   }
+
+  #find(selector) {
+    return this.#box.querySelector(selector);
+  }
+}
+
+function buildBox() {
+  return build("dialog", { id: "about", closedby: "any", "aria-labelledby": "about-title" },
+    build("header", { class: "about-top" },
+      build("h2", { id: "about-title", "data-words": "aboutTitle" }),
+      button("tool", { name: "close", icon: ICONS.close, id: "close-about" })),
+    build("p", { "data-words": "aboutText" }),
+    build("section", { class: "notes", id: "about-notes", hidden: true },
+      build("h3", { "data-words": "aboutNotes" }), build("ul", { lang: "en" })),
+    build("fieldset", { class: "themes", id: "themes" },
+      build("legend", { "data-words": "theme" }),
+      ...THEMES.map(([value, words]) => build("label", {},
+        build("input", { type: "radio", name: "theme", value }),
+        build("span", { "data-words": words })))),
+    build("dl", { id: "about-facts" }));
 }
 
 /** Each as [key of its name, value, whether somebody has to see to it]. */
@@ -71,18 +105,5 @@ function describeStore({ state, reason }, words) {
 }
 
 function createFact(name, value, isBad = false) {
-  const row = document.createElement("div");
-  const term = document.createElement("dt");
-  const description = document.createElement("dd");
-  term.textContent = name;
-  description.textContent = value;
-  row.classList.toggle("bad", isBad);
-  row.append(term, description);
-  return row;
-}
-
-function createNote(note) {
-  const item = document.createElement("li");
-  item.textContent = note;
-  return item;
+  return build("div", { class: isBad && "bad" }, build("dt", {}, name), build("dd", {}, value));
 }

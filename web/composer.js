@@ -9,22 +9,26 @@ const COUNT_FROM_CHARS = 1800;
 const INPUT_METHOD_KEY = 229;
 
 export class Composer extends EventTarget {
-  #field = document.getElementById("question");
-  #send = document.getElementById("send");
-  #stop = document.getElementById("stop");
-  #count = document.getElementById("count");
-  #careful = document.getElementById("careful");
+  #field;
+  #send;
+  #stop;
+  #count;
+  #careful;
   #isBusy = false;
   #words;
 
-  constructor(words, draft) {
+  /** `root` holds the frame's parts. */
+  constructor(root, words, draft) {
     super();
+    const find = (id) => root.querySelector(`#${id}`);
+    [this.#field, this.#send, this.#stop] = [find("question"), find("send"), find("stop")];
+    [this.#count, this.#careful] = [find("count"), find("careful")];
     this.#words = words;
     this.#field.value = draft;
     this.#field.addEventListener("input", () => this.#fit());
     this.#field.addEventListener("keydown", (event) => this.#press(event));
     this.#stop.addEventListener("click", (event) => this.#pressStop(event));
-    document.getElementById("composer").addEventListener("submit", (event) => {
+    find("composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });

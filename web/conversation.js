@@ -5,9 +5,11 @@
  * rules that must not break: an event is taken once, told by its number, and what a customer
  * typed stays in the state until it is stored or the customer lets it go.
  *
- * A message is {role, runId, text, finishReason, totalMs, error, notices, origin}, its origin as in
- * origin.js. A turn is the answer under way, {runId, phase, position, etaMs, reason, isStopping};
- * its phases are queued, thinking and speaking. `pending` is the customer's question until its
+ * A message is {role, runId, text, finishReason, totalMs, error, notices, origin, isConfirming,
+ * feedback}: its origin as in origin.js, whether it asks for a yes before something is done, and
+ * what the customer said of it, {verdict, reason} or null. A turn is the answer under way, {runId,
+ * phase, position, etaMs, reason, tool, isStopping}; its phases are queued, thinking, looking (a
+ * tool works) and speaking. `pending` is the customer's question until its
  * `message` event is taken, {text, clientId, phase, eventId, error, isStopping, isMaybeThere}; its
  * phases are sending, recovering (it may have arrived or not), waiting (behind another's turn),
  * thinking, refused. `handoff` is bot, waiting, human, or closed until the customer goes on.
@@ -17,6 +19,9 @@ import { UNKNOWN, readOrigin } from "./origin.js";
 export const EMPTY = Object.freeze({
   messages: [], turn: null, pending: null, handoff: "bot", taken: 0, isCut: false,
 });
+
+/** The state of a tool, and the rule of an answer, that asks for a yes first. */
+const CONFIRM = "confirm";
 
 export const UNANSWERED = Object.freeze({ code: "unanswered", message: "" });
 
@@ -38,17 +43,27 @@ const events = {
 
   token: (state, { runId, text: growth }) => speak(state, runId, (text) => text + growth),
 
+  tool: (state, { runId, tool, toolState }) => {
+    if (toolState !== CONFIRM) return changeTurn(state, runId, { phase: "looking", tool });
+    return changeAnswer(state, runId, () => ({ isConfirming: true }));
+  },
+
   notice: (state, { runId, number, code, text }) =>
     changeAnswer(state, runId, ({ notices }) => ({ notices: [...notices, { number, code, text }] })),
 
   rewind: (state, { runId, after, chars }) => changeAnswer(
     speak(state, runId, (text) => [...text].slice(0, chars).join("")),
     runId,
-    ({ notices }) => ({ notices: notices.filter((notice) => notice.number <= after) }),
+    ({ notices }) => ({
+      notices: notices.filter((notice) => notice.number <= after), isConfirming: false,
+    }),
   ),
 
-  done: (state, { runId, finishReason, totalMs, origin }) =>
-    end(state, runId, { finishReason, totalMs, origin, error: null }),
+  done: (state, { runId, finishReason, totalMs, origin }) => {
+    const ended = end(state, runId, { finishReason, totalMs, origin, error: null });
+    return origin.rule === CONFIRM
+      ? changeAnswer(ended, runId, () => ({ isConfirming: true })) : ended;
+  },
 
   error: (state, { runId, code, message }) => end(state, runId, { error: { code, message } }),
 
@@ -106,6 +121,9 @@ const steps = {
   /** The call's answer; the event says the same to every page. */
   handoff: (state, { handoff }) => ({ ...state, handoff }),
 
+  /** What the customer says of an answer; null takes it back. */
+  judged: (state, { runId, feedback }) => changeAnswer(state, runId, () => ({ feedback })),
+
   stopping: (state) => ({
     ...state,
     pending: state.pending && { ...state.pending, isStopping: true },
@@ -156,13 +174,13 @@ export function dropFailed(messages, text) {
 export function say(role, runId) {
   return {
     role, runId, text: "", finishReason: null, totalMs: null, error: null, notices: [],
-    origin: UNKNOWN,
+    origin: UNKNOWN, isConfirming: false, feedback: null,
   };
 }
 
 function begin(runId, text) {
   const phase = text ? "speaking" : "thinking";
-  return { runId, phase, position: 0, etaMs: 0, reason: "", isStopping: false };
+  return { runId, phase, position: 0, etaMs: 0, reason: "", tool: "", isStopping: false };
 }
 
 /** That a person has gone is news until the customer goes on. */
@@ -240,6 +258,8 @@ function readRow(row) {
     totalMs: row.total_ms ?? null,
     error: row.error ?? null,
     origin: row.role === "customer" ? UNKNOWN : readOrigin(row),
+    isConfirming: row.rule === CONFIRM,
+    feedback: row.feedback ?? null,
   };
 }
 

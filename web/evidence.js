@@ -6,6 +6,7 @@
  * whatever the server names here is shown as text, and a link opens in a tab that knows nothing
  * of this one.
  */
+import { build, setText } from "./elements.js";
 import { describeKind, describeLabel, describeRung, listFacts } from "./origin_phrases.js";
 
 const BLANKS = /\s+/g;
@@ -120,10 +121,7 @@ function createLink({ href }, name) {
 }
 
 function create(tag, name = "", text = "") {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  element.textContent = text;
-  return element;
+  return build(tag, name ? { class: name } : {}, text);
 }
 
 function reveal(element) {
@@ -132,8 +130,4 @@ function reveal(element) {
 
 function condense(text) {
   return text.replace(BLANKS, "");
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -10,16 +10,20 @@ import { describeHandoff } from "./phrases.js";
 const UNDER_WAY = ["waiting", "human"];
 
 export class Handoff extends EventTarget {
-  #banner = document.getElementById("handoff");
-  #text = document.getElementById("handoff-text");
-  #takeBack = document.getElementById("take-back");
-  #call = document.getElementById("call-person");
+  #banner;
+  #text;
+  #takeBack;
+  #call;
   #isCalling = false;
   #hasFailed = false;
   #contact = "";
 
-  constructor() {
+  /** `root` holds the frame's parts. */
+  constructor(root) {
     super();
+    const find = (id) => root.querySelector(`#${id}`);
+    [this.#banner, this.#text] = [find("handoff"), find("handoff-text")];
+    [this.#takeBack, this.#call] = [find("take-back"), find("call-person")];
     this.#call.addEventListener("click", () => this.#wish(true));
     this.#takeBack.addEventListener("click", () => this.#wish(false));
   }

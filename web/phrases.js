@@ -37,9 +37,18 @@ const NOTICES = {
   repetition: "noticeRepetition",
 };
 
+const TOOLS = {
+  query_order_status: "waitOrder",
+  list_my_orders: "waitOrder",
+  query_invoice: "waitInvoice",
+  create_ticket: "waitTicket",
+  request_return: "waitReturn",
+};
+
 const WAITS = {
   sending: "waitSending",
   thinking: "waitThinking",
+  looking: "waitLooking",
   speaking: "waitSpeaking",
   recovering: "waitRecovering",
   waiting: "waitNext",
@@ -50,12 +59,19 @@ export function describeWait(words, turn, hasBegun) {
   if (turn.isStopping) return words.say("stopping");
   if (hasBegun && turn.phase === "recovering") return words.say("waitCut");
   if (hasBegun && turn.phase === "queued") return words.say("waitGoesOn");
+  if (turn.phase === "looking") return describeTool(words, turn.tool);
   if (turn.phase !== "queued") return words.say(WAITS[turn.phase]);
   if (turn.reason === "model_loading") return words.say("waitLoading");
   if (turn.position < 1) return words.say("waitNext");
   const seconds = Math.ceil(turn.etaMs / 1000);
   const key = seconds > 0 ? "waitQueueSeconds" : "waitQueue";
   return words.say(key, { position: turn.position, seconds });
+}
+
+/** A tool's own name is a programmer's: those that are known have words of a customer. */
+function describeTool(words, tool) {
+  const key = Object.hasOwn(TOOLS, tool) ? TOOLS[tool] : WAITS.looking;
+  return words.say(key);
 }
 
 /** How the wish for a person stands, or "" where there is nothing to say. */

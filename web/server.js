@@ -67,6 +67,34 @@ export async function callPerson(sessionId, isWanted, language) {
   return readJson(answer);
 }
 
+/** What a customer says of an answer: `verdict` "up", "down", or null for nothing any more. */
+export async function judge(sessionId, runId, verdict, reason = "") {
+  await call(`${locate(sessionId)}/feedback`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ run_id: runId, verdict, reason }),
+  });
+}
+
+/** Tells who the visitor is, by what the site around the widget signed. */
+export async function identify(sessionId, token) {
+  await call(`${locate(sessionId)}/identity`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ token }),
+  });
+}
+
+/** Closes the conversation for whoever has its id; the page may be gone before it is answered. */
+export async function revoke(sessionId) {
+  await call(`${locate(sessionId)}/revoke`, { method: "POST", keepalive: true });
+}
+
+/** Deletes the conversation and everything kept for it. */
+export async function forget(sessionId) {
+  await call(locate(sessionId), { method: "DELETE" });
+}
+
 export async function checkHealth() {
   await call("/healthz");
 }

@@ -4,10 +4,8 @@
  * It keeps no conversation and touches no page. The rule that must not break: wherever the
  * network cuts the bytes, also inside a character, the events are the same.
  */
+import { FrameReader } from "./frames.js";
 import { readOrigin } from "./origin.js";
-import { createParser } from "./vendor/eventsource-parser/parse.js";
-
-const MAX_LINE_CHARS = 1_000_000;
 
 /** Four pings of the server missed: the connection is dead, whatever the socket says. */
 export const IDLE_MS = 60_000;
@@ -17,16 +15,11 @@ export class BrokenStream extends Error {}
 
 export class EventReader {
   #decoder = new TextDecoder();
-  #events = [];
-  #parser = createParser({
-    maxBufferSize: MAX_LINE_CHARS,
-    onEvent: (event) => this.#events.push(readEvent(event)),
-  });
+  #frames = new FrameReader();
 
   /** The events that `bytes` complete; the rest waits for the next bytes. */
   feed(bytes) {
-    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
-    return this.#events.splice(0);
+    return this.#frames.feed(this.#decoder.decode(bytes, { stream: true })).map(readEvent);
   }
 }
 
@@ -74,6 +67,7 @@ const READ = {
   queued: ({ position, eta_ms: etaMs, reason }) => ({ position, etaMs, reason }),
   started: (fields) => ({ origin: readOrigin(fields) }),
   token: ({ text }) => ({ text }),
+  tool: ({ name, title, state }) => ({ tool: title ?? name ?? "", toolState: state }),
   notice: ({ code, text }) => ({ code, text }),
   rewind: ({ after, chars }) => ({ after, chars }),
   done: ({ finish_reason: finishReason, timings, ...fields }) =>

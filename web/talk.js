@@ -4,6 +4,7 @@
  * It touches no page: the page listens to `change` and reads `state`. The rule that must not
  * break: a question keeps its `clientId` however often it is sent, so it is never asked twice.
  */
+import { TURN_RUNNING, createClientId, isRefusal } from "./asking.js";
 import { EMPTY, UNANSWERED, reduce } from "./conversation.js";
 import { Feed } from "./feed.js";
 import { pause, pauseAfter } from "./pause.js";
@@ -11,9 +12,6 @@ import { LOST_SESSION, ServerError, Unreachable } from "./server.js";
 import { findFailed, findTurn, listShown } from "./shown.js";
 
 const AGAIN_MS = 500;
-const TURN_RUNNING = "turn_running";
-const RESTARTING = "restarting";
-const STORE_UNAVAILABLE = "store_unavailable";
 const CONNECTION_ERROR = { code: "connection", message: "" };
 
 /** Fires `change` with every new state, and `joined` when the server's events come (again). */
@@ -94,8 +92,7 @@ export class Talk extends EventTarget {
       if (!signal.aborted) this.#apply({ type: "handoff", handoff });
       return message;
     } catch (error) {
-      if (error instanceof Unreachable) this.#connection.lose();
-      else if (!(error instanceof ServerError)) throw error;
+      this.#judgeFailure(error);
       return signal.aborted ? "" : null;
     }
   }
@@ -108,6 +105,46 @@ export class Talk extends EventTarget {
     if (isWorthKeeping) this.#previous = { id: left, state: this.state };
     this.#restart(null, EMPTY);
     if (isAnswering && left) await this.#server.stop(left).catch(() => this.#connection.check());
+  }
+
+  /** Another conversation of this browser; the one that is left goes on at the server. */
+  async switchTo(id) {
+    if (id === this.#session.get()) return;
+    this.#giveUp();
+    this.#previous = null;
+    this.#restart(id, EMPTY);
+    await this.open();
+  }
+
+  /** What the customer says of an answer; false where it did not get through. */
+  async judge(runId, verdict, reason) {
+    const before = this.state.messages.find((it) => it.runId === runId && it.role === "assistant");
+    const [sessionId, { signal }] = [this.#session.get(), this.#reading];
+    if (!before || !sessionId) return false;
+    this.#apply({ type: "judged", runId, feedback: verdict && { verdict, reason } });
+    try {
+      await this.#server.judge(sessionId, runId, verdict, reason);
+      return true;
+    } catch (error) {
+      if (!signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
+      this.#judgeFailure(error);
+      return false;
+    }
+  }
+
+  /** Leaves a conversation that is to be deleted, and lets nobody go back to it. */
+  async abandon(id) {
+    if (id === this.#session.get()) await this.startAnew();
+    if (id !== this.#previous?.id) return;
+    this.#previous = null;
+    this.#tell();
+  }
+
+  /** Lets the connection go for good. */
+  leave() {
+    this.#startSending();
+    this.#startReading();
+    this.#feed.leave();
   }
 
   /** Back to the conversation that `startAnew` left, and to what happened in it since. */
@@ -264,6 +301,11 @@ export class Talk extends EventTarget {
     }
   }
 
+  #judgeFailure(error) {
+    if (error instanceof Unreachable) this.#connection.lose();
+    else if (!(error instanceof ServerError)) throw error;
+  }
+
   #isStopping(sessionId) {
     return this.#session.get() === sessionId && Boolean(findTurn(this.state)?.isStopping);
   }
@@ -299,17 +341,4 @@ export class Talk extends EventTarget {
     this.#attend();
     this.dispatchEvent(new Event("change"));
   }
-}
-
-/** False where the question may be stored already, or will be taken in a moment. */
-function isRefusal(error, failures) {
-  if (error instanceof Unreachable) return false;
-  if (error.code === STORE_UNAVAILABLE) return failures === 0;
-  return error.code !== TURN_RUNNING && error.code !== RESTARTING;
-}
-
-/** `crypto.randomUUID` does not exist on the plain HTTP of a shop's network. */
-function createClientId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,14 +1,20 @@
 /**
  * The messages on the page: one article for each.
  *
- * It asks nobody anything; presses leave as `retry`, `copy` and `suggest` events. The rule that must not
- * break: a growing answer only gets what is new, so selection and reading place stay.
+ * It asks nobody anything; presses leave as `retry`, `copy`, `suggest` and `judge` events. The rule that
+ * must not break: a growing answer only gets what is new, so selection and reading place stay.
  */
+import { build, setText } from "./elements.js";
 import { Evidence } from "./evidence.js";
+import { buildAnswer, buildQuestion } from "./frame.js";
+import { Judgement } from "./judgement.js";
 import { MarkdownText } from "./markdown.js";
 import {
   describeEnding, describeError, describeNotice, describeWait, isWorthRetrying,
 } from "./phrases.js";
+
+/** Only in these is something thought, looked up or said: a queue and a dead line move no dots. */
+const WORKING = ["thinking", "looking", "speaking"];
 
 export class Transcript extends EventTarget {
   #root;
@@ -51,23 +57,24 @@ export class Transcript extends EventTarget {
 
   #press(event, article) {
     const button = event.target.closest("button");
-    if (button?.matches(".retry")) this.dispatchEvent(new Event("retry"));
-    if (button?.matches(".copy")) {
-      this.dispatchEvent(new CustomEvent("copy", { detail: { button, text: article.text } }));
-    }
-    if (button?.matches(".suggestion")) {
-      this.dispatchEvent(new CustomEvent("suggest", { detail: button.textContent }));
-    }
+    if (button?.matches(".retry")) this.#tell("retry");
+    if (button?.matches(".copy")) this.#tell("copy", { button, text: article.text });
+    if (button?.matches(".suggestion, .confirm button")) this.#tell("suggest", button.textContent);
+    const judgement = button && article.judge(button);
+    if (judgement) this.#tell("judge", judgement);
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
 class Article {
   text = "";
 
-  constructor(role, template) {
+  constructor(role, element) {
     this.role = role;
-    const copy = document.getElementById(template).content.cloneNode(true);
-    this.element = copy.firstElementChild;
+    this.element = element;
   }
 
   find(selector) {
@@ -76,6 +83,11 @@ class Article {
 
   read() {
     return this.text;
+  }
+
+  /** What a press on `button` says of the answer, or null. */
+  judge() {
+    return null;
   }
 
   showTrouble(message, isLast, words) {
@@ -89,7 +101,7 @@ class Article {
 
 class Question extends Article {
   constructor() {
-    super("customer", "question-template");
+    super("customer", buildQuestion());
   }
 
   show(message, isLast, words) {
@@ -103,10 +115,11 @@ class Question extends Article {
 class Answer extends Article {
   #markdown = new MarkdownText(this.find(".prose"));
   #evidence = new Evidence((selector) => this.find(selector));
+  #judgement = new Judgement((selector) => this.find(selector), this.element);
   #isComplete = false;
 
   constructor() {
-    super("assistant", "answer-template");
+    super("assistant", buildAnswer());
   }
 
   show(message, isLast, words) {
@@ -115,11 +128,17 @@ class Answer extends Article {
     this.#showNotices(message.notices, words);
     this.showTrouble(message, isLast, words);
     this.#evidence.show(message, isLast, words);
+    this.#judgement.show(message, words);
+    this.find(".confirm").hidden = !isLast || !message.isConfirming || message.turn !== null;
     this.#showEnding(message, words);
   }
 
   read() {
     return this.find(".prose").innerText;
+  }
+
+  judge(button) {
+    return this.#judgement.press(button);
   }
 
   #showText(text, isComplete) {
@@ -136,26 +155,19 @@ class Answer extends Article {
   #showWait({ turn, text }, words) {
     const wait = this.find(".wait");
     wait.hidden = turn === null;
-    if (turn) setText(this.find(".wait-words"), describeWait(words, turn, text !== ""));
+    if (!turn) return;
+    setText(this.find(".wait-words"), describeWait(words, turn, text !== ""));
+    this.find(".dots").hidden = !WORKING.includes(turn.phase);
   }
 
   #showNotices(notices, words) {
     const list = this.find(".notices");
     list.hidden = notices.length === 0;
-    const items = notices.map((notice) => {
-      const item = document.createElement("li");
-      item.textContent = describeNotice(words, notice);
-      return item;
-    });
-    list.replaceChildren(...items);
+    list.replaceChildren(...notices.map((it) => build("li", {}, describeNotice(words, it))));
   }
 
   #showEnding(message, words) {
     setText(this.find(".ending"), describeEnding(words, message));
-    this.find(".copy").hidden = message.turn !== null || message.text === "";
+    this.find(".acts").hidden = message.turn !== null || message.text === "";
   }
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,7 +1,7 @@
 /**
  * The choice between the page's languages, and a text of one with its values.
  *
- * The texts are in words_zh.js and words_en.js. The rule that must not break: every key is there
+ * The texts are in words_zh.js and words_en.js, those of the boxes in words_boxes_zh.js and _en.js. The rule that must not break: every key is there
  * in both languages, so a switch never leaves a gap.
  */
 import { en } from "./words_en.js";
@@ -17,8 +17,17 @@ export function chooseLanguage(kept, preferred) {
 }
 
 export class Words {
-  constructor(language) {
+  #more;
+
+  /** `more` are texts that come on top of the page's own. */
+  constructor(language, more = {}) {
     this.language = language;
+    this.#more = more;
+  }
+
+  /** The same with the texts of `tables`, one table for each language. */
+  with(tables) {
+    return new Words(this.language, tables[this.language]);
   }
 
   get other() {
@@ -26,6 +35,7 @@ export class Words {
   }
 
   say(key, values = {}) {
-    return LANGUAGES[this.language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+    const text = this.#more[key] ?? LANGUAGES[this.language][key];
+    return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
   }
 }

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from itertools import takewhile
-from typing import Literal, Protocol
+from typing import Literal, TypeVar
 
 import structlog
 
 from appliance.config import Settings
 from appliance.dialogue.feed import Feeds
-from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.handoff import OPEN_STATES, Handoffs
 from appliance.dialogue.language import Language
 from appliance.dialogue.transcript import Asked, Transcript, TurnFigures
-from appliance.dialogue.turn import Turn
+from appliance.dialogue.turn import Answers, Turn
 from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
 from appliance.errors import Busy, Restarting, StoreUnavailable
 from appliance.events import Done, Failed, HandoffState, Message, Numbered
 from appliance.patience import wait_at_most
 from appliance.store.events import EventLog
+from appliance.store.feedback import Feedback
 from appliance.store.handoffs import Owners
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
@@ -42,19 +43,8 @@ MAX_DEATHS = 2
 INTERRUPTED = Failed(
     "interrupted", "This question stopped the assistant twice; please ask it in other words."
 )
+Closed = TypeVar("Closed")
 CLOSING = "The appliance restarts; please ask again in a moment."
-
-
-class Answers(Protocol):
-    """Whoever leads a turn to its end, or to where it is parked; it never raises."""
-
-    async def run(self, turn: Turn) -> None: ...
-
-    def tell_contact(self, language: Language) -> str: ...
-
-    def forget(self, session_key: str) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 class Conversations:
@@ -193,25 +183,40 @@ class Conversations:
         await self._sessions.check(session_id)
         return False
 
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        """Raises SessionNotFound, InvalidField."""
+        await self._sessions.judge(session_id, run_id, feedback)
+
     def tell_contact(self, language: Language) -> str:
         """How a person is reached; empty while the shop's words are not read yet."""
         return self._answering.tell_contact(language) if self._answering else ""
 
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
+        return await self._leave(session_id, self._sessions.forget)
+
+    async def revoke(self, session_id: str) -> None:
+        """Close the session to whoever has its id, and drop it from the engine's cache; what was
+        said stays its days."""
+        await self._sessions.check(session_id)
+        if self.handoffs.find_owner(key_of(session_id)) in OPEN_STATES:
+            await self.handoffs.move(key_of(session_id), "closed", "customer")
+        await self._leave(session_id, self._sessions.revoke)
+
+    async def _leave(self, session_id: str, close: Callable[[str], Awaitable[Closed]]) -> Closed:
         await self._recovered.wait()
         session_key = key_of(session_id)
         await self._stop(session_key)
-        forgotten = await self._sessions.forget(session_id)
+        closed = await close(session_id)
         self.handoffs.forget(session_key)
-        # One more may have begun before the session was gone.
+        # One more may have begun before the session was closed.
         await self._stop(session_key)
         self._unsaved.forget(session_key)
         self._feeds.end(session_key)
         if self._answering is not None:
             self._answering.forget(session_key)
         await self._engine.forget(session_key)
-        return forgotten
+        return closed
 
     async def drop(self, session_keys: tuple[str, ...]) -> None:
         """What is still held in memory of conversations that were deleted for their age."""

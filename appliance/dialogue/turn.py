@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from appliance.dialogue.language import Language
 from appliance.engine.prompt import TokenIds
 from appliance.events import (
     Done,
@@ -190,3 +191,15 @@ class Turn:
     def _wake(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
+
+
+class Answers(Protocol):
+    """Whoever leads a turn to its end, or to where it is parked; it never raises."""
+
+    async def run(self, turn: Turn) -> None: ...
+
+    def tell_contact(self, language: Language) -> str: ...
+
+    def forget(self, session_key: str) -> None: ...
+
+    async def close(self) -> None: ...

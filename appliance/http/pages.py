@@ -1,4 +1,4 @@
-"""The page and its files, from one folder.
+"""The pages and their files, from one folder, compressed where the client takes it.
 
 It renders nothing and knows no session. The rule that must not break: the files are listed once
 when the appliance starts, and no path that a client sends ever reaches the file system.
@@ -6,15 +6,25 @@ when the appliance starts, and no path that a client sends ever reaches the file
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from appliance.http.shield import build_policy
+
 INDEX = "index.html"
+KIOSK = "kiosk.html"
+
+# No new window, no dialog, no download, whatever a text or a link tries at the counter.
+LOCKED_POLICY = build_policy("'none'", "sandbox allow-scripts allow-same-origin allow-forms")
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # A table of our own: the machine's may be missing or differ. A file of another kind is not served.
 MEDIA_TYPES = {
@@ -33,6 +43,10 @@ MEDIA_TYPES = {
 }
 
 
+# What is compressed already would only grow.
+COMPRESSED = (".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".webmanifest")
+
+
 class Pages:
     def __init__(self, folder: Path) -> None:
         self._files = {
@@ -40,29 +54,61 @@ class Pages:
             for path in folder.rglob("*")
             if path.suffix in MEDIA_TYPES and path.is_file()
         }
+        self._packed: dict[str, tuple[str, bytes]] = {}
 
     async def show_index(self, request: Request) -> Response:
-        return await self._show(INDEX, request)
+        return await self.show(INDEX, request)
+
+    async def show_kiosk(self, request: Request) -> Response:
+        return await self.show(KIOSK, request, {"Content-Security-Policy": LOCKED_POLICY})
 
     async def show_file(self, request: Request) -> Response:
-        return await self._show(request.path_params["path"], request)
+        return await self.show(request.path_params["path"], request)
 
-    async def _show(self, name: str, request: Request) -> Response:
+    async def show(
+        self,
+        name: str,
+        request: Request,
+        more: Mapping[str, str] = NO_HEADERS,
+        status: int = 200,
+    ) -> Response:
         """The file, or 304 where the client has it. `no-cache`: kept, but asked for each time."""
         path = self._files.get(name)
         if path is None:
             raise HTTPException(404)
+        is_packed = path.suffix in COMPRESSED and _takes_gzip(request)
         try:
-            content = await to_thread.run_sync(path.read_bytes)
+            tag, content = await to_thread.run_sync(self._read, name, path, is_packed)
         except FileNotFoundError:
             raise HTTPException(404) from None
-        etag = f'"{sha256(content).hexdigest()[:32]}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if etag in _list_tags(request):
+        headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        headers.update(more)
+        if status == 200 and f'"{tag}"' in _list_tags(request):
             return Response(status_code=304, headers=headers)
-        return Response(content, headers=headers, media_type=MEDIA_TYPES[path.suffix])
+        if is_packed:
+            headers["Content-Encoding"] = "gzip"
+        return Response(content, status, headers, MEDIA_TYPES[path.suffix])
+
+    def _read(self, name: str, path: Path, is_packed: bool) -> tuple[str, bytes]:
+        """The bytes to send and their tag. A file that did not change is packed once."""
+        content = path.read_bytes()
+        tag = sha256(content).hexdigest()[:32]
+        if not is_packed:
+            return tag, content
+        kept, packed = self._packed.get(name, ("", b""))
+        if kept != tag:
+            packed = gzip.compress(content, mtime=0)
+            self._packed[name] = tag, packed
+        return f"{tag}-gzip", packed
 
 
 def _list_tags(request: Request) -> list[str]:
     tags = request.headers.get("if-none-match", "").split(",")
     return [tag.strip().removeprefix("W/") for tag in tags]
+
+
+def _takes_gzip(request: Request) -> bool:
+    wishes = request.headers.get("accept-encoding", "").replace(" ", "").lower().split(",")
+    return any(
+        wish == "gzip" or (wish.startswith("gzip;q=") and wish != "gzip;q=0") for wish in wishes
+    )

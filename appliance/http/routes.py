@@ -16,10 +16,12 @@ from starlette.types import Lifespan
 
 from appliance.config import Settings
 from appliance.dialogue.conversations import Conversations
+from appliance.dialogue.identity import Identities
 from appliance.errors import (
     Busy,
     EngineFailure,
     HandoffRefused,
+    IdentityRefused,
     InvalidField,
     ModelUnavailable,
     Restarting,
@@ -40,23 +42,32 @@ from appliance.http.shapes import (
     Accepted,
     Deleted,
     EventData,
+    FeedbackWish,
     Frame,
     HandedOver,
     HandoffWish,
     Health,
     History,
+    Judged,
     Nothing,
+    ProvedIdentity,
+    Revoked,
     Say,
     SayLater,
     SessionOpened,
+    SignedIdentity,
     Stopped,
     WholeAnswer,
 )
 from appliance.http.shield import build_shield
+from appliance.http.widget import Widget
+
+HTML = "text/html"
 
 
 def build_http(
     conversations: Conversations,
+    identities: Identities,
     report: Callable[[], Readiness],
     measure: Callable[[], Figures],
     web_folder: Path,
@@ -65,7 +76,7 @@ def build_http(
 ) -> Starlette:
     """The whole room as one ASGI application."""
     application = Starlette(
-        routes=build_routes(conversations, report, measure, web_folder, settings),
+        routes=build_routes(conversations, identities, report, measure, web_folder, settings),
         middleware=build_shield(settings.max_message_chars),
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
@@ -76,6 +87,7 @@ def build_http(
 
 def build_routes(
     conversations: Conversations,
+    identities: Identities,
     report: Callable[[], Readiness],
     measure: Callable[[], Figures],
     web_folder: Path,
@@ -84,17 +96,20 @@ def build_routes(
     async def show_contract(_request: Request) -> JsonAnswer:
         return JsonAnswer(contract)
 
-    sessions = Sessions(conversations, settings.max_message_chars)
+    sessions = Sessions(conversations, identities, settings.max_message_chars)
+    pages = Pages(web_folder)
     operations = [
         _list_chat(Chat(conversations, settings.max_message_chars)),
         *_list_sessions(sessions),
         *_list_acts(sessions),
+        *_list_visit(sessions),
         _list_events(Events(conversations)),
         *_list_ops(Ops(report), Metrics(measure)),
         Operation(
             "GET", "/openapi.json", show_contract, "This document.", (Reply(200, "OpenAPI 3.2"),)
         ),
-        *_list_pages(Pages(web_folder)),
+        *_list_pages(pages),
+        *_list_widget(Widget(pages, settings.widget_origins)),
     ]
     contract = describe(operations)
     return [
@@ -184,6 +199,41 @@ def _list_acts(sessions: Sessions) -> list[Operation]:
             errors=(*gone, HandoffRefused, TurnRunning),
         ),
         Operation(
+            "POST",
+            "/sessions/{session_id}/feedback",
+            sessions.judge,
+            "Say whether an answer helped, and why not.",
+            (Reply(200, "What stands with the answer now", Judged),),
+            body=FeedbackWish,
+            errors=(*gone, InvalidField),
+        ),
+    ]
+
+
+def _list_visit(sessions: Sessions) -> list[Operation]:
+    """Who it is that talks, and the end of it."""
+    gone = (SessionNotFound, StoreUnavailable)
+    return [
+        Operation(
+            "POST",
+            "/sessions/{session_id}/identity",
+            sessions.identify,
+            "Tell who the visitor is, by the signed word of the site that shows the widget.",
+            (Reply(200, "Who that is", ProvedIdentity),),
+            body=SignedIdentity,
+            errors=(*gone, IdentityRefused),
+        ),
+        Operation(
+            "POST",
+            "/sessions/{session_id}/revoke",
+            sessions.revoke,
+            "Close the conversation: its id opens nothing any more; what was said stays its days.",
+            (Reply(200, "It is closed", Revoked),),
+            body=Nothing,
+            is_body_required=False,
+            errors=(*gone, TurnRunning),
+        ),
+        Operation(
             "DELETE",
             "/sessions/{session_id}",
             sessions.forget,
@@ -237,15 +287,29 @@ def _list_ops(ops: Ops, metrics: Metrics) -> list[Operation]:
 
 
 def _list_pages(pages: Pages) -> list[Operation]:
+    html = (Reply(200, "HTML", None, HTML),)
     return [
-        Operation(
-            "GET", "/", pages.show_index, "The page.", (Reply(200, "HTML", None, "text/html"),)
-        ),
+        Operation("GET", "/", pages.show_index, "The page.", html),
+        Operation("GET", "/kiosk", pages.show_kiosk, "The page of a screen at the counter.", html),
         Operation(
             "GET",
             "/web/{path:path}",
             pages.show_file,
             "A file of the page.",
             (Reply(200, "The file", None, "*/*"),),
+        ),
+    ]
+
+
+def _list_widget(widget: Widget) -> list[Operation]:
+    script, html = Reply(200, "JavaScript", None, "text/javascript"), Reply(200, "HTML", None, HTML)
+    return [
+        Operation("GET", "/widget.js", widget.show_loader, "The widget's loader.", (script,)),
+        Operation(
+            "GET",
+            "/widget",
+            widget.show_frame,
+            "The widget's frame, to a site named in ?origin= only if it is on the list.",
+            (html, Reply(403, "A page that says that the site is not on the list", None, HTML)),
         ),
     ]

@@ -1,4 +1,4 @@
-"""The calls on a conversation: open, say, read, stop, ask for a person, forget.
+"""The calls on a conversation: open, say, read, stop, hand over, judge, identify, close, forget.
 
 It keeps nothing itself. The rule that must not break: the id stands in the path or the body and
 nowhere else, so no log and no address bar ever holds it.
@@ -6,32 +6,47 @@ nowhere else, so no log and no address bar ever holds it.
 
 from __future__ import annotations
 
+import time
+
 from starlette.requests import Request
 
 from appliance.dialogue.conversations import Conversations
+from appliance.dialogue.identity import Identities
 from appliance.dialogue.turn import Turn
+from appliance.errors import InvalidField
 from appliance.events import label_of
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.shapes import (
     Accepted,
     Deleted,
+    FeedbackWish,
     HandedOver,
     HandoffWish,
     History,
     HistoryMessage,
+    Judged,
     Nothing,
+    ProvedIdentity,
+    Revoked,
     RunningTurn,
     SayLater,
     SessionOpened,
+    ShownFeedback,
+    SignedIdentity,
     Stopped,
 )
+from appliance.store.feedback import Feedback
+from appliance.store.identities import Identity
 from appliance.store.messages import StoredMessage
 
 
 class Sessions:
-    def __init__(self, conversations: Conversations, max_message_chars: int) -> None:
+    def __init__(
+        self, conversations: Conversations, identities: Identities, max_message_chars: int
+    ) -> None:
         self._conversations = conversations
+        self._identities = identities
         self._max_message_chars = max_message_chars
 
     async def open(self, request: Request) -> JsonAnswer:
@@ -48,11 +63,14 @@ class Sessions:
         return JsonAnswer(accepted, 202)
 
     async def read(self, request: Request) -> JsonAnswer:
-        transcript = await self._conversations.read(_get_session_id(request))
+        session_id = _get_session_id(request)
+        transcript = await self._conversations.read(session_id)
+        identity = await self._identities.find(session_id)
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),
             "handoff": transcript.handoff,
+            "identity": _show_identity(identity) if identity else None,
             "event_id": transcript.last_number,
         }
         return JsonAnswer(history)
@@ -71,6 +89,29 @@ class Sessions:
         now: HandedOver = {"handoff": state, "message": words}
         return JsonAnswer(now)
 
+    async def judge(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        wish = await read_body(request, FeedbackWish)
+        if wish.reason and wish.verdict != "down":
+            raise InvalidField("reason", 'A reason goes with the verdict "down" alone.')
+        feedback = Feedback(wish.verdict, wish.reason) if wish.verdict else None
+        await self._conversations.judge(session_id, wish.run_id, feedback)
+        judged: Judged = {"feedback": _show_feedback(feedback) if feedback else None}
+        return JsonAnswer(judged)
+
+    async def identify(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        signed = await read_body(request, SignedIdentity)
+        identity = await self._identities.prove(session_id, signed.token, int(time.time()))
+        return JsonAnswer(_show_identity(identity))
+
+    async def revoke(self, request: Request) -> JsonAnswer:
+        session_id = _get_session_id(request)
+        await read_optional_body(request, Nothing)
+        await self._conversations.revoke(session_id)
+        revoked: Revoked = {"revoked": True}
+        return JsonAnswer(revoked)
+
     async def forget(self, request: Request) -> JsonAnswer:
         forgotten = await self._conversations.forget(_get_session_id(request))
         counts: Deleted = {"deleted": {"messages": forgotten.messages, "turns": forgotten.turns}}
@@ -79,6 +120,10 @@ class Sessions:
 
 def _get_session_id(request: Request) -> str:
     return check_session_id(request.path_params["session_id"])
+
+
+def _show_feedback(feedback: Feedback) -> ShownFeedback:
+    return {"verdict": feedback.verdict, "reason": feedback.reason}
 
 
 def _show_message(message: StoredMessage) -> HistoryMessage:
@@ -103,7 +148,13 @@ def _show_message(message: StoredMessage) -> HistoryMessage:
         shown["total_ms"] = message.total_ms
     if message.error_code is not None:
         shown["error"] = {"code": message.error_code, "message": message.error_message or ""}
+    if message.feedback is not None:
+        shown["feedback"] = _show_feedback(message.feedback)
     return shown
+
+
+def _show_identity(identity: Identity) -> ProvedIdentity:
+    return {"id": identity.id, "name": identity.name}
 
 
 def _show_running(turn: Turn | None) -> RunningTurn | None:

@@ -21,7 +21,9 @@ from appliance.events import (
     Source,
     Timings,
     Usage,
+    Verdict,
 )
+from appliance.store.feedback import Reason
 
 
 class Say(BaseModel):
@@ -51,6 +53,24 @@ class HandoffWish(BaseModel):
 
     state: Literal["waiting", "closed"] = Field("waiting", description="What is wished for.")
     language: Literal["zh", "en"] = Field("zh", description="Of the words in the answer.")
+
+
+class FeedbackWish(BaseModel):
+    """What the customer says of one answer; `verdict` null takes it back."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    run_id: str = Field(min_length=1, max_length=64, description="Which answer.")
+    verdict: Verdict | None = Field(description="Whether it helped.")
+    reason: Reason = Field("", description='Why not; with "down" alone.')
+
+
+class SignedIdentity(BaseModel):
+    """Who the visitor is, signed by the site that shows the widget."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    token: str = Field(min_length=1, max_length=2048, description="`payload.signature`.")
 
 
 class Nothing(BaseModel):
@@ -215,6 +235,17 @@ class Accepted(TypedDict):
     event_id: int
 
 
+class ShownFeedback(TypedDict):
+    verdict: Verdict
+    reason: Reason
+
+
+class Judged(TypedDict):
+    """What stands with the answer now."""
+
+    feedback: ShownFeedback | None
+
+
 class HistoryMessage(TypedDict):
     id: int
     role: Role
@@ -231,6 +262,7 @@ class HistoryMessage(TypedDict):
     suggestions: NotRequired[list[str]]
     total_ms: NotRequired[float]
     error: NotRequired[ErrorText]
+    feedback: NotRequired[ShownFeedback]
 
 
 class RunningTurn(TypedDict):
@@ -242,10 +274,18 @@ class RunningTurn(TypedDict):
     queued: Queued | None
 
 
+class ProvedIdentity(TypedDict):
+    """Who the visitor is by the signed word of a site; `name` may be empty."""
+
+    id: str
+    name: str
+
+
 class History(TypedDict):
     messages: list[HistoryMessage]
     running: RunningTurn | None
     handoff: HandoffState
+    identity: ProvedIdentity | None
     event_id: int
 
 
@@ -258,6 +298,10 @@ class HandedOver(TypedDict):
 
 class Stopped(TypedDict):
     stopped: bool
+
+
+class Revoked(TypedDict):
+    revoked: Literal[True]
 
 
 class DeletedCounts(TypedDict):

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from appliance.events import Cited, Done, FinishReason, Role, Source
+from appliance.store.feedback import Feedback
 from appliance.store.sealing import Label, Seals
 
 
@@ -47,6 +48,7 @@ class StoredMessage:
     is_cached: bool = False
     sources: tuple[Cited, ...] = ()
     suggestions: tuple[str, ...] = ()
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class StoredExchange:
 
 MESSAGES = """
 SELECT messages.*, turns.source, turns.finish_reason, turns.error_code, turns.error_message,
-    turns.timings, turns.score, turns.rule, turns.is_cached, turns.sources, turns.suggestions
+    turns.timings, turns.score, turns.rule, turns.is_cached, turns.sources, turns.suggestions,
+    turns.feedback, turns.feedback_reason
 FROM messages JOIN turns USING (run_id)
 WHERE messages.session_key = ? ORDER BY messages.position
 """
@@ -146,6 +149,7 @@ class MessageRows:
             is_cached=bool(row["is_cached"]),
             sources=self._open_sources(row["sources"], row["run_id"], session_key),
             suggestions=self._open_suggestions(row["suggestions"], row["run_id"], session_key),
+            feedback=Feedback(row["feedback"], row["feedback_reason"]) if row["feedback"] else None,
         )
 
     def read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:

@@ -183,6 +183,20 @@ M005 = (
 )
 
 
+# A revoked session's id opens nothing any more; its rows stay as long as any other's.
+M006 = (
+    "ALTER TABLE sessions ADD COLUMN is_revoked INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN identity BLOB",
+)
+
+
+# What the customer said of the answer.
+M007 = (
+    "ALTER TABLE turns ADD COLUMN feedback TEXT CHECK (feedback IN ('up', 'down'))",
+    "ALTER TABLE turns ADD COLUMN feedback_reason TEXT NOT NULL DEFAULT ''",
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -208,12 +222,24 @@ def m005_calls(database: Database) -> None:
         database.execute(statement)
 
 
+def m006_access_and_identity(database: Database) -> None:
+    for statement in M006:
+        database.execute(statement)
+
+
+def m007_feedback(database: Database) -> None:
+    for statement in M007:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
     m003_answers_verdicts_handoffs,
     m004_facts_summaries,
     m005_calls,
+    m006_access_and_identity,
+    m007_feedback,
 )
 
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from appliance.errors import SessionNotFound, TurnRunning
 from appliance.events import Done, Ending, Failed, Message, Numbered
 from appliance.store.calls import Calls, StoredCall, insert_calls
-from appliance.store.chunks import find_last_event, get_last_number, has_session, insert_events
+from appliance.store.chunks import find_last_event, get_last_number, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
 from appliance.store.facts import Facts
+from appliance.store.feedback import Feedback, keep_feedback
 from appliance.store.messages import (
     ANSWERED,
     EXCHANGES,
@@ -114,7 +115,7 @@ class Sessions:
 
     async def check(self, session_id: str) -> None:
         """Raises SessionNotFound."""
-        await self._store.read(lambda connection: _check(connection, key_of(session_id)))
+        await self._store.read(lambda connection: check_access(connection, key_of(session_id)))
 
     async def accept(self, session_id: str, text: str, client_id: str | None = None) -> Accepted:
         """Keep the customer's message and begin its turn, or find what `client_id` began before.
@@ -125,7 +126,7 @@ class Sessions:
 
         def change(database: sqlite_utils.Database) -> Accepted:
             connection = database.conn
-            _check(connection, session_key)
+            check_access(connection, session_key)
             if found := _find_asked(connection, session_key, client_id):
                 return found
             number = get_last_number(connection, session_key) + 1
@@ -154,7 +155,7 @@ class Sessions:
         session_key = key_of(session_id)
 
         def query(connection: sqlite3.Connection) -> Accepted | None:
-            _check(connection, session_key)
+            check_access(connection, session_key)
             return _find_asked(connection, session_key, client_id)
 
         return await self._store.read(query)
@@ -215,7 +216,7 @@ class Sessions:
         session_key = key_of(session_id)
 
         def query(connection: sqlite3.Connection) -> tuple[list[sqlite3.Row], int]:
-            _check(connection, session_key)
+            check_access(connection, session_key)
             rows = connection.execute(MESSAGES, (session_key,)).fetchall()
             return rows, find_last_event(connection, session_key)
 
@@ -227,7 +228,7 @@ class Sessions:
         session_key = key_of(session_id)
 
         def query(connection: sqlite3.Connection) -> tuple[StoredVerdict, ...]:
-            _check(connection, session_key)
+            check_access(connection, session_key)
             return read_verdicts(connection, session_key)
 
         return await self._store.read(query)
@@ -264,13 +265,36 @@ class Sessions:
 
         return tuple(row[0] for row in await self._store.read(query))
 
+    async def revoke(self, session_id: str) -> None:
+        """From here on the id opens nothing; what was said stays. Raises SessionNotFound."""
+        session_key = key_of(session_id)
+
+        def change(database: sqlite_utils.Database) -> None:
+            check_access(database.conn, session_key)
+            database.conn.execute(
+                "UPDATE sessions SET is_revoked = 1 WHERE session_key = ?", (session_key,)
+            )
+
+        await self._store.write(change)
+
+    async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
+        """Keep what the customer says of an answer. Raises SessionNotFound, InvalidField."""
+        session_key = key_of(session_id)
+
+        def change(database: sqlite_utils.Database) -> None:
+            check_access(database.conn, session_key)
+            keep_feedback(database.conn, session_key, run_id, feedback)
+
+        self._store.check_room()
+        await self._store.write(change)
+
     async def forget(self, session_id: str) -> Forgotten:
         """Delete a session with all it holds. Raises SessionNotFound."""
         session_key = key_of(session_id)
 
         def change(database: sqlite_utils.Database) -> Forgotten:
             connection = database.conn
-            _check(connection, session_key)
+            check_access(connection, session_key)
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
                 for table in OF_SESSION
@@ -283,17 +307,7 @@ class Sessions:
 
 
 # Messages and turns come first: how many they were is told.
-OF_SESSION = (
-    "messages",
-    "turns",
-    "verdicts",
-    "handoffs",
-    "facts",
-    "summaries",
-    "calls",
-    "events",
-    "sessions",
-)
+OF_SESSION = tuple("messages turns verdicts handoffs facts summaries calls events sessions".split())
 NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, ?, ?)"
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
@@ -301,13 +315,18 @@ VALUES (?, ?, 'running', ?, ?, ?)
 """
 RECENT = """
 SELECT session_key FROM sessions
-WHERE touched_ms > ? AND session_key NOT IN (SELECT session_key FROM turns WHERE state = 'running')
+WHERE touched_ms > ? AND NOT is_revoked
+AND session_key NOT IN (SELECT session_key FROM turns WHERE state = 'running')
 ORDER BY touched_ms DESC, session_key LIMIT ?
 """
 
 
-def _check(connection: sqlite3.Connection, session_key: str) -> None:
-    if not has_session(connection, session_key):
+def check_access(connection: sqlite3.Connection, session_key: str) -> None:
+    """Raises SessionNotFound, also for a session that was closed to its visitor."""
+    row = connection.execute(
+        "SELECT is_revoked FROM sessions WHERE session_key = ?", (session_key,)
+    ).fetchone()
+    if row is None or row[0]:
         raise SessionNotFound("There is no such conversation; it may have been deleted.")
 
 

@@ -106,7 +106,7 @@ def test_a_suggestion_is_asked_by_a_press_and_vanishes(page: Page) -> None:
     offered = page.locator(".suggestion:visible")
     expect(offered).to_have_text(SUGGESTIONS)
     page.unroute("**/messages")
-    page.locator(".copy").focus()
+    page.locator(".thumb").last.focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     expect(offered.last).to_be_focused()

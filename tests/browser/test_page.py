@@ -258,7 +258,7 @@ def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     wait_for_answer(page)
     page.keyboard.press("Shift+Tab")
-    expect(page.locator(".copy")).to_be_focused()
+    expect(page.locator(".thumb").last).to_be_focused()
     page.focus("#open-about")
     page.keyboard.press("Enter")
     expect(page.locator("#about")).to_be_visible()

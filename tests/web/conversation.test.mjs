@@ -28,6 +28,11 @@ const LOG = [
   event(1013, "r3", "handoff", { state: "waiting" }),
   event(1014, "r3", "token", { text: "好了" }),
   event(1015, "r3", "done", DONE),
+  event(1016, "r4", "message", { role: "customer", text: "退了它" }),
+  event(1017, "r4", "tool", { tool: "request_return", toolState: "started" }),
+  event(1018, "r4", "tool", { tool: "request_return", toolState: "confirm" }),
+  event(1019, "r4", "token", { text: "要退吗？" }),
+  event(1020, "r4", "done", DONE),
 ];
 
 function event(number, runId, type, fields = {}) {
@@ -99,7 +104,7 @@ test("a rewind cuts the answer to its first code points and forgets later notice
 test("the place in the queue is known until the answer starts", () => {
   const queued = { position: 2, etaMs: 3400, reason: "queue" };
   const waiting = take(EMPTY, LOG[0], event(null, "r1", "queued", queued));
-  assert.deepEqual(waiting.turn, { runId: "r1", phase: "queued", ...queued, isStopping: false });
+  assert.deepEqual(waiting.turn, { runId: "r1", phase: "queued", ...queued, tool: "", isStopping: false });
   assert.deepEqual(take(waiting, LOG[1]), take(EMPTY, LOG[0], LOG[1]));
 });
 
@@ -107,7 +112,7 @@ test("an answer that breaks keeps what was said, and asked again it makes room",
   const broken = take(EMPTY, ...LOG.slice(0, 11));
   assert.equal(broken.messages[3].error.code, "engine_failed");
   assert.deepEqual(texts(broken), ["说说看", "😀您们", "坏", "半"]);
-  assert.deepEqual(texts(WHOLE), ["说说看", "😀您们", "坏", "好了"]);
+  assert.deepEqual(texts(WHOLE), ["说说看", "😀您们", "坏", "好了", "退了它", "要退吗？"]);
 });
 
 test("a turn whose error was not stored goes on after the restart", () => {
@@ -127,11 +132,11 @@ test("stopping is remembered while tokens still come", () => {
 
 test("a question of another page appears by itself, with its answer", () => {
   const mine = { type: "asked", text: "我的", clientId: "c" };
-  const state = play(mine, { type: "accepted", eventId: 1016 });
+  const state = play(mine, { type: "accepted", eventId: 1021 });
   const before = take(state, ...LOG);
   assert.deepEqual(texts(before), texts(WHOLE));
   assert.equal(before.pending.text, "我的");
-  const message = event(1016, "r4", "message", { role: "customer", text: "我的" });
+  const message = event(1021, "r5", "message", { role: "customer", text: "我的" });
   assert.deepEqual(texts(take(before, message)).slice(-2), ["我的", ""]);
 });
 
@@ -170,7 +175,7 @@ test("history and the events after it give what the events alone give", () => {
   const opened = reduce(EMPTY, { type: "history", history });
   assert.equal(opened.turn.phase, "speaking");
   const rest = event(1014, "r3", "token", { text: "了" });
-  assert.deepEqual(take(opened, LOG[0], LOG[12], LOG[13], rest, LOG[15]), WHOLE);
+  assert.deepEqual(take(opened, LOG[0], LOG[12], LOG[13], rest, ...LOG.slice(15)), WHOLE);
 });
 
 test("a waiting answer in the history shows its place", () => {
@@ -226,4 +231,32 @@ test("a conversation that is gone stays to be read, and a new one counts from no
   const state = reduce(take(EMPTY, ...LOG.slice(0, 3)), { type: "lost" });
   assert.deepEqual([texts(state), state.taken, state.turn], [["说说看", "😀您"], 0, null]);
   assert.equal(state.messages[1].error.code, "unanswered");
+});
+
+test("a tool that works is told until the answer is spoken", () => {
+  const looking = take(EMPTY, ...LOG.slice(0, 18));
+  assert.deepEqual([looking.turn.phase, looking.turn.tool], ["looking", "request_return"]);
+  const speaking = take(looking, ...LOG.slice(18, 20));
+  assert.deepEqual([speaking.turn.phase, speaking.turn.tool], ["speaking", ""]);
+  assert.equal(speaking.messages.at(-1).isConfirming, true);
+});
+
+test("an answer whose rule is to confirm asks for a yes, live and in the history", () => {
+  const done = { ...DONE, origin: readOrigin({ ...FROM_FAQ, rule: "confirm" }) };
+  const live = take(EMPTY, ...LOG.slice(0, 3), event(1007, "r1", "done", done));
+  assert.equal(live.messages[1].isConfirming, true);
+  const rows = [row(1, "customer", "a"), row(2, "assistant", "b", { source: "tool", rule: "confirm" })];
+  const { messages } = reduce(EMPTY, { type: "history", history: { messages: rows, event_id: 4 } });
+  assert.deepEqual(messages.map((it) => it.isConfirming), [false, true]);
+});
+
+test("what the customer says of an answer stands with it, and null takes it back", () => {
+  const feedback = { verdict: "down", reason: "wrong" };
+  const judged = reduce(WHOLE, { type: "judged", runId: "r1", feedback });
+  assert.deepEqual(judged.messages[1].feedback, feedback);
+  assert.equal(judged.messages[0].feedback, null);
+  assert.deepEqual(reduce(judged, { type: "judged", runId: "r1", feedback: null }), WHOLE);
+  const rows = [row(1, "customer", "a"), row(2, "assistant", "b", { feedback })];
+  const { messages } = reduce(EMPTY, { type: "history", history: { messages: rows, event_id: 4 } });
+  assert.deepEqual(messages[1].feedback, feedback);
 });

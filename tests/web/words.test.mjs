@@ -3,29 +3,38 @@ import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 import { LANGUAGES, Words, chooseLanguage } from "../../web/words.js";
+import { BOXES } from "../../web/words_boxes.js";
 
 const WEB = new URL("../../web/", import.meta.url);
 const INDEX = readFileSync(new URL("index.html", WEB), "utf8");
-const KEYS = Object.keys(LANGUAGES.zh);
+const TABLES = [LANGUAGES, BOXES];
+const KEYS = TABLES.flatMap(({ zh }) => Object.keys(zh));
 
 function listPlaceholders(text) {
   return [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 }
 
 test("both languages have the same keys", () => {
-  assert.deepEqual(Object.keys(LANGUAGES.en), KEYS);
+  for (const { zh, en } of TABLES) assert.deepEqual(Object.keys(en), Object.keys(zh));
+  assert.equal(new Set(KEYS).size, KEYS.length);
 });
 
 test("both languages have the same placeholders", () => {
-  for (const key of KEYS) {
-    const [zh, en] = [LANGUAGES.zh[key], LANGUAGES.en[key]];
-    assert.deepEqual(listPlaceholders(en), listPlaceholders(zh), key);
+  for (const { zh, en } of TABLES) {
+    for (const key of Object.keys(zh)) {
+      assert.deepEqual(listPlaceholders(en[key]), listPlaceholders(zh[key]), key);
+    }
   }
 });
 
 test("every key that the page names exists", () => {
-  const named = [...INDEX.matchAll(/data-words(?:-\w+)?="(\w+)"/g)].map(([, key]) => key);
-  assert.ok(named.length > 20);
+  const built = ["frame.js", "about.js", "past_list.js"]
+    .map((name) => readFileSync(new URL(name, WEB), "utf8")).join();
+  const named = [
+    ...INDEX.matchAll(/data-words(?:-\w+)?="(\w+)"/g),
+    ...built.matchAll(/(?:\bwords|\bname|"data-words(?:-\w+)?"): "(\w+)"/g),
+  ].map(([, key]) => key);
+  assert.ok(named.length > 30);
   for (const key of named) assert.ok(KEYS.includes(key), key);
 });
 
@@ -44,4 +53,10 @@ test("the kept language wins over the browser's, and what we do not speak become
 test("values stand in their places", () => {
   const text = new Words("zh").say("waitQueueSeconds", { position: 2, seconds: 4 });
   assert.equal(text, "前面还有 2 位，大约 4 秒");
+});
+
+test("texts that are laid over the page's own do not hide them", () => {
+  const words = new Words("en").with(BOXES);
+  assert.equal(words.say("pastMore", { title: "x" }), "Rename, save or delete “x”");
+  assert.equal(words.say("send"), "Send");
 });

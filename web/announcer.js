@@ -1,0 +1,62 @@
+/**
+ * What a screen reader should hear of the conversation: that an answer began, then the whole of
+ * it, once.
+ *
+ * It reads states and writes one live region; it changes nothing else. The rule that must not
+ * break: no token is read out by itself, and a history that opens is not read out at all.
+ */
+import { describeError, describeWait } from "./phrases.js";
+import { findTurn, listShown } from "./shown.js";
+
+export class Announcer {
+  #status;
+  #before;
+  #wasOpening;
+
+  /** `status` is the live region. */
+  constructor(status, talk) {
+    this.#status = status;
+    [this.#before, this.#wasOpening] = [talk.state, talk.isOpening];
+  }
+
+  say(text) {
+    if (text) this.#status.textContent = text;
+  }
+
+  /** `handoff` is what the banner says, `answer` the last answer as it is read. */
+  follow({ state, isOpening }, words, { handoff, answer }) {
+    const [before, wasOpening] = [this.#before, this.#wasOpening];
+    [this.#before, this.#wasOpening] = [state, isOpening];
+    const [earlier, turn] = [findTurn(before), findTurn(state)];
+    const last = listShown(state).at(-1);
+    const news = [];
+    if (before.handoff !== state.handoff) news.push(handoff);
+    if (!earlier && turn) news.push(words.say("sayAnswering"));
+    if (turn && turn.phase !== earlier?.phase && isWait(turn)) {
+      news.push(describeWait(words, turn, last.text !== ""));
+    }
+    const isNew = earlier || (!wasOpening && isAddition(before, state, last));
+    if (!turn && last && isNew) news.push(...readEnd(last, words, answer));
+    this.say(news.filter(Boolean).join(" "));
+  }
+}
+
+function isWait({ phase }) {
+  return phase === "queued" || phase === "recovering" || phase === "looking";
+}
+
+/** Whether the shop's side has said something unasked. */
+function isAddition(before, state, last) {
+  return last?.role === "assistant" && state.messages.length === before.messages.length + 1;
+}
+
+function readEnd(last, words, answer) {
+  if (last.error) return [describeError(words, last)];
+  const { suggestions } = last.origin;
+  const list = suggestions.join(words.say("listComma"));
+  return [
+    words.say("sayAnswered", { text: answer() }),
+    suggestions.length ? words.say("saySuggestions", { list }) : "",
+    last.isConfirming ? words.say("sayConfirm") : "",
+  ];
+}
