@@ -295,9 +295,10 @@ class Sessions:
         def change(database: sqlite_utils.Database) -> Forgotten:
             connection = database.conn
             check_access(connection, session_key)
+            # Facts, summaries and calls go with their session.
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
-                for table in OF_SESSION
+                for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
             ]
             return Forgotten(counts[0].rowcount, counts[1].rowcount)
 
@@ -306,8 +307,6 @@ class Sessions:
         return forgotten
 
 
-# Messages and turns come first: how many they were is told.
-OF_SESSION = tuple("messages turns verdicts handoffs facts summaries calls events sessions".split())
 NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, ?, ?)"
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
