@@ -120,6 +120,11 @@ class Settings(BaseModel):
     history_turns: int = Field(
         6, ge=0, le=64, description="Past exchanges that the model is shown."
     )
+    history_window: Literal["blocks", "sliding"] = Field(
+        "blocks",
+        description="How old exchanges leave: history_turns at once, between two questions, so "
+        "that what was read stays valid; or one by one.",
+    )
     scope: Literal["all", "shop"] = Field(
         "all", description="What the model may answer: all, or only what the documents hold."
     )

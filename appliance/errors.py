@@ -77,6 +77,13 @@ class SchemaRefused(InvalidField):
         self.path = path
 
 
+class AnswerIncomplete(ApplianceError):
+    """A structured answer that was cut off; no part of it is given out."""
+
+    code = "answer_incomplete"
+    status = 422
+
+
 class WrongContentType(InvalidRequest):
     code = "wrong_content_type"
     status = 415

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +20,9 @@ from appliance.failures import Failure, failing_plainly
 from appliance.knowledge.folders import find_folder
 
 if TYPE_CHECKING:
+    from appliance.config import Settings
+    from appliance.engine.engine import Engine
+    from appliance.eval_tools import SeenCall, ToolCase
     from appliance.tools.declared import Call, Registry, Result
     from appliance.tools.running import Tools
 
@@ -108,6 +113,58 @@ def try_tool(name: str, arguments: tuple[str, ...], write: bool) -> None:
     click.echo(f"{result.outcome}: {rows} in {took_ms:.1f} ms")
     for language in ("zh", "en"):
         click.echo(f"\n[{language}]\n{render(tool, result, given, language)}")
+
+
+@tools.command("eval")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["tune", "report", "all"]),
+    default="report",
+    show_default=True,
+    help="Cases to look at while something is changed, or those kept to report it.",
+)
+@click.option("--without-model", is_flag=True, help="Only what the patterns decide; quick.")
+def evaluate(files: tuple[Path, ...], split: str, without_model: bool) -> None:
+    """Say a set of conversations and print which tools they led to.
+
+    Example: appliance tools eval evals/tools/cases.toml
+    """
+    from appliance.eval_cases import BadCases
+    from appliance.eval_cli import make_engine, quieted
+    from appliance.eval_report import tell_figures
+    from appliance.eval_tools import count_tool_figures, describe_failure, read_tool_cases
+
+    with failing_plainly(STOPPED):
+        try:
+            cases = [one for one in read_tool_cases(files) if split in ("all", one.split)]
+        except BadCases as error:
+            raise Failure(str(error)) from None
+        settings = load_settings().settings
+        with quieted():
+            seen = asyncio.run(_ask_all(settings, make_engine(settings, without_model), cases))
+    for one in seen:
+        if not one.is_right or one.unquoted:
+            said, expected, came = describe_failure(one)
+            click.echo(f"{one.case.id}: {said}\n    expected  {expected}\n    got       {came}")
+    for line in tell_figures(count_tool_figures(seen)):
+        click.echo(f"  {line}")
+
+
+async def _ask_all(settings: Settings, engine: Engine, cases: Sequence[ToolCase]) -> list[SeenCall]:
+    from appliance.eval_cli import make_watch
+    from appliance.eval_tools import ask_tool_cases
+    from appliance.evaluation import open_house
+
+    watch = make_watch(max(1, len(cases)))
+    seen: list[SeenCall] = []
+    async with open_house(settings, engine) as house:
+        async for one in ask_tool_cases(house, cases):
+            seen.append(one)
+            watch(len(seen))
+    return seen
 
 
 async def _run(made: Tools, call: Call) -> Result:

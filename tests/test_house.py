@@ -40,6 +40,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "eval_figures",
             "eval_judging",
             "eval_report",
+            "eval_tools",
             "evaluation",
             "knowing",
             "loading",

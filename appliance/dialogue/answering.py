@@ -23,6 +23,7 @@ from appliance.dialogue.prewarming import Prewarming
 from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
 from appliance.dialogue.steps import Act, Step, Task, Words
+from appliance.dialogue.summarising import Summarising
 from appliance.dialogue.tooling import RUNNING, is_open, tell
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
@@ -62,15 +63,17 @@ class Answering:
             engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
         )
         self._prewarming = Prewarming(engine, sessions, prompting, settings.parallel)
+        self._summarising = Summarising(engine, sessions, settings)
         self._log = structlog.get_logger(__name__)
 
     async def run(self, turn: Turn) -> None:
         """Lead `turn` to its end, or to where it is parked; never raises."""
-        with self._prewarming.giving_way(turn.session_key):
+        with self._summarising.giving_way(), self._prewarming.giving_way(turn.session_key):
             is_kept = await self._lead(turn)
         if is_kept:
             # What it says next is asked behind this answer, whichever rung gave it.
             self._prewarming.begin(turn.session_key)
+            self._summarising.begin(turn.session_key)
 
     async def prepare_recent(self) -> None:
         """Have the engine read the conversations that most likely go on; the model is ready."""
@@ -79,8 +82,10 @@ class Answering:
     def forget(self, session_key: str) -> None:
         """Nothing of this conversation is given to the engine from here on."""
         self._prewarming.drop(session_key)
+        self._summarising.drop(session_key)
 
     async def close(self) -> None:
+        await self._summarising.close()
         await self._prewarming.close()
         if self._ladder.tools is not None:
             self._ladder.tools.close()

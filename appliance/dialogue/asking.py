@@ -107,6 +107,7 @@ class Asking:
             built = await self._prompting.build(turn, task, absent)
             if built.is_trimmed and not turn.has_noticed(TRIMMED.code):
                 await speech.publish(TRIMMED)
+                await self._prompting.note_trim_told(turn.session_key)
             screen = self._make_screen(turn, task, built)
             model_id = self._engine.status.model_id
             answer = Answer(turn, task, speech, screen, model_id, self._moderation)

@@ -24,14 +24,17 @@ class Window:
     is_trimmed: bool
 
 
-def find_window_start(exchanges: int, turns: int) -> int:
-    """The first of `exchanges` past ones to be shown: between `turns` and 2 × `turns` - 1 remain.
+def find_window_start(exchanges: int, turns: int, *, is_sliding: bool = False) -> int:
+    """The first of `exchanges` past ones to be shown: between `turns` and 2 × `turns` - 1 remain,
+    exactly `turns` where the window is sliding.
 
-    The window moves in blocks of `turns`, so that for `turns` questions in a row the prompt
-    only grows at its end and the KV cells of its beginning stay valid.
+    Else it moves in blocks of `turns`, so that for `turns` questions in a row the prompt only
+    grows at its end and the KV cells of its beginning stay valid.
     """
     if turns == 0:
         return exchanges
+    if is_sliding:
+        return max(0, exchanges - turns)
     return max(0, exchanges // turns - 1) * turns
 
 
@@ -40,18 +43,22 @@ def choose_room(budget_tokens: int) -> int:
     return max(0, budget_tokens - min(QUESTION_TOKENS, budget_tokens // QUESTION_SHARE))
 
 
-def find_held_start(exchange_tokens: Sequence[int], room_tokens: int) -> int:
+def find_held_start(
+    exchange_tokens: Sequence[int], room_tokens: int, *, is_sliding: bool = False
+) -> int:
     """The first exchange that is held when they came one by one and had `room_tokens`.
 
-    Where the room runs short, half of it is cleared at once: for some questions in a row the
-    prompt then only grows at its end. The last exchange is kept as long as it fits at all.
+    A sliding window gives up no more than it must. Else, where the room runs short, half of it is
+    cleared at once: for some questions in a row the prompt then only grows at its end. The last
+    exchange is kept as long as it fits at all.
     """
     start = held_tokens = 0
     for end, tokens in enumerate(exchange_tokens, start=1):
         held_tokens += tokens
         if held_tokens <= room_tokens:
             continue
-        while held_tokens > room_tokens or (held_tokens > room_tokens // 2 and start < end - 1):
+        wanted_tokens = room_tokens if is_sliding else room_tokens // 2
+        while held_tokens > room_tokens or (held_tokens > wanted_tokens and start < end - 1):
             held_tokens -= exchange_tokens[start]
             start += 1
     return start

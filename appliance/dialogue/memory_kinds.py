@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 500_000
 MAX_KINDS = 24
 MAX_FORMS = 24
 MAX_TEXT_CHARS = 60
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 WRITINGS = ("plain", "upper", "lower", "digits")
 PART = re.compile(r"<([a-z]+)>")
 KIND_KEYS = ("zh", "en", "names", "keep", "unless", "forms")
@@ -154,9 +155,9 @@ class _Draft:
             if len(self.kinds) >= MAX_KINDS:
                 raise _Refused(f"there are {MAX_KINDS} kinds already")
             kind = Kind(name, {}, (), ())
-        labels = {
+        labels: dict[Language, str] = {
             **kind.labels,
-            **{key: _read_text(value[key]) for key in ("zh", "en") if key in value},
+            **{key: _read_text(value[key]) for key in LANGUAGES if key in value},
         }
         kind = replace(kind, labels=labels)
         if "names" in value:

@@ -8,6 +8,7 @@ the head that is prepared for a question is made by the same lines as the prompt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from appliance.config import Settings
@@ -20,18 +21,23 @@ from appliance.dialogue.context import (
 from appliance.dialogue.language import language_of
 from appliance.dialogue.memory import Memory
 from appliance.dialogue.steps import Task
+from appliance.dialogue.summaries import Summaries, choose_boundary
 from appliance.dialogue.tails import compose
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
 from appliance.engine.prompt import Exchange, Prompt, TokenIds
-from appliance.errors import InvalidField
+from appliance.errors import InvalidField, StoreUnavailable
 from appliance.store.messages import StoredExchange
 from appliance.store.sessions import Sessions
+
+# Of the room that past exchanges have, this part is the summary's.
+SUMMARY_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """`own_words` are what the customer said: now, in the window, and what is remembered of it."""
+    """`own_words` are what the customer said: now, in the window, and what is remembered of it.
+    `is_trimmed`: something is left out, and the customer was not told yet."""
 
     prompt: Prompt
     own_words: tuple[str, ...]
@@ -41,13 +47,23 @@ class Built:
 @dataclass(frozen=True, slots=True)
 class History:
     """What stands before a question: all of the block's exchanges, of which those from
-    `held_start` on are shown, and the words of the customer in them."""
+    `held_start` on are shown, the words of the customer in them, and how many there were before
+    the block. The first that is shown begins with `summary`, of those that are not."""
 
     system: TokenIds
     exchanges: tuple[Exchange, ...]
     exchange_tokens: tuple[int, ...]
     held_start: int
     own_words: tuple[str, ...]
+    before: int
+    summary: TokenIds
+
+    def show(self, start: int) -> tuple[Exchange, ...]:
+        shown = self.exchanges[start:]
+        if not shown or not self.summary:
+            return shown
+        first = Exchange((*self.summary, *shown[0].question), shown[0].answer)
+        return (first, *shown[1:])
 
 
 class Prompting:
@@ -58,6 +74,8 @@ class Prompting:
         self._sessions = sessions
         self._settings = settings
         self._memory = memory
+        self._facts = sessions.facts
+        self._summaries = Summaries(sessions.facts, sessions)
 
     async def build(self, turn: Turn, task: Task, absent: Sequence[str] = ()) -> Built:
         """`absent` are literals that a first try invented. Raises InvalidField for a question
@@ -72,26 +90,40 @@ class Prompting:
         if fixed_tokens > budget_tokens:
             raise InvalidField("message", "This message is too long for me; please shorten it.")
         window = fit_window(
-            history.exchange_tokens, fixed_tokens, budget_tokens, history.held_start
+            history.exchange_tokens,
+            min(fixed_tokens + len(history.summary), budget_tokens),
+            budget_tokens,
+            history.held_start,
         )
+        left_out = history.before + window.start if self._settings.history_turns else 0
         return Built(
-            template.render(history.system, history.exchanges[window.start :], question),
+            template.render(history.system, history.show(window.start), question),
             (turn.question, *history.own_words, remembered),
-            window.is_trimmed,
+            left_out > 0 and not await self._facts.was_trim_told(turn.session_key),
         )
 
     async def build_head(self, session_key: str) -> Prompt | None:
         """What the next prompt of the session begins with, whatever is asked; None where that is
         no more than every conversation shares. Raises StoreUnavailable, ModelUnavailable."""
         history = await self._read_history(session_key)
-        held = history.exchanges[history.held_start :]
+        held = history.show(history.held_start)
         return self._engine.template.render_head(history.system, held) if held else None
 
+    async def note_trim_told(self, session_key: str) -> None:
+        """It is announced once in a conversation; a disk that refuses lets it be said again."""
+        with suppress(StoreUnavailable):
+            await self._facts.note_trim_told(session_key)
+
     async def _read_history(self, session_key: str) -> History:
-        turns = self._settings.history_turns
-        stored = await self._sessions.read_exchanges(
-            session_key, lambda count: find_window_start(count, turns)
-        )
+        turns, is_sliding = self._settings.history_turns, self._settings.history_window == "sliding"
+        count = before = 0
+
+        def choose_start(exchanges: int) -> int:
+            nonlocal count, before
+            count, before = exchanges, find_window_start(exchanges, turns, is_sliding=is_sliding)
+            return before
+
+        stored = await self._sessions.read_exchanges(session_key, choose_start)
         system, *rest = await self._engine.encode(
             [
                 self._settings.system_prompt,
@@ -102,13 +134,32 @@ class Prompting:
         exchanges = self._as_said(stored, rest)
         exchange_tokens = tuple(map(template.count_exchange_tokens, exchanges))
         left_tokens = self._engine.max_prompt_tokens - len(template.render(system, [], ()).ids)
+        room_tokens = choose_room(left_tokens)
+        summary_tokens = room_tokens // SUMMARY_SHARE
+        held_start = find_held_start(
+            exchange_tokens, room_tokens - summary_tokens, is_sliding=is_sliding
+        )
+        is_shown = held_start < len(exchanges)
+        boundary = choose_boundary(before + held_start, turns, count) if is_shown else 0
         return History(
             system,
             exchanges,
             exchange_tokens,
-            find_held_start(exchange_tokens, choose_room(left_tokens)),
+            held_start,
             tuple(past.question for past in stored),
+            before,
+            await self._encode_summary(session_key, boundary, summary_tokens),
         )
+
+    async def _encode_summary(self, session_key: str, boundary: int, most_tokens: int) -> TokenIds:
+        """As much of the summary as its share of the room takes."""
+        text = await self._summaries.find(session_key, boundary)
+        while text:
+            ids = (await self._engine.encode([f"{text}\n\n"]))[0]
+            if len(ids) <= most_tokens:
+                return ids
+            text = text[: len(text) * min(most_tokens, len(ids) - 1) // len(ids)]
+        return ()
 
     def _as_said(
         self, stored: Sequence[StoredExchange], encoded: Sequence[TokenIds]

@@ -50,9 +50,11 @@ def weigh(registry: Registry, text: str, last: Sequence[StoredCall]) -> Weighed:
     if subjects:
         if found := [name for name in (*asked, *worded) if name in subjects]:
             return Weighed(found[0])
+        if _matches(registry.general, folded):
+            return NOTHING
         if _is_bare(registry, text):
             return Weighed(previous if previous in subjects else _find_bare(registry, subjects))
-        return NOTHING if _matches(registry.general, folded) else Weighed(open=tuple(subjects))
+        return Weighed(open=tuple(subjects))
     if _matches(registry.general, folded):
         return NOTHING
     if asked:
