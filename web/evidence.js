@@ -43,9 +43,12 @@ export class Evidence {
     this.#line.classList.toggle("official", origin.isOfficial);
     setText(this.#find(".badge"), describeLabel(words, origin));
     setText(this.#find(".rung"), describeRung(words, message));
-    if (!isWhole || text === "") this.#open(false);
-    const facts = this.#find(".facts");
-    facts.replaceChildren(...listFacts(words, message).map(createFact));
+    if (isWhole && text !== "") this.#showFacts(listFacts(words, message));
+    else this.#open(false);
+  }
+
+  #showFacts(facts) {
+    this.#find(".facts").replaceChildren(...facts.map(createFact));
   }
 
   #press() {

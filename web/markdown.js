@@ -66,6 +66,7 @@ export class MarkdownText {
   #before = "";
   #sign = "";
   #parser;
+  #flush = ignore;
 
   constructor(root) {
     this.#root = root;
@@ -80,6 +81,7 @@ export class MarkdownText {
     this.#guard(() => {
       for (const char of growth) this.#write(char);
     });
+    this.#flush();
   }
 
   /** Shows what the parser held back to see what follows. */
@@ -88,6 +90,7 @@ export class MarkdownText {
       this.#release("");
       smd.parser_end(this.#parser);
     });
+    this.#flush();
   }
 
   /** Holds a sign back until the character after it shows whether it is meant as it stands. */
@@ -117,7 +120,9 @@ export class MarkdownText {
     this.#before = "";
     this.#sign = "";
     this.#root.replaceChildren();
-    this.#parser = smd.parser(createRenderer(this.#root));
+    const { renderer, flush } = createRenderer(this.#root);
+    this.#parser = smd.parser(renderer);
+    this.#flush = flush;
   }
 
   /** Where the parser gives up, the whole answer is shown as plain text. */
@@ -127,6 +132,7 @@ export class MarkdownText {
     } catch {
       this.#root.replaceChildren(this.#text);
       this.#parser = smd.parser(ignoreAll);
+      this.#flush = ignore;
     }
   }
 }
@@ -134,17 +140,31 @@ export class MarkdownText {
 const ignore = () => {};
 const ignoreAll = { add_token: ignore, end_token: ignore, add_text: ignore, set_attr: ignore };
 
+/** Text is gathered until something else comes: the parser gives it letter by letter. */
 function createRenderer(root) {
   const open = [root];
-  return {
-    add_token: (_, token) => open.push(createPart(token, open.at(-1))),
+  let gathered = "";
+  const flush = () => {
+    if (gathered) addText(open.at(-1), gathered);
+    gathered = "";
+  };
+  const renderer = {
+    add_token: (_, token) => {
+      flush();
+      open.push(createPart(token, open.at(-1)));
+    },
     end_token: () => {
+      flush();
       const part = open.length > 1 ? open.pop() : root;
       if (part.dataset.sign) part.append(part.dataset.sign);
     },
-    add_text: (_, text) => addText(open.at(-1), text),
-    set_attr: (_, name, value) => setAttribute(open.at(-1), name, value),
+    add_text: (_, text) => (gathered += text),
+    set_attr: (_, name, value) => {
+      flush();
+      setAttribute(open.at(-1), name, value);
+    },
   };
+  return { renderer, flush };
 }
 
 /** One text node grows, so a selection in it stays. */

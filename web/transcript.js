@@ -34,7 +34,7 @@ export class Transcript extends EventTarget {
     const isWaiting = messages.some((message) => message.turn);
     messages.forEach((message, index) => {
       const isLast = index === messages.length - 1 && !isWaiting;
-      this.#place(message, index).show(message, isLast, words);
+      this.#place(message, index).update(message, isLast, words);
     });
   }
 
@@ -71,10 +71,19 @@ export class Transcript extends EventTarget {
 
 class Article {
   text = "";
+  #shown = [];
 
   constructor(role, element) {
     this.role = role;
     this.element = element;
+  }
+
+  /** What stands there as it should is left alone: a long conversation grows at its end only. */
+  update(message, isLast, words) {
+    const wanted = [isLast, words, ...Object.values(message)];
+    if (isSame(wanted, this.#shown)) return;
+    this.#shown = wanted;
+    this.show(message, isLast, words);
   }
 
   find(selector) {
@@ -170,4 +179,8 @@ class Answer extends Article {
     setText(this.find(".ending"), describeEnding(words, message));
     this.find(".acts").hidden = message.turn !== null || message.text === "";
   }
+}
+
+function isSame(one, other) {
+  return one.length === other.length && one.every((value, index) => value === other[index]);
 }

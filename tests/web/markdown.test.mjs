@@ -2,7 +2,59 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { countChars } from "../../web/composer.js";
-import { isSafeLink } from "../../web/markdown.js";
+import { MarkdownText, isSafeLink } from "../../web/markdown.js";
+import { Element, lay } from "./paper.mjs";
+
+lay();
+
+const ANSWER = `## 退货 order_id 2*3*4
+
+先看**包装**，再看_标签_和\`a_b\`；见[说明](https://shop.example/a_b)或[坏](javascript:x)。
+
+- 一 $5
+- 二 ~~旧~~
+
+| 尺码 | 价 |
+|---|---|
+| 大 | 😀 |
+
+\`\`\`python
+x = "a_b" * 2
+\`\`\`
+
+1. 完 https://shop.example/x <b>x</b>`;
+
+function draw(...texts) {
+  const root = new Element("div");
+  const markdown = new MarkdownText(root);
+  for (const text of texts) markdown.show(text);
+  markdown.end();
+  return root.drawn;
+}
+
+test("an answer that grows looks like the whole, wherever it was cut", () => {
+  const whole = draw(ANSWER);
+  for (const part of ["<h4>退货 order_id 2*3*4</>", "<strong>包装</>", "href=https://shop.example/a_b",
+    "<th> 尺码 </>", "<td> 😀 </>", '<code>x = "a_b" * 2', "<s>旧</>", "<b>x</b>"]) {
+    assert.ok(whole.includes(part), part);
+  }
+  assert.ok(!whole.includes("href=javascript"));
+  for (let cut = 0; cut <= ANSWER.length; cut += 1) {
+    assert.equal(draw(ANSWER.slice(0, cut), ANSWER), whole, `cut at ${cut}`);
+  }
+  const steps = [...ANSWER].map((_, index) => [...ANSWER].slice(0, index + 1).join(""));
+  assert.equal(draw(...steps), whole);
+});
+
+test("an answer that becomes another is drawn anew", () => {
+  assert.equal(draw("**一**二三", "**一**四"), draw("**一**四"));
+});
+
+test("what was shown so far stands on the page before the answer is whole", () => {
+  const root = new Element("div");
+  new MarkdownText(root).show("先说一句，再");
+  assert.ok(root.drawn.includes("先说一句，"));
+});
 
 test("only links to the web, to mail and to a telephone are links", () => {
   const safe = ["https://a.cn/x?y#z", "http://10.0.0.2:8000", "mailto:a@b.cn", "tel:+8610"];

@@ -1,0 +1,80 @@
+/**
+ * A document in memory, as far as the growing Markdown needs one: elements, texts, attributes.
+ *
+ * It draws nothing and knows no style. The rule that must not break: what it is asked for and does
+ * not know is an error, so a test never passes because nothing happened.
+ */
+class Text {
+  nodeType = 3;
+
+  constructor(data) {
+    this.data = data;
+  }
+
+  appendData(more) {
+    this.data += more;
+  }
+}
+
+export class Element {
+  nodeType = 1;
+  dataset = {};
+  tabIndex = -1;
+  parentElement = null;
+  #nodes = [];
+  #attributes = new Map();
+
+  constructor(tag) {
+    this.tagName = tag.toUpperCase();
+  }
+
+  get children() {
+    return this.#nodes.filter(({ nodeType }) => nodeType === 1);
+  }
+
+  get firstChild() {
+    return this.#nodes[0] ?? null;
+  }
+
+  get lastChild() {
+    return this.#nodes.at(-1) ?? null;
+  }
+
+  get lastElementChild() {
+    return this.children.at(-1) ?? null;
+  }
+
+  append(...parts) {
+    for (const part of parts) {
+      const node = typeof part === "string" ? new Text(part) : part;
+      if (node.nodeType === 1) node.parentElement = this;
+      this.#nodes.push(node);
+    }
+  }
+
+  appendChild(part) {
+    this.append(part);
+    return part;
+  }
+
+  replaceChildren(...parts) {
+    this.#nodes = [];
+    this.append(...parts);
+  }
+
+  setAttribute(name, value) {
+    this.#attributes.set(name, value);
+  }
+
+  /** The tree as one text; neighbouring texts are one. */
+  get drawn() {
+    const attributes = [...this.#attributes].map(([name, value]) => ` ${name}=${value}`).join("");
+    const inside = this.#nodes.map((node) => (node.nodeType === 1 ? node.drawn : node.data));
+    return `<${this.tagName.toLowerCase()}${attributes}>${inside.join("")}</>`;
+  }
+}
+
+export function lay() {
+  globalThis.Node = { TEXT_NODE: 3 };
+  globalThis.document = { createElement: (tag) => new Element(tag) };
+}
