@@ -4,7 +4,7 @@ APPLIANCE = .venv/bin/appliance
 NODE_TESTS = $(wildcard tests/web/*.test.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run demo test tools check fix bench faults clean node-tests
+.PHONY: help install model run demo test tools check fix bench faults ladder engine clean node-tests
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,12 @@ bench: model ## measure the server against a bare decode loop on the same file
 
 faults: tools model ## kill it, cut its power, fill its disk: an hour, and a table
 	.venv/bin/python -m benchmarks.faults
+
+ladder: tools model ## ask it every set of questions, beside rivals: over an hour, and a table
+	.venv/bin/python -m benchmarks.ladder
+
+engine: tools model ## measure the engine beside the llama-server that LLAMA_SERVER names: an hour
+	.venv/bin/python -m benchmarks.engine
 
 clean: ## remove the environment, caches and logs; models and data stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
