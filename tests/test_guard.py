@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.config import DEFAULT_SYSTEM_PROMPT
 from appliance.dialogue.guard import Cut, Rules, load_rules
 from appliance.dialogue.markup import drop_unseen
+from appliance.persona import DEFAULT_SYSTEM_PROMPT
 
 RULES = load_rules()
 RECITING = RULES.forbid_recital(DEFAULT_SYSTEM_PROMPT)
