@@ -8,6 +8,7 @@ as what is somebody else's.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -92,6 +93,7 @@ class Tooling:
         self._get_shop = get_shop
         self._throttle = throttle
         self._likeness = likeness
+        self.is_prepared = asyncio.Event()
         self.recall = recall
 
     @property
@@ -100,8 +102,11 @@ class Tooling:
 
     async def prepare(self) -> None:
         """Until it returns, only patterns and the model choose."""
-        if self._likeness is not None:
-            await self._likeness.prepare()
+        try:
+            if self._likeness is not None:
+                await self._likeness.prepare()
+        finally:
+            self.is_prepared.set()
 
     def close(self) -> None:
         if self._likeness is not None:
