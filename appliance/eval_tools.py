@@ -121,7 +121,7 @@ def _read_case(row: Mapping[str, object], place: str) -> ToolCase:
     return ToolCase(
         str(row.get("id")),
         cast(Language, row.get("language")),
-        cast(Kind, kind),
+        kind,
         cast(Split, row.get("split")),
         tuple(said),
         str(row.get("tool", "")),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from appliance.dialogue.moderation import Moderation
     from appliance.dialogue.tooling import Tooling
     from appliance.engine.engine import Engine
+    from appliance.knowledge.embedder import Embedder
     from appliance.knowledge.library import Library
     from appliance.store.calls import Calls
     from appliance.store.facts import Facts
@@ -49,6 +50,7 @@ class KnowledgeRung:
         self.folder, self.is_example = find_folder(settings.knowledge)
         self._parts: Parts | None = None
         self.tools: Tooling | None = None
+        self._embedder: Embedder | None = None
         self._is_stopping = False
         self._running: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
@@ -107,12 +109,16 @@ class KnowledgeRung:
         await self.library.open()
         self._parts.ladder.is_open.set()
         self._running.append(asyncio.create_task(self.library.run_forever()))
+        if self.tools is not None:
+            self._running.append(asyncio.create_task(self.tools.prepare()))
 
     def equip(self, ladder: Ladder, engine: Engine, calls: Calls) -> None:
         """The tools that the shop declares; what is wrong with them stands in `notes`."""
         from appliance.toolbox import build_tools
 
-        self.tools = build_tools(self.folder, self._settings.data, engine, calls, ladder)
+        self.tools = build_tools(
+            self.folder, self._settings.data, engine, calls, ladder, self._embedder
+        )
         ladder.tools = self.tools
 
     def stop(self) -> None:
@@ -143,7 +149,8 @@ class KnowledgeRung:
 
         settings = self._settings
         charter = CharterKeeper(self.folder, settings.system_prompt)
-        library = Library(self.folder, settings.data, load_embedder(), may_work=self._may_work)
+        self._embedder = load_embedder()
+        library = Library(self.folder, settings.data, self._embedder, may_work=self._may_work)
         moderation: Moderation | None = None
         if settings.moderation_url:
             moderation = Moderation(

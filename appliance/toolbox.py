@@ -14,6 +14,7 @@ import structlog
 
 from appliance.dialogue.pattern_parser import PatternRefused
 from appliance.dialogue.patterns import read_pattern
+from appliance.dialogue.tool_likeness import Likeness
 from appliance.dialogue.tool_model import ToolModel
 from appliance.dialogue.tool_throttle import Throttle
 from appliance.dialogue.tooling import Tooling
@@ -24,11 +25,22 @@ from appliance.tools.running import Tools
 if TYPE_CHECKING:
     from appliance.dialogue.ladder import Ladder
     from appliance.engine.engine import Engine
+    from appliance.knowledge.embedder import Embedder
     from appliance.store.calls import Calls
 
+# Computed once, as those of the knowledge are.
+VECTORS_FILE = "tool-vectors.db"
 
-def build_tools(folder: Path, data: Path, engine: Engine, calls: Calls, ladder: Ladder) -> Tooling:
-    """For the shop in `folder`."""
+
+def build_tools(
+    folder: Path,
+    data: Path,
+    engine: Engine,
+    calls: Calls,
+    ladder: Ladder,
+    embedder: Embedder | None,
+) -> Tooling:
+    """For the shop in `folder`; without `embedder` no meanings are compared."""
     registry = read_registry(folder, data)
     log = structlog.get_logger(__name__)
     for fault in registry.faults:
@@ -40,6 +52,7 @@ def build_tools(folder: Path, data: Path, engine: Engine, calls: Calls, ladder: 
         lambda: ladder.charter.shop,
         Throttle(time.monotonic),
         ladder.memory.recall,
+        Likeness(registry, embedder, data / VECTORS_FILE) if embedder is not None else None,
     )
 
 

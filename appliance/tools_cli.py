@@ -161,6 +161,8 @@ async def _ask_all(settings: Settings, engine: Engine, cases: Sequence[ToolCase]
     watch = make_watch(max(1, len(cases)))
     seen: list[SeenCall] = []
     async with open_house(settings, engine) as house:
+        assert house.knowledge.tools is not None, "the knowledge is there once the house is open"
+        await house.knowledge.tools.is_prepared.wait()
         async for one in ask_tool_cases(house, cases):
             seen.append(one)
             watch(len(seen))

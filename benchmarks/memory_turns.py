@@ -34,7 +34,7 @@ QUESTIONS = (
     "写一句感谢店员的话",
     "What should I give a friend who likes tea?",
 )
-LOOK_S = 0.5
+LOOK_S = 0.25
 QUIET_LOOKS = 3
 ALLOWED = 1.1
 # What the template puts around a question.
@@ -61,7 +61,7 @@ async def count_new(house: House, session_id: str, question: str) -> int:
 
 
 async def measure(folder: Path) -> bool:
-    settings = Settings(knowledge=folder, max_new_tokens=64, temperature=0.0)
+    settings = Settings(knowledge=folder, max_new_tokens=24, temperature=0.0)
     within = True
     async with open_house(settings, LocalEngine(settings)) as house:
         session_id = await house.conversations.open()

@@ -22,6 +22,7 @@ from appliance.knowledge.folders import EXAMPLES
 from appliance.store.calls import StoredCall
 from appliance.toolbox import read_registry
 from appliance.tools_cli import tools
+from tests.shop_tools import make_shop
 
 CASES = read_tool_cases([Path(__file__).parents[1] / "evals" / "tools" / "cases.toml"])
 MINE = {"order_no": "A10023", "phone_tail": "6688"}
@@ -123,6 +124,7 @@ def test_the_command_says_them_to_the_house_and_lists_what_went_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    make_shop(tmp_path / "knowledge")
     (tmp_path / "cases.toml").write_text(
         """
 [[case]]
@@ -131,7 +133,7 @@ language = "zh"
 kind = "call"
 split = "report"
 said = ["我的订单 A10023 到哪了", "6688"]
-tool = "query_order_status"
+tool = "query_order"
 arguments = { order_no = "A10023", phone_tail = "6688" }
 [[case]]
 id = "wrong"

@@ -203,8 +203,8 @@ async def test_what_was_left_out_is_announced_once(tmp_path: Path) -> None:
 
 
 async def test_a_sliding_window_shows_exactly_the_last_turns(tmp_path: Path) -> None:
-    chosen = {"history_turns": TURNS, "history_window": "sliding"}
-    async with desk(tmp_path, ScriptedEngine(speak), **chosen) as at:
+    engine = ScriptedEngine(speak)
+    async with desk(tmp_path, engine, history_turns=TURNS, history_window="sliding") as at:
         session_id = await at.conversations.open()
         for number in range(7):
             await at.ask(f"模{number}", session_id)

@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from appliance.app import House
 from appliance.config import Settings
 from appliance.dialogue.steps import Act
+from appliance.dialogue.tool_likeness import Likeness
+from appliance.dialogue.tooling import is_clear
 from appliance.engine.scripted import Line, ScriptedEngine
 from appliance.evaluation import open_house, wait_indexed
+from appliance.knowledge.embedder import Matrix
 from appliance.store.calls import StoredCall
 from appliance.store.sessions import key_of
-from tests.shop_tools import count_returns, make_shop, say, talk
+from tests.shop_tools import TOOLS, count_returns, make_shop, read_shop_tools, say, talk
 
 
 @pytest.fixture
@@ -206,11 +210,47 @@ async def test_english_is_answered_in_english_even_to_a_bare_number(shop: Path) 
 async def test_what_patterns_leave_open_the_model_may_choose_and_only_from_the_list(
     shop: Path,
 ) -> None:
-    for letter, source in (("B", "tool"), ("A", "tool"), ("C", "model"), ("Z", "model")):
+    for letter, source in (("A", "tool"), ("B", "model"), ("C", "model"), ("确认", "model")):
         engine = ScriptedEngine(lambda question, letter=letter: [letter])  # type: ignore[misc]
         async with open_house(Settings(knowledge=shop), engine) as house:
-            [said] = await talk(house, "A10023 这个东西是不是有点太慢了呢朋友")
+            [said] = await talk(house, "状态看不懂啊朋友")
         assert said.source == source, letter
+
+
+async def test_who_names_an_order_and_asks_nothing_general_is_told_of_it(shop: Path) -> None:
+    async with serve(shop) as house:
+        [named] = await talk(house, "A10023 这个东西是不是有点太慢了呢朋友，尾号6688")
+        [general] = await talk(house, "A10023 这样的订单如何改地址")
+    assert named.text == "订单 A10023：运输中。"
+    assert general.source != "tool"
+
+
+class Meanings:
+    """An embedder for which texts mean the same where they share a letter of these."""
+
+    name = "letters"
+    letters = "催查问"
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        rows = np.array([[letter in text for letter in self.letters] for text in texts], np.float32)
+        return rows + np.float32(1e-6)
+
+
+async def test_a_message_is_like_the_examples_of_a_tool_by_its_margin_over_the_others(
+    tmp_path: Path,
+) -> None:
+    tools = TOOLS.replace("bare = true", 'bare = true\nexamples = ["催催", "查查"]')
+    registry = read_shop_tools(tmp_path, 'others = ["问问", "问查"]\n' + tools)
+    likeness = Likeness(registry, Meanings(), tmp_path / "vectors.db")
+    assert (await likeness.find("帮我催一催")).tool == ""
+    await likeness.prepare()
+    clear, open_ = await likeness.find("帮我催一催"), await likeness.find("帮我查一问")
+    assert (clear.tool, is_clear(clear)) == ("query_order", True)
+    assert open_.margin < 0.0
+    assert (await likeness.find("催一催", ["request_return"])).tool == ""
+    again = Likeness(registry, Meanings(), tmp_path / "vectors.db")
+    await again.prepare()
+    assert await again.find("帮我催一催") == clear
 
 
 async def test_a_person_who_owns_the_conversation_is_not_disturbed_by_tools(shop: Path) -> None:

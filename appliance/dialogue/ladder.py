@@ -153,7 +153,7 @@ class Ladder:
         if self.tools is None:
             return None
         is_open = match.outcome != "sure"
-        return await self.tools.choose(asked.conversation, asked.text, may_ask_model=is_open)
+        return await self.tools.choose(asked.conversation, asked.text, may_guess=is_open)
 
     def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
         if not asked.is_first:

@@ -184,7 +184,7 @@ class Summarising:
         return Generation(
             conversation=f"{session_key}/summary",
             prompt=prompt,
-            max_new_tokens=min(MAX_NEW_TOKENS, self._settings.max_new_tokens_cap),
+            max_new_tokens=min(MAX_NEW_TOKENS, self._settings.max_new_tokens),
             sampling=Sampling(temperature=0.0),
             deadline_s=DEADLINE_S,
         )

@@ -31,13 +31,16 @@ COURTESY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """`tool` is sure; else `open` are those that a closer look may choose from."""
+    """`tool` is sure; else `open` are those that a closer look may choose from, all where it is
+    empty. `is_general`: no tool is for it. `names_subject`: it names what could be looked up."""
 
     tool: str = ""
     open: tuple[str, ...] = ()
+    is_general: bool = False
+    names_subject: bool = False
 
 
-NOTHING = Weighed()
+GENERAL = Weighed(is_general=True)
 
 
 def weigh(registry: Registry, text: str, last: Sequence[StoredCall]) -> Weighed:
@@ -51,12 +54,12 @@ def weigh(registry: Registry, text: str, last: Sequence[StoredCall]) -> Weighed:
         if found := [name for name in (*asked, *worded) if name in subjects]:
             return Weighed(found[0])
         if _matches(registry.general, folded):
-            return NOTHING
+            return GENERAL
         if _is_bare(registry, text):
-            return Weighed(previous if previous in subjects else _find_bare(registry, subjects))
-        return Weighed(open=tuple(subjects))
+            return Weighed(previous if previous in subjects else find_bare(registry, subjects))
+        return Weighed(open=tuple(subjects), names_subject=True)
     if _matches(registry.general, folded):
-        return NOTHING
+        return GENERAL
     if asked:
         return Weighed(asked[0])
     if previous and _is_bare(registry, text) and _has_value_of(registry, previous, text):
@@ -87,14 +90,23 @@ def _has_value_of(registry: Registry, tool: str, text: str) -> bool:
 
 def _is_bare(registry: Registry, text: str) -> bool:
     """Whether hardly more is said than the values themselves."""
-    left = fold_said(text)
+    left = leave_out_values(registry, text)
     for parameter in registry.parameters.values():
-        for source in (*parameter.find, *parameter.whole):
+        for source in parameter.whole:
             left = read_pattern(source).compiled.sub(" ", left)
     return len(re.sub(r"[\W_]+", "", COURTESY.sub("", left))) <= SHORT_CHARS
 
 
-def _find_bare(registry: Registry, subjects: Sequence[str]) -> str:
+def leave_out_values(registry: Registry, text: str) -> str:
+    """What is said beside the values: folded, for numbers tell nothing of what is meant."""
+    left = fold_said(text)
+    for parameter in registry.parameters.values():
+        for source in parameter.find:
+            left = read_pattern(source).compiled.sub(" ", left)
+    return " ".join(left.split())
+
+
+def find_bare(registry: Registry, subjects: Sequence[str]) -> str:
     """What a bare value means: the tool that says so, else the first that reads it."""
     tools = [registry.tools[name] for name in subjects]
     return next((tool.name for tool in tools if tool.is_bare), _first_reading(tools))

@@ -8,6 +8,7 @@ as what is somebody else's.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from typing import Protocol
 from appliance.dialogue.language import Language, has_words, language_of
 from appliance.dialogue.shop import Shop
 from appliance.dialogue.steps import Act, Words
-from appliance.dialogue.tool_choice import weigh
+from appliance.dialogue.tool_choice import Weighed, find_bare, leave_out_values, weigh
+from appliance.dialogue.tool_likeness import UNLIKE, Liked, Likeness
 from appliance.dialogue.tool_model import ToolModel
 from appliance.dialogue.tool_slots import (
     find_remembered,
@@ -43,6 +45,10 @@ MOST_SAID = 60
 # Before it nothing is taken for remembered.
 FORGOTTEN = "memory/forgotten"
 KEY_BYTES = 12
+# By the halves of the evaluation sets that are there to be looked at: what no tool is for is not
+# so near to a tool's examples, but for two who want to send something back.
+LEAST_MARGIN = 0.03
+LEAST_SCORE = 0.90
 
 
 class Recall(Protocol):
@@ -77,21 +83,34 @@ class Tooling:
         get_shop: Callable[[], Shop],
         throttle: Throttle,
         recall: Recall | None = None,
+        likeness: Likeness | None = None,
     ) -> None:
-        """Without `model` a message that is open between tools is nobody's; without `recall` all
-        that is remembered are the customer's own messages."""
+        """Without `model` and `likeness` a message that patterns leave open is nobody's; without
+        `recall` all that is remembered are the customer's own messages."""
         self._tools = tools
         self._calls = calls
         self._model = model
         self._get_shop = get_shop
         self._throttle = throttle
+        self._likeness = likeness
+        self.is_prepared = asyncio.Event()
         self.recall = recall
 
     @property
     def registry(self) -> Registry:
         return self._tools.registry
 
+    async def prepare(self) -> None:
+        """Until it returns, only patterns and the model choose."""
+        try:
+            if self._likeness is not None:
+                await self._likeness.prepare()
+        finally:
+            self.is_prepared.set()
+
     def close(self) -> None:
+        if self._likeness is not None:
+            self._likeness.stop()
         self._tools.close()
 
     async def go_on(self, conversation: str, text: str) -> Words | Act | None:
@@ -108,20 +127,36 @@ class Tooling:
             return await self._take_value(heard)
         return None
 
-    async def choose(
-        self, conversation: str, text: str, *, may_ask_model: bool
-    ) -> Words | Act | None:
+    async def choose(self, conversation: str, text: str, *, may_guess: bool) -> Words | Act | None:
         """What a tool has to say to a new question; None where no tool is for it."""
         if not self.registry.tools:
             return None
         heard = Heard(conversation, text, await self._read_last(conversation))
         weighed = weigh(self.registry, text, heard.last)
         name = weighed.tool
-        if not name and weighed.open and may_ask_model and self._model is not None:
-            offered = [self.registry.tools[one] for one in weighed.open]
-            name = await self._model.choose(offered, text, heard.language)
-            heard = replace(heard, chosen_by="model")
+        if not name and not weighed.is_general and may_guess:
+            name, by = await self._guess(heard, weighed)
+            heard = replace(heard, chosen_by=by)
         return await self._proceed(heard, self.registry.tools[name]) if name else None
+
+    async def _guess(self, heard: Heard, weighed: Weighed) -> tuple[str, str]:
+        """The tool that the message is clearly most like; where it is so by little, the model has
+        to name the same."""
+        said = leave_out_values(self.registry, heard.text)
+        liked = UNLIKE
+        if self._likeness is not None:
+            liked = await self._likeness.find(said, weighed.open if weighed.names_subject else ())
+        is_unlike = not liked.tool or liked.margin < 0.0
+        if weighed.names_subject and is_unlike:
+            # Whoever names an order and asks nothing general wants to know of it.
+            return find_bare(self.registry, weighed.open), "rule"
+        if weighed.names_subject or is_clear(liked):
+            return liked.tool, "likeness"
+        offered = [self.registry.tools[one] for one in weighed.open]
+        if self._model is None or not offered or (liked.tool and is_unlike):
+            return "", ""
+        named = await self._model.choose(offered, heard.text, heard.language)
+        return (named, "model") if liked.tool in ("", named) else ("", "")
 
     async def act(self, conversation: str, act: Act) -> tuple[tuple[StoredCall, str], ...]:
         """Run the calls; of each what is to be kept and said."""
@@ -281,6 +316,10 @@ def tell(acted: Sequence[tuple[StoredCall, str]]) -> Words:
     assert calls, "a step of tools runs at least one"
     text = "\n\n".join(words for _, words in acted)
     return Words("tool", text, rule=next(iter(states)), calls=calls)
+
+
+def is_clear(liked: Liked) -> bool:
+    return liked.margin >= LEAST_MARGIN and liked.score >= LEAST_SCORE
 
 
 def is_open(call: StoredCall) -> bool:

@@ -38,8 +38,8 @@ ORDER BY messages.position DESC LIMIT ?
 class StoredCall:
     """`state` says what came of it: "asking" for argument `detail`, "confirming", or an outcome.
 
-    `chosen_by` is "rule", "model" or "question", where the customer answered one; `key` is that
-    of a call that writes; `language` is the one it was asked in."""
+    `chosen_by` is "rule", "likeness", "model", or "question" where the customer answered one;
+    `key` is that of a call that writes; `language` is the one it was asked in."""
 
     tool: str
     state: str

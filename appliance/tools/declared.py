@@ -141,6 +141,7 @@ class Tool:
     replies: Mapping[str, Wordings]
     identity: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     max_rows: int = 10
     read: Statement | None = None
@@ -162,12 +163,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """`general` are words of questions about how things are done, which no tool answers."""
+    """`general` are words of questions about how things are done, which no tool answers; `others`
+    are whole questions of that kind, to compare a tool's `examples` with."""
 
     tools: Mapping[str, Tool] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     databases: Mapping[str, Database] = field(default_factory=dict)
     general: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 

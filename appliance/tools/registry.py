@@ -79,15 +79,17 @@ class _Reader:
         self._parameters: dict[str, Parameter] = {}
         self._tools: dict[str, Tool] = {}
         self._general: tuple[str, ...] = ()
+        self._others: tuple[str, ...] = ()
 
     def read(self, tables: Mapping[str, Any]) -> Registry:
         for key in tables:
-            if key not in ("database", "parameter", "tool", "general"):
+            if key not in ("database", "parameter", "tool", "general", "others"):
                 self._complain(
-                    Refused(key, "is unknown; known are database, parameter, tool and general")
+                    Refused(key, "is unknown; known are database, parameter, tool, general, others")
                 )
         try:
             self._general = self._take_patterns(Table(tables, ""), "general")
+            self._others = Table(tables, "").take_texts("others", ())
         except Refused as refused:
             self._complain(refused)
         self._read_each(tables, "database", self._databases, self._read_database)
@@ -98,6 +100,7 @@ class _Reader:
             MappingProxyType(self._parameters),
             MappingProxyType(self._databases),
             self._general,
+            self._others,
             tuple(self._faults),
         )
 
@@ -209,6 +212,7 @@ class _Reader:
             ),
             identity,
             self._take_patterns(table, "asks"),
+            table.take_texts("examples", ()),
             self._take_patterns(table, "words"),
             table.take_number("max_rows", 10),
             read,
