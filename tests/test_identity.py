@@ -151,7 +151,7 @@ GUIDE = (Path(__file__).parents[1] / "docs" / "widget.md").read_text("utf-8")
 
 
 def read_recipe(language: str) -> str:
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     return next(block for block in blocks if "sign(" in block)
 
 

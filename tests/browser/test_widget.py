@@ -539,7 +539,7 @@ EXAMPLE_BOX = "http://192.168.1.10:8000"
 
 def read_example(language: str, word: str) -> str:
     """The block of the guide in that language that has that word in it."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     return next(block for block in blocks if word in block)
 
 
