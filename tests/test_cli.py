@@ -65,6 +65,17 @@ def test_the_settings_are_printed_with_their_meaning_and_origin(
     assert "queue = 32  # default" in shown
 
 
+def test_a_secret_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret = "of the shop's site and of nobody else"
+    shown = run("config", APPLIANCE_WIDGET_SECRET=secret).output
+    assert secret not in shown
+    assert "\n# widget_secret is set and not shown  # environment\n" in shown
+    (tmp_path / "printed.toml").write_text(shown, "utf-8")
+    loaded = load_settings({}, tmp_path / "printed.toml")
+    assert loaded.settings == Settings()
+
+
 @pytest.mark.parametrize("command", [("config",), ("serve", "--demo"), ("models", "list")])
 def test_a_wrong_setting_is_one_sentence(command: tuple[str, ...], tmp_path: Path) -> None:
     shown = run(*command, APPLIANCE_PORT="abc")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
+import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -141,3 +145,34 @@ async def test_it_is_kept_sealed_and_goes_with_its_session(tmp_path: Path) -> No
         await rows.keep(session_id, Identity("u-17", "Ann"))
     await log.close()
     await store.close()
+
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "widget.md").read_text("utf-8")
+
+
+def read_recipe(language: str) -> str:
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    return next(block for block in blocks if "sign(" in block)
+
+
+def check_recipe(token: str) -> None:
+    identities = Identities(cast("IdentityRows", None), SECRET)
+    assert identities.read_token(token, int(time.time())) == Identity("u-17", "王女士")
+
+
+def test_the_guide_s_python_signs_what_is_believed() -> None:
+    names: dict[str, object] = {}
+    exec(read_recipe("python"), names)
+    sign_it = cast("Callable[[str, str, str], str]", names["sign"])
+    check_recipe(sign_it(SECRET, "u-17", "王女士"))
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_guide_s_javascript_signs_what_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "sign.mjs").write_text(read_recipe("js"), "utf-8")
+    call = f"import {{ sign }} from './sign.mjs'; console.log(sign({SECRET!r}, 'u-17', '王女士'))"
+    (tmp_path / "call.mjs").write_text(call, "utf-8")
+    ran = subprocess.run(
+        ["node", "call.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    check_recipe(ran.stdout.strip())

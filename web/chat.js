@@ -7,11 +7,14 @@
  * button is loaded when it is first pressed, not before.
  */
 import { mount } from "./component.js";
+import { build } from "./elements.js";
 import { label } from "./language.js";
 import { Past } from "./past.js";
 import * as server from "./server.js";
 import { Kept } from "./storage.js";
 import { Words, chooseLanguage } from "./words.js";
+
+const BOX_STYLE = "/web/about.css";
 
 const find = (id) => document.getElementById(id);
 
@@ -49,7 +52,7 @@ function switchLanguage() {
 
 /** The box that `load` makes, kept from then on; null where it cannot be loaded now. */
 async function getBox(load) {
-  if (!boxes.has(load)) boxes.set(load, load());
+  if (!boxes.has(load)) boxes.set(load, loadStyle().then(load));
   try {
     return await boxes.get(load);
   } catch {
@@ -57,6 +60,21 @@ async function getBox(load) {
     conversation.connection.check();
     return null;
   }
+}
+
+/** How the boxes look; what failed is tried again with the next press. */
+function loadStyle() {
+  if (document.querySelector(`link[href="${BOX_STYLE}"]`)) return Promise.resolve();
+  const link = build("link", { rel: "stylesheet", href: BOX_STYLE });
+  const loaded = new Promise((resolve, reject) => {
+    link.addEventListener("load", resolve);
+    link.addEventListener("error", () => {
+      link.remove();
+      reject(new Error("The boxes' look was not loaded."));
+    });
+  });
+  document.head.append(link);
+  return loaded;
 }
 
 async function openPast() {

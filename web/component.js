@@ -51,7 +51,7 @@ export function mount(root, options) {
 export class Conversation extends HTMLElement {
   #words;
   #options;
-  #isShown = document.visibilityState === "visible";
+  #isWanted = true;
   #transcript;
   #composer;
   #scroll;
@@ -72,7 +72,7 @@ export class Conversation extends HTMLElement {
     this.#joinServer();
     this.speak(this.#words);
     this.readiness.watch();
-    this.show(this.#isShown);
+    this.#attend();
     this.talk.open();
   }
 
@@ -126,11 +126,11 @@ export class Conversation extends HTMLElement {
     return this.talk.switchTo(id);
   }
 
-  /** A page that nobody sees lets its connection go, unless an answer is awaited. */
-  show(isVisible) {
-    this.#isShown = isVisible;
-    this.talk.show(isVisible);
-    this.#check();
+  /** False for a panel that is closed: what nobody sees lets its connection go, unless an answer
+   * is awaited. A page that is hidden counts as closed by itself. */
+  show(isWanted) {
+    this.#isWanted = isWanted;
+    this.#attend();
   }
 
   /** Ends all that runs by itself, before the element is taken away. */
@@ -185,9 +185,7 @@ export class Conversation extends HTMLElement {
       this.say(this.#find("banner-text").textContent || this.#words.say("sayWelcomeBack"));
       if (!this.connection.isLost) this.readiness.watch();
     });
-    document.addEventListener("visibilitychange", () => {
-      this.show(document.visibilityState === "visible");
-    }, { signal });
+    document.addEventListener("visibilitychange", () => this.#attend(), { signal });
     addEventListener("offline", () => this.#check(), { signal });
     // A page that comes back from the browser's own memory has lost its line without a word.
     addEventListener("pageshow", ({ persisted }) => persisted && this.#check(), { signal });
@@ -221,8 +219,17 @@ export class Conversation extends HTMLElement {
     this.#options.draft.set(this.#composer.text || findUnsent(this.talk.state) || null);
   }
 
+  get #isSeen() {
+    return this.#isWanted && document.visibilityState === "visible";
+  }
+
+  #attend() {
+    this.talk.show(this.#isSeen);
+    this.#check();
+  }
+
   #check() {
-    if (this.#isShown) this.connection.check();
+    if (this.#isSeen) this.connection.check();
   }
 
   /** The button vanishes with the press, so the focus goes where the customer goes on. */

@@ -88,7 +88,7 @@ function showWords() {
   const other = speak(words.other);
   find("hello").textContent = words.say("kioskHello");
   find("begin").textContent = words.say("kioskBegin");
-  find("begin-other").textContent = other.say("kioskBegin");
+  find("begin-other").textContent = other.say("kioskBeginHere");
   find("begin-other").lang = other.say("languageCode");
   showServer();
 }

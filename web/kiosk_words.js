@@ -7,6 +7,7 @@ export const KIOSK = Object.freeze({
   zh: {
     kioskHello: "您好，请问有什么可以帮您？",
     kioskBegin: "点一下屏幕，开始提问",
+    kioskBeginHere: "中文请点这里",
     kioskTop: "智能客服",
     kioskEnd: "结束对话",
     kioskStill: "您还在吗？",
@@ -18,6 +19,7 @@ export const KIOSK = Object.freeze({
   en: {
     kioskHello: "Hello. How can I help you?",
     kioskBegin: "Touch the screen to ask",
+    kioskBeginHere: "Touch here for English",
     kioskTop: "Customer service",
     kioskEnd: "End",
     kioskStill: "Are you still there?",

@@ -34,7 +34,7 @@
   const panel = make("div", { class: "panel", role: "dialog", "aria-label": title, hidden: "" });
   const sorry = make("p", { role: "status" });
   const leave = make("button", { type: "button", class: "leave" });
-  let [frame, isReady, waiting, timer] = [null, false, [], 0];
+  let [frame, isReady, waiting, timer, before] = [null, false, [], 0, null];
 
   const api = Object.freeze({
     open,
@@ -101,6 +101,7 @@
   function open() {
     if (!panel.hidden) return;
     if (!frame) load();
+    before = document.activeElement;
     panel.hidden = false;
     bubble.setAttribute("aria-expanded", "true");
     (isReady ? frame : leave).focus();
@@ -112,7 +113,7 @@
     if (panel.hidden) return;
     panel.hidden = true;
     bubble.setAttribute("aria-expanded", "false");
-    bubble.focus();
+    (isHidden ? before : bubble)?.focus();
     tell("close");
     report("close");
   }
@@ -126,7 +127,6 @@
       if (!panel.hidden) frame.focus();
       tell("settings", settings);
       for (const one of waiting.splice(0)) tell(one.appliance, one.detail);
-      report("ready");
     } else if (data.appliance === "close") close();
     else if (data.appliance === "event") report(data.name, data.detail);
   }
@@ -135,8 +135,11 @@
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(STYLE.replaceAll("SIDE", side).replaceAll("COLOR", color).replaceAll("INK", ink));
     root.adoptedStyleSheets = [sheet];
-    host.style.setProperty("all", "initial", "important");
-    host.style.setProperty("display", "block", "important");
+    for (const [name, value] of [["all", "initial"], ["display", "block"], ["position", "fixed"]]) {
+      host.style.setProperty(name, value, "important");
+    }
+    host.role = "complementary";
+    host.ariaLabel = title;
     bubble.hidden = isHidden;
     bubble.setAttribute("aria-label", title === words[0] ? words[1] : title);
     leave.textContent = words[2];
@@ -147,6 +150,9 @@
     root.addEventListener("keydown", ({ key }) => key === "Escape" && close());
     window.addEventListener("message", hear);
     document.documentElement.append(host);
+    // Above all of the page, and out of reach of what it does to its root.
+    host.popover = "manual";
+    host.showPopover?.();
   }
 
   const STYLE = `

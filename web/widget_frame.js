@@ -74,6 +74,7 @@ function begin(chosen) {
   watch(conversation.talk);
   conversation.show(isOpen);
   for (const [type, detail] of early.splice(0)) acts[type](detail);
+  host.report("ready");
 }
 
 function dress() {
@@ -143,8 +144,7 @@ function greet() {
 /** The conversation is closed at the appliance too: nobody has its id any more. */
 async function leaveConversation() {
   const left = session.get();
-  await conversation.startAnew();
-  conversation.talk.dropPrevious();
+  await conversation.talk.abandon(left);
   if (left) await server.revoke(left).catch(() => conversation.connection.check());
 }
 

@@ -198,6 +198,7 @@ class Conversations:
     async def revoke(self, session_id: str) -> None:
         """Close the session to whoever has its id, and drop it from the engine's cache; what was
         said stays its days."""
+        await self._recovered.wait()
         await self._sessions.check(session_id)
         if self.handoffs.find_owner(key_of(session_id)) in OPEN_STATES:
             await self.handoffs.move(key_of(session_id), "closed", "customer")

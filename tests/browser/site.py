@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Page,
+    expect,
+)
 
 from appliance.engine.scripted import ScriptedEngine
 from tests.browser.customer import WATCH_POLICY, is_fault
@@ -28,9 +34,11 @@ SECRET = "a secret of the shop's site and of nobody else"
 
 @dataclass
 class Site:
-    """`files` by their address, `headers` for each of them."""
+    """`files` by their address, `headers` for each of them. `near` is the same from the address
+    of the appliance, on another port: another origin to the browser, and not another site."""
 
     url: str
+    near: str
     files: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -63,7 +71,8 @@ def serving_site() -> Iterator[Site]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site = Site(f"http://localhost:{server.server_address[1]}")
+    port = server.server_address[1]
+    site = Site(f"http://localhost:{port}", f"http://127.0.0.1:{port}")
     thread = threading.Thread(target=server.serve_forever, name="site")
     thread.start()
     try:
@@ -86,11 +95,15 @@ def serving_box(folder: Path, origins: str) -> Iterator[HouseServer[ScriptedEngi
 
 @contextmanager
 def open_site(
-    context: BrowserContext, site: Site, *boxes: str, may_fail: bool = False
+    context: BrowserContext,
+    site: Site,
+    *boxes: str,
+    url: str | None = None,
+    may_fail: bool = False,
 ) -> Iterator[Page]:
     page = context.new_page()
     faults: list[str] = []
-    known = (site.url, *boxes, "data:")
+    known = (site.url, site.near, *boxes, "data:")
     page.add_init_script(WATCH_POLICY)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda line: faults.append(line.text) if is_fault(line.text) else None)
@@ -98,7 +111,7 @@ def open_site(
         "request",
         lambda sent: None if sent.url.startswith(known) else faults.append(sent.url),
     )
-    page.goto(site.url)
+    page.goto(url or site.url)
     yield page
     page.close()
     assert may_fail or faults == []
@@ -108,6 +121,7 @@ def open_site(
 def browsing(
     browser: Browser, size: Mapping[str, int] = PHONE, scheme: str = "light"
 ) -> Iterator[BrowserContext]:
+    """One visitor, as in a private window: a frame of another site may store nothing there."""
     context = browser.new_context(
         locale="zh-CN",
         viewport={"width": size["width"], "height": size["height"]},

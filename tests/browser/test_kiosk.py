@@ -207,6 +207,7 @@ def test_a_visitor_of_another_language_begins_in_it_and_leaves_it_to_nobody(page
     keep_shot(page, "english")
     page.locator("#end").tap()
     expect(page.locator("#begin")).to_have_text("点一下屏幕，开始提问")
+    expect(page.locator("#begin-other")).to_have_text("Touch here for English")
 
 
 def test_nothing_leads_out(page: Page, shop: HouseServer[ScriptedEngine]) -> None:

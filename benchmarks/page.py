@@ -1,0 +1,208 @@
+"""The chat page in a headless Chromium at a quarter of this machine's speed: weight, paint, jank.
+
+    .venv/bin/python -m benchmarks.page            prints the table
+
+The server is the real one with scripted answers and runs on the same machine, so the figures are
+what a slow telephone would see of a box that has other things to do. Run it while the machine
+does nothing else.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from appliance.engine.scripted import Line, ScriptedEngine, Wait
+from tests.browser.conftest import FLAGS
+from tests.browser.customer import CHROMIUM
+from tests.scripted_house import choose_settings, serving
+
+SLOWER = 4
+PAINT_ROUNDS = 9
+TOKENS = 2000
+TOKEN_S = 0.015
+TOKEN_CHARS = 2
+MAX_BYTES = 60_000
+MAX_PAINT_MS = 300
+MAX_TASK_MS = 50
+
+PARAGRAPH = """\
+## 怎样挑选一双合适的鞋
+
+先量一量脚的长和宽，**下午量更准**，因为脚会胀。然后看看平时走什么路，再定底子的软硬。
+
+- 走平地：底子软一点，穿着不累，一天走下来脚也不酸。
+- 走山路：底子硬一点，纹路深一点，下雨也不容易滑倒。
+
+| 脚长 | 尺码 |
+|---|---|
+| 短一些 | 小码 |
+| 长一些 | 大码 |
+
+```python
+def choose(length):
+    return "big" if length > "long" else "small"
+```
+
+最后穿上走几步，前面要有一个手指的空，后跟不能掉，两只脚都要试过才算数。
+
+"""
+QUESTION = "请写一篇长文章"
+FLOOR = "<!doctype html><title>x</title><p>x</p>"
+
+# A task ends long after its entry is told, so the observer stands before the page's own scripts.
+WATCH_TASKS = """
+window.longTasks = [];
+new PerformanceObserver((list) => {
+  for (const { startTime, duration } of list.getEntries()) {
+    window.longTasks.push([startTime, duration]);
+  }
+}).observe({ type: "longtask", buffered: true });
+"""
+# One wait that polls nothing: looking into a slowed page is itself a long task.
+WAIT_FOR_ANSWER = """() => new Promise((resolve) => {
+  const look = () => document.querySelector(".acts:not([hidden])") && resolve();
+  new MutationObserver(look).observe(document.querySelector("#transcript"), {
+    subtree: true, attributeFilter: ["hidden"],
+  });
+})"""
+READ_TASKS = """() => {
+  const [from, to] = ["asked", "answered"]
+    .map((name) => performance.getEntriesByName(name)[0].startTime);
+  return longTasks.filter(([at, duration]) => at > from && at + duration < to);
+}"""
+READ_PAINT = """() => new Promise((resolve) => {
+  new PerformanceObserver((list) => {
+    const paint = list.getEntriesByName("first-contentful-paint")[0];
+    if (paint) resolve(paint.startTime);
+  }).observe({ type: "paint", buffered: true });
+})"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    value: str
+    bar: str
+    is_met: bool
+
+
+def speak(question: str) -> list[Line]:
+    text = (PARAGRAPH * (TOKENS * TOKEN_CHARS // len(PARAGRAPH) + 1))[: TOKENS * TOKEN_CHARS]
+    pieces = [text[start : start + TOKEN_CHARS] for start in range(0, len(text), TOKEN_CHARS)]
+    return [line for piece in pieces for line in (Wait(seconds=TOKEN_S), piece)]
+
+
+@contextmanager
+def open_slow_page(browser: Browser) -> Iterator[tuple[Page, Any]]:
+    """A new customer's, with nothing kept from before; and its line to the browser's inside."""
+    context = browser.new_context(locale="zh-CN", viewport={"width": 390, "height": 780})
+    page = context.new_page()
+    page.add_init_script(WATCH_TASKS)
+    inside = context.new_cdp_session(page)
+    inside.send("Network.enable")
+    inside.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    try:
+        yield page, inside
+    finally:
+        context.close()
+
+
+def measure_weight(browser: Browser, url: str) -> Row:
+    """What came over the line until the page was still, headers included."""
+    with open_slow_page(browser) as (page, inside):
+        arrived: dict[str, int] = {}
+        inside.on(
+            "Network.loadingFinished",
+            lambda event: arrived.update({event["requestId"]: int(event["encodedDataLength"])}),
+        )
+        # The icon is what a browser asks for last.
+        with page.expect_response(lambda answer: answer.url.endswith("/icon.svg")) as icon:
+            page.goto(url)
+        icon.value.finished()
+        expect(page.locator("#welcome")).to_be_visible()
+    total = sum(arrived.values())
+    value = f"{total / 1000:.1f} kB in {len(arrived)} answers, headers included"
+    return Row("page with all it loads", value, f"≤ {MAX_BYTES / 1000:.0f} kB", total <= MAX_BYTES)
+
+
+def measure_floor(browser: Browser, url: str) -> float:
+    """What this machine needs for a page that is nothing but a word."""
+    paints = []
+    for _ in range(PAINT_ROUNDS):
+        with open_slow_page(browser) as (page, _inside):
+            page.route(
+                "**/floor", lambda route: route.fulfill(body=FLOOR, content_type="text/html")
+            )
+            page.goto(f"{url}/floor", wait_until="commit")
+            paints.append(page.evaluate(READ_PAINT))
+    return statistics.median(paints)
+
+
+def measure_paint(browser: Browser, url: str) -> list[Row]:
+    paints, welcomes = [], []
+    for _ in range(PAINT_ROUNDS):
+        with open_slow_page(browser) as (page, _inside):
+            page.goto(url, wait_until="commit")
+            expect(page.locator("#welcome")).to_be_visible()
+            welcomes.append(page.evaluate("performance.now()"))
+            paints.append(page.evaluate(READ_PAINT))
+    paint = statistics.median(paints)
+    value = f"{paint:.0f} ms (worst of {PAINT_ROUNDS}: {max(paints):.0f})"
+    bar = f"≤ {MAX_PAINT_MS} ms"
+    usable = f"{statistics.median(welcomes):.0f} ms"
+    floor = f"{measure_floor(browser, url):.0f} ms"
+    return [
+        Row("first paint of one word without a style, beside it", floor, "-", True),
+        Row(f"first paint at {SLOWER}× throttling", value, bar, paint <= MAX_PAINT_MS),
+        Row("a question can be typed", usable, "-", True),
+    ]
+
+
+def measure_stream(browser: Browser, url: str) -> list[Row]:
+    with open_slow_page(browser) as (page, _inside):
+        page.goto(url)
+        expect(page.locator("#welcome")).to_be_visible()
+        page.fill("#question", QUESTION)
+        page.press("#question", "Enter")
+        page.evaluate("performance.mark('asked')")
+        page.evaluate(WAIT_FOR_ANSWER)
+        page.evaluate("performance.mark('answered')")
+        chars = len(page.locator(".prose").inner_text())
+        tasks = page.evaluate(READ_TASKS)
+    longest = max((duration for _, duration in tasks), default=0.0)
+    value = f"{longest:.0f} ms, {len(tasks)} above {MAX_TASK_MS} ms ({chars:,} characters shown)"
+    name = f"longest task while {TOKENS:,} tokens stream at {SLOWER}× throttling"
+    return [Row(name, value, f"≤ {MAX_TASK_MS} ms", longest <= MAX_TASK_MS)]
+
+
+def main() -> int:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as driver,
+    ):
+        settings = choose_settings(Path(folder)).model_copy(update={"max_new_tokens": 8192})
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        with serving(settings, ScriptedEngine(speak)) as server:
+            rows = [
+                measure_weight(browser, server.url),
+                *measure_paint(browser, server.url),
+                *measure_stream(browser, server.url),
+            ]
+        browser.close()
+    for row in rows:
+        verdict = "ok" if row.is_met else "MISSED"
+        sys.stdout.write(f"| {row.name} | {row.value} | {row.bar} | {verdict} |\n")
+    return 0 if all(row.is_met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
