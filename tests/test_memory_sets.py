@@ -66,15 +66,15 @@ def test_no_message_stands_in_the_set_twice() -> None:
 
 
 @pytest.mark.parametrize("split", ["tune", "report"])
-@pytest.mark.parametrize("language", ["zh", "en"])
-def test_facts_are_found_and_traps_are_not_taken(split: str, language: str) -> None:
-    cases = [case for case in CASES if (case.split, case.language) == (split, language)]
+def test_facts_are_found_and_traps_are_not_taken(split: str) -> None:
+    cases = [case for case in CASES if case.split == split]
+    assert {case.language for case in cases} == {"zh", "en"}
     wanted = sum(len(case.facts) for case in cases)
     found = sum(len(read(case.message) & {*case.facts}) for case in cases)
     traps = [case for case in cases if not case.facts]
     trapped = sum(bool(read(case.message)) for case in traps)
-    assert found >= wanted * LEAST_RECALL and wanted >= 20
-    assert trapped <= len(traps) * MOST_TRAPPED and len(traps) >= 30
+    assert found >= wanted * LEAST_RECALL and wanted >= 25
+    assert trapped <= len(traps) * MOST_TRAPPED and len(traps) >= 90
 
 
 def test_questions_of_all_other_sets_hold_hardly_a_fact() -> None:
