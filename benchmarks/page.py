@@ -136,7 +136,7 @@ def measure_weight(browser: Browser, url: str) -> Row:
 
 def measure_floor(browser: Browser, url: str) -> float:
     """What this machine needs for a page that is nothing but a word."""
-    paints = []
+    paints: list[float] = []
     for _ in range(PAINT_ROUNDS):
         with open_slow_page(browser) as (page, _inside):
             page.route(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from appliance.engine.scripted import Line, ScriptedEngine, Wait
 from tests.browser.access import find_faults
@@ -31,7 +31,7 @@ question,phrasings,answer,links
 怎么退货,想退货怎么办|买错了能退吗,七天之内带小票到店里就能退。,https://shop.example/returns
 """
 SLOW = "慢慢说"
-WIDE = {"width": 1280, "height": 800}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
 TABLE = "| 尺码 | 价钱 |\n|---|---|\n| 大 | 贵 |\n\n1. 一\n2. 二\n\n> 引\n\n```\nx = 1\n```\n"
 RIGHT_TO_LEFT = "مرحبا، كيف حالك؟"
 STYLE_OF_SPEECH = """element => {
