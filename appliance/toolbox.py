@@ -48,7 +48,7 @@ def build_tools(
     return Tooling(
         Tools(registry),
         calls,
-        ToolModel(engine),
+        ToolModel(engine, tuple(registry.tools.values())),
         lambda: ladder.charter.shop,
         Throttle(time.monotonic),
         ladder.memory.recall,

@@ -78,7 +78,8 @@ def test_facts_are_found_and_traps_are_not_taken(split: str) -> None:
 
 
 def test_questions_of_all_other_sets_hold_hardly_a_fact() -> None:
-    files = [*EVALS.glob("*.toml"), *EVALS.glob("*/cases.toml")]
+    shops = [EVALS / shop / "cases.toml" for shop in ("bakery", "workshop")]
+    files = [*EVALS.glob("*.toml"), *shops]
     questions = [case.question for file in files for case in read_cases([file])]
     taken = [question for question in questions if read(question)]
     assert len(questions) > 900 and len(taken) <= len(questions) * 0.005

@@ -210,7 +210,7 @@ async def test_english_is_answered_in_english_even_to_a_bare_number(shop: Path) 
 async def test_what_patterns_leave_open_the_model_may_choose_and_only_from_the_list(
     shop: Path,
 ) -> None:
-    for letter, source in (("A", "tool"), ("B", "model"), ("C", "model"), ("确认", "model")):
+    for letter, source in (("B", "tool"), ("A", "model"), ("C", "model"), ("确认", "model")):
         engine = ScriptedEngine(lambda question, letter=letter: [letter])  # type: ignore[misc]
         async with open_house(Settings(knowledge=shop), engine) as house:
             [said] = await talk(house, "状态看不懂啊朋友")

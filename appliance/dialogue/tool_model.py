@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -20,8 +20,8 @@ from appliance.engine.prompt import Prompt
 from appliance.errors import ApplianceError
 from appliance.tools.declared import Tool
 
-# The cells of this conversation hold the list of tools, which hardly ever changes.
-CONVERSATION = "tool-choice"
+# The cells of these conversations hold the list of tools, which never changes.
+CONVERSATION = "tool-choice-"
 PATIENCE_S = 4.0
 MAX_QUESTION_CHARS = 300
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -37,44 +37,49 @@ LABELS = {"zh": ("顾客说", "答案"), "en": ("The customer says", "Answer")}
 
 
 class ToolModel:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tools: Sequence[Tool]) -> None:
         self._engine = engine
+        self._tools = tools
         # One question at a time, because all share the cells of one conversation.
         self._turn = asyncio.Lock()
         self._log = structlog.get_logger(__name__)
 
-    async def choose(self, tools: Sequence[Tool], text: str, language: Language) -> str:
-        """The name of one of `tools`, or "" where none is meant or nobody can be asked."""
-        if not tools or self._engine.status.phase != "ready":
+    async def choose(self, offered: Collection[str], text: str, language: Language) -> str:
+        """One of the names `offered`, or "" where none is meant or nobody can be asked."""
+        if not offered or self._engine.status.phase != "ready":
             return ""
         try:
             async with asyncio.timeout(PATIENCE_S), self._turn:
-                said = await self._ask(tools, text, language)
+                said = await self._ask(offered, text, language)
         except (TimeoutError, ApplianceError, ValueError) as error:
             self._log.warning("tool not chosen by the model", reason=type(error).__name__)
             return ""
         found = re.match(r"\s*([A-Z])", said)
         place = LETTERS.find(found[1]) if found else -1
-        return tools[place].name if 0 <= place < len(tools) else ""
+        name = self._tools[place].name if 0 <= place < len(self._tools) else ""
+        return name if name in offered else ""
 
-    async def _ask(self, tools: Sequence[Tool], text: str, language: Language) -> str:
-        """The list of tools stands in front, so that it is computed once."""
-        letters = LETTERS[: len(tools) + 1]
-        lines = [tool.description[language] for tool in tools] + [NONE[language]]
+    async def _ask(self, offered: Collection[str], text: str, language: Language) -> str:
+        """The list of all tools stands in front, so that it is computed once."""
+        letters = LETTERS[: len(self._tools) + 1]
+        lines = [tool.description[language] for tool in self._tools] + [NONE[language]]
+        named = zip(letters, (tool.name for tool in self._tools), strict=False)
+        possible = (*(letter for letter, name in named if name in offered), letters[-1])
         listed = "\n".join(f"{letter}. {line}" for letter, line in zip(letters, lines, strict=True))
         says, answer = LABELS[language]
         asked = f"{says}：{text[:MAX_QUESTION_CHARS]}\n{answer}："
         system, question = await self._engine.encode([f"{HEADS[language]}\n{listed}", asked])
         # Shared by nobody: else it would push the instructions of all conversations aside.
-        ids = self._engine.template.render(system, (), question).ids
+        template, conversation = self._engine.template, CONVERSATION + language
+        ids = template.render(system, (), question).ids
         run = self._engine.generate(
             Generation(
-                conversation=CONVERSATION,
+                conversation=conversation,
                 prompt=Prompt(ids),
                 max_new_tokens=2,
                 sampling=Sampling(temperature=0.0, repeat_penalty=1.0),
                 deadline_s=PATIENCE_S,
-                grammar=compile_choice(tuple(letters)),
+                grammar=compile_choice(possible),
             )
         )
         pieces: list[str] = []
@@ -82,6 +87,11 @@ class ToolModel:
             async for output in run:
                 if isinstance(output, Piece):
                     pieces.append(output.text)
+        except asyncio.CancelledError:
+            # Too slow this time: what stands in front is read while nobody speaks.
+            head = template.render_head(system, ())
+            self._engine.prepare(conversation, Prompt(head.ids))
+            raise
         finally:
             run.cancel()
         return "".join(pieces)

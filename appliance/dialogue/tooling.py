@@ -152,10 +152,9 @@ class Tooling:
             return find_bare(self.registry, weighed.open), "rule"
         if weighed.names_subject or is_clear(liked):
             return liked.tool, "likeness"
-        offered = [self.registry.tools[one] for one in weighed.open]
-        if self._model is None or not offered or (liked.tool and is_unlike):
+        if self._model is None or not weighed.open or (liked.tool and is_unlike):
             return "", ""
-        named = await self._model.choose(offered, heard.text, heard.language)
+        named = await self._model.choose(weighed.open, heard.text, heard.language)
         return (named, "model") if liked.tool in ("", named) else ("", "")
 
     async def act(self, conversation: str, act: Act) -> tuple[tuple[StoredCall, str], ...]:

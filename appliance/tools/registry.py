@@ -40,7 +40,8 @@ from appliance.tools.tables import Refused, Table, take_choice
 
 TOOLS_FILE = "tools.toml"
 MAX_FILE_BYTES = 500_000
-MAX_TOOLS = 32
+# As many as there are letters to name them by, and one for none.
+MAX_TOOLS = 25
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 ENTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 EXAMPLE = "orders"
