@@ -93,11 +93,11 @@ def test_stop_ends_the_answer_and_keeps_what_was_said(page: Page) -> None:
 
 
 def test_a_reload_finds_the_conversation_and_the_address_holds_no_id(page: Page) -> None:
-    send(page, "记住我")
+    send(page, "带雨伞吗")
     wait_for_answer(page)
     page.reload()
-    expect(page.locator(".bubble")).to_have_text("记住我")
-    assert wait_for_answer(page) == "你说：记住我"
+    expect(page.locator(".bubble")).to_have_text("带雨伞吗")
+    assert wait_for_answer(page) == "你说：带雨伞吗"
     assert re.search(r"[?#]|sessions", page.url) is None
 
 
