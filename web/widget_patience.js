@@ -25,8 +25,9 @@ export class Patience {
     if (isOpen) this.hurry();
   }
 
-  /** The visitor does something: what waits is tried now. */
+  /** The visitor does something: what waits here is tried now, and the next try waits for nothing. */
   hurry() {
+    this.#failures = 0;
     this.#wake();
   }
 

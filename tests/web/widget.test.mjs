@@ -130,6 +130,16 @@ test("who looks for an appliance that is off waits longer each time", async () =
   assert.equal(pauses.length, 13);
 });
 
+test("a touch between two tries makes the next one wait for nothing", async () => {
+  const { patience, state, pauses } = stand();
+  patience.show(true);
+  await assert.rejects(patience.checkHealth());
+  patience.hurry();
+  state.isOn = true;
+  assert.equal(await patience.checkHealth(), "well");
+  assert.deepEqual(pauses, []);
+});
+
 test("behind a closed panel nobody asks until it is opened", async () => {
   const { patience, state, pauses } = stand();
   await assert.rejects(patience.checkHealth());
