@@ -30,7 +30,8 @@ FAQ = """\
 question,phrasings,answer,links
 怎么退货,想退货怎么办|买错了能退吗,七天之内带小票到店里就能退。,https://shop.example/returns
 """
-SLOW = "慢慢说"
+# Far from every entry, by words and by meaning.
+SLOW = "讲一个大象去月球的长故事"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 TABLE = "| 尺码 | 价钱 |\n|---|---|\n| 大 | 贵 |\n\n1. 一\n2. 二\n\n> 引\n\n```\nx = 1\n```\n"
 RIGHT_TO_LEFT = "مرحبا، كيف حالك؟"

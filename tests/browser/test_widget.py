@@ -390,7 +390,7 @@ def test_an_unsigned_or_badly_signed_name_is_shown_and_nothing_more(page: Page) 
         say(frame, "雨伞在哪")
     assert read_identity(page, asked.value) is None
     identify(page, "店主", "owner", "another secret that is long enough")
-    page.wait_for_function("heard.some(([name]) => name === 'failed')")
+    page.wait_for_function("() => heard.some(([name]) => name === 'failed')")
     assert page.evaluate("heard.at(-1)") == ["failed", {"code": "identity_refused"}]
     assert read_identity(page, asked.value) is None
     assert say(frame, "还在吗", 2) == "你说：还在吗"
