@@ -139,12 +139,11 @@ class Memory:
 def find_dropped(reading: Reading, stored: Sequence[StoredFact]) -> tuple[StoredFact, ...]:
     """What of `stored` no longer holds: denied, corrected, said again, or one too many."""
     gone: dict[tuple[str, int], StoredFact] = {}
-    denied = {(one.kind, one.value) for one in reading.denied}
     # A denied value may have been recognised as another kind before.
-    values = {one.value for one in reading.denied}
+    denied = {one.value for one in reading.denied}
     again = {(one.kind, one.value) for one in reading.facts}
     for fact in stored:
-        if (fact.kind, fact.value) in denied | again or fact.value in values:
+        if fact.value in denied or (fact.kind, fact.value) in again:
             gone[fact.run_id, fact.place] = fact
     for kind in {one.kind for one in reading.facts}:
         left = [one for one in stored if one.kind == kind and (one.run_id, one.place) not in gone]

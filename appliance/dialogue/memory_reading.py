@@ -213,10 +213,9 @@ def write_value(written: str, writing: str) -> str:
     plain = " ".join(unicodedata.normalize("NFKC", written).split()).strip()
     if writing == "digits":
         digits = "".join(char for char in plain if char.isdecimal())
-        plus = "+" if plain.startswith("+") else ""
-        if plus and digits.startswith("861") and len(digits) == 13:
+        if digits.startswith("861") and len(digits) == 13:
             return digits[2:]
-        return digits[2:] if digits.startswith("861") and len(digits) == 13 else plus + digits
+        return f"+{digits}" if plain.startswith("+") else digits
     if writing == "upper":
         return plain.upper().lstrip("#")
     return plain.lower() if writing == "lower" else plain

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from appliance.dialogue.language import Language, has_words, language_of
+from appliance.dialogue.memory import FORGOTTEN
 from appliance.dialogue.shop import Shop
 from appliance.dialogue.steps import Act, Words
 from appliance.dialogue.tool_choice import Weighed, find_bare, leave_out_values, weigh
@@ -42,8 +43,6 @@ RUNNING = "running"
 AGAIN = " again"
 MOST_ROUNDS = 3
 MOST_SAID = 60
-# Before it nothing is taken for remembered.
-FORGOTTEN = "memory/forgotten"
 KEY_BYTES = 12
 # By the halves of the evaluation sets that are there to be looked at: what no tool is for is not
 # so near to a tool's examples, but for two who want to send something back.
