@@ -18,7 +18,6 @@ import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
-from appliance.config import Settings
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -30,6 +29,7 @@ from appliance.http.routes import build_http
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
 from appliance.store.clock import HouseClock

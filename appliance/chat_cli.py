@@ -17,7 +17,7 @@ from appliance.failures import failing_plainly
 
 if TYPE_CHECKING:
     from appliance.app import House
-    from appliance.config import Settings
+    from appliance.settings import Settings
 
 STOPPED = "Goodbye."
 

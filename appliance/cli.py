@@ -88,8 +88,9 @@ def config() -> None:
     """
     from pydantic import SecretStr
 
-    from appliance.config import ENV_PREFIX, SETTINGS_FILE, Settings, load_settings
+    from appliance.config import ENV_PREFIX, SETTINGS_FILE, load_settings
     from appliance.errors import SettingsError
+    from appliance.settings import Settings
 
     try:
         loaded = load_settings()

@@ -21,10 +21,10 @@ import click
 
 if TYPE_CHECKING:
     from appliance.app import House
-    from appliance.config import Settings
     from appliance.engine.engine import Engine
     from appliance.eval_cases import Case, Kind, Split
     from appliance.eval_figures import Judged
+    from appliance.settings import Settings
 
 EXIT_BAD_CASES = 2
 # A log that is no terminal gets a line for each so many per cent.

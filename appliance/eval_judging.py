@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
-from appliance.config import Settings
 from appliance.dialogue.guard_rules import read_rule_book
 from appliance.dialogue.ladder import NOT_KNOWN
 from appliance.dialogue.literals import ALL_KINDS, KNOWLEDGE_KINDS, MODEL_KINDS, find_literals
@@ -22,6 +21,7 @@ from appliance.dialogue.sources import Sources
 from appliance.eval_cases import Case
 from appliance.evaluation import Seen
 from appliance.knowledge.folding import normalise
+from appliance.settings import Settings
 
 Outcome: TypeAlias = Literal[
     "right entry",

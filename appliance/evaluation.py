@@ -16,13 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, ModelUnavailable
 from appliance.eval_cases import Case
 from appliance.events import Cited, Done, Failed, FinishReason, Message, Source, Token
 from appliance.knowledge.entries import Match
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 
 # How far the vectors are is looked at so often.
 LOOK_S = 0.2

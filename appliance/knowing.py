@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from appliance.config import Settings
 from appliance.http.ops import RungState
 from appliance.knowledge.folders import find_folder
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.dialogue.charter import CharterKeeper

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from appliance.config import Settings
 from appliance.engine import models
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable
+from appliance.settings import Settings
 from appliance.store.boot import CrashCounter, Loading, Model
 
 RETRY = "appliance models retry"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance.config import Settings, load_settings
+from appliance.config import load_settings
 from appliance.engine.catalogue import Catalogue, Entry, load_catalogue
 from appliance.engine.models import (
     ModelChoice,
@@ -31,6 +31,7 @@ from appliance.engine.models import (
 )
 from appliance.errors import ModelFileError
 from appliance.failures import Failure, failing_plainly
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.engine.fetch import Fetcher

@@ -25,10 +25,10 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, StoreUnavailable
 from appliance.greeting import find_addresses, greet, report_engine
+from appliance.settings import Settings
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 3

@@ -13,8 +13,9 @@ from time import monotonic
 
 import click
 
-from appliance.config import Settings, load_settings
+from appliance.config import load_settings
 from appliance.failures import failing_plainly
+from appliance.settings import Settings
 
 # A copy that is done sooner shows no progress.
 QUIET_S = 1.0

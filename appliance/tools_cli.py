@@ -20,9 +20,9 @@ from appliance.failures import Failure, failing_plainly
 from appliance.knowledge.folders import find_folder
 
 if TYPE_CHECKING:
-    from appliance.config import Settings
     from appliance.engine.engine import Engine
     from appliance.eval_tools import SeenCall, ToolCase
+    from appliance.settings import Settings
     from appliance.tools.declared import Call, Registry, Result
     from appliance.tools.running import Tools
 

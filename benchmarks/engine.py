@@ -26,7 +26,7 @@ from typing import Protocol
 
 import structlog
 
-from appliance.config import Settings
+from appliance.settings import Settings
 from benchmarks.engine_alone import measure_cpu, measure_one
 from benchmarks.engine_crowd import measure_eight, measure_flood, measure_long
 from benchmarks.engine_peers import (

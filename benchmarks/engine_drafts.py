@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.config import Settings
+from appliance.settings import Settings
 from benchmarks.engine_answer import median
 from benchmarks.engine_labs import LabProcess, Variant, format_lines, opening, show
 from benchmarks.engine_peers import count_threads, find_model

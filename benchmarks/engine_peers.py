@@ -21,8 +21,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-from appliance.config import Settings
 from appliance.engine.models import resolve
+from appliance.settings import Settings
 from benchmarks.engine_answer import Answer
 from benchmarks.engine_process import ServerProcess, WrongAnswer, read_cpu_s
 from benchmarks.engine_watch import FILE

@@ -16,7 +16,6 @@ import statistics
 import time
 from typing import Any
 
-from appliance.config import Settings
 from appliance.engine import models
 from appliance.engine.backend import Entry
 from appliance.engine.engine import Sampling
@@ -24,6 +23,7 @@ from appliance.engine.grammar import compile_schema
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.sequences import Remove
 from appliance.errors import SchemaRefused
+from appliance.settings import Settings
 from tests.json_judge import is_valid
 from tests.noise import write_noise
 from tests.random_schemas import draw_schema, spoil

@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.engine import Generation, Output, Piece
 from appliance.engine.scripted import Line, ScriptedEngine, Wait
 from appliance.eval_cases import Case, choose_cases
 from appliance.evaluation import open_house
 from appliance.events import Done, Token
+from appliance.settings import Settings
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Part, Row, Sizes, show_times
 from benchmarks.ladder_sets import SHOP, read_set

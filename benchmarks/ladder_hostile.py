@@ -9,9 +9,9 @@ from collections import Counter
 from itertools import product
 from pathlib import Path
 
-from appliance.config import Settings
 from appliance.engine.scripted import ScriptedEngine
 from appliance.evaluation import Seen, ask, open_house
+from appliance.settings import Settings
 from benchmarks.fault_report import tell, tell_faults
 from benchmarks.ladder_report import Part, Row, Sizes
 from tests.hostile import SCRIPTS, SOURCE, HostileScript

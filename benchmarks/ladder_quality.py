@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.eval_cases import LANGUAGES, Case, Kind, Language, choose_cases
 from appliance.eval_cli import make_engine
@@ -16,6 +15,7 @@ from appliance.eval_report import show_bar, tell_failures
 from appliance.evaluation import ask_all, open_house
 from appliance.knowledge.embedder import load_embedder
 from appliance.knowledge.importer import read_folder
+from appliance.settings import Settings
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Comparison, Part, Row, Sizes
 from benchmarks.ladder_rivals import Bm25, Cosine, Ranker, ask_bare

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from appliance.config import Settings
 from appliance.engine.engine import Broken, Engine, Generation, Piece, Sampling
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.folding import normalise
+from appliance.settings import Settings
 
 K1, B = 1.2, 0.75
 WORDS = re.compile(r"[a-z0-9]+|[^a-z0-9\s]+")

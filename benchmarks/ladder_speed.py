@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.eval_cli import make_engine
 from appliance.evaluation import ask, open_house
 from appliance.knowledge.build import build_apart
@@ -29,6 +28,7 @@ from appliance.knowledge.embedder import Embedder, Matrix, load_embedder
 from appliance.knowledge.importer import read_folder
 from appliance.knowledge.index import Index, write_index
 from appliance.knowledge.vectors import Vectors
+from appliance.settings import Settings
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Part, Row, Sizes, bound_p95
 from benchmarks.ladder_shop import choose_questions, make_rows, write_shop

@@ -14,12 +14,12 @@ import tempfile
 from pathlib import Path
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.dialogue.tails import MEMORY
 from appliance.engine.local import LocalEngine
 from appliance.evaluation import open_house
 from appliance.events import Done
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.sessions import key_of
 
 QUESTIONS = (

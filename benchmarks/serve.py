@@ -27,8 +27,8 @@ from typing import Any
 
 import httpx2
 
-from appliance.config import Settings
 from appliance.engine import models
+from appliance.settings import Settings
 
 ROUNDS = 5
 FIRST_TOKEN_ROUNDS = 9

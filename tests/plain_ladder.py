@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
-from appliance.config import Settings
 from appliance.dialogue.answering import Answering
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.guard import Cut
@@ -18,6 +17,7 @@ from appliance.dialogue.language import Language
 from appliance.dialogue.steps import Task, Words
 from appliance.engine.engine import Engine
 from appliance.events import Source
+from appliance.settings import Settings
 from appliance.store.events import EventLog
 from appliance.store.sessions import Sessions
 

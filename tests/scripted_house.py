@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.server import Server
+from appliance.settings import Settings
 
 PACE_S = 0.02
 PIECE_CHARS = 4

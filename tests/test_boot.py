@@ -20,10 +20,10 @@ from structlog.testing import capture_logs
 
 from appliance import app
 from appliance.cli import main
-from appliance.config import Settings
 from appliance.engine.engine import EngineStatus
 from appliance.engine.scripted import ScriptedEngine
 from appliance.loading import RETRY, ModelRung, identify_model
+from appliance.settings import Settings
 from appliance.store.boot import CrashCounter, Loading, Model, find_holder
 from appliance.store.database import Store
 from appliance.store.folder import lock_folder

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 
 from appliance import __version__
 from appliance.cli import main
-from appliance.config import Settings, load_settings
+from appliance.config import load_settings
+from appliance.settings import Settings
 
 
 def run(*arguments: str, **environ: str) -> Result:

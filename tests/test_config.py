@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import ENV_PREFIX, Settings, load_settings, tell_allowed
+from appliance.config import ENV_PREFIX, load_settings, tell_allowed
 from appliance.errors import SettingsError
+from appliance.settings import Settings
 
 
 def write(folder: Path, toml: str) -> Path:

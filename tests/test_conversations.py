@@ -19,7 +19,6 @@ import pytest
 from sqlite_utils import Database, Migrations
 
 from appliance.app import read_clock_ms
-from appliance.config import Settings
 from appliance.dialogue import conversations as desk_of_turns
 from appliance.dialogue.asking import TRIMMED
 from appliance.dialogue.conversations import (
@@ -60,6 +59,7 @@ from appliance.events import (
     Started,
     Token,
 )
+from appliance.settings import Settings
 from appliance.store import recovery
 from appliance.store.calls import StoredCall
 from appliance.store.database import Store

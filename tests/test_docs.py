@@ -20,8 +20,8 @@ import appliance
 from appliance import errors, events
 from appliance.app import House
 from appliance.cli import main
-from appliance.config import Settings
 from appliance.engine.scripted import ScriptedEngine
+from appliance.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")

@@ -25,7 +25,7 @@ MAX_FUNCTION_LINES = 50
 
 # A room is a folder, or loose files that make one floor together: (floor, what belongs to it).
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "values": (0, ("__init__", "config", "errors", "events", "patience", "persona")),
+    "values": (0, ("__init__", "config", "errors", "events", "patience", "persona", "settings")),
     "engine": (1, ("engine",)),
     "knowledge": (1, ("knowledge",)),
     "store": (1, ("store",)),

@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from appliance.config import Settings
 from appliance.dialogue.identity import Identities
 from appliance.errors import HandoffRefused, SessionNotFound
 from appliance.events import (
@@ -35,6 +34,7 @@ from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, StoreReadiness
 from appliance.http.routes import build_http
 from appliance.http.shield import SECURITY_HEADERS
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.dialogue.conversations import Conversations

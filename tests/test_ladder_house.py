@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine
 from appliance.evaluation import ask, open_house
+from appliance.settings import Settings
 
 FAQ = "question,phrasings,answer\n怎么退货？,退货怎么办理|想退货,签收后 7 天内在“我的订单”申请。\n"
 DOCUMENT = "# 床垫试睡\n\n床垫可以试睡 30 晚，不满意可以退，收清洁费 80 元。\n"

@@ -10,13 +10,13 @@ import llama_cpp.llama_cpp as lib
 import numpy as np
 import pytest
 
-from appliance.config import Settings
 from appliance.engine import models
 from appliance.engine.backend import Entry
 from appliance.engine.engine import Sampling
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.sequences import Copy, Evict, Remove
 from appliance.errors import EngineFailure, ModelFileError, ModelUnavailable
+from appliance.settings import Settings
 
 pytestmark = pytest.mark.model
 

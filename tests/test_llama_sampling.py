@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from appliance.config import Settings
 from appliance.engine import models
 from appliance.engine.backend import Entry
 from appliance.engine.engine import Sampling
@@ -32,6 +31,7 @@ from appliance.engine.llama import LlamaBackend
 from appliance.engine.llama_sampling import LlamaSampler
 from appliance.engine.sequences import Remove
 from appliance.errors import EngineFailure, ModelFileError
+from appliance.settings import Settings
 from tests.json_judge import is_valid
 from tests.noise import HOT, write_noise
 from tests.random_schemas import draw_schema

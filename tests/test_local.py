@@ -10,7 +10,6 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from appliance.config import Settings
 from appliance.engine import models
 from appliance.engine.assembly import PARKED_FOLDER
 from appliance.engine.engine import Finished, Generation, Phase, Piece, Sampling
@@ -20,6 +19,7 @@ from appliance.engine.loop import EngineLoop
 from appliance.engine.parked_files import name_conversation
 from appliance.engine.prompt import Prompt, TokenIds
 from appliance.errors import ModelFileError, ModelUnavailable
+from appliance.settings import Settings
 from tests.toy_backend import ToyBackend, make_loop
 
 STOP_S = 2.0

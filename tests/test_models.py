@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from appliance.config import Settings
 from appliance.engine.catalogue import Catalogue, Entry, ModelFile, load_catalogue
 from appliance.engine.models import (
     ModelChoice,
@@ -23,6 +22,7 @@ from appliance.engine.models import (
 )
 from appliance.errors import ModelFileError
 from appliance.models_cli import models
+from appliance.settings import Settings
 from tests.test_gguf import chat_pairs, make_gguf, pair, text, u32
 
 DEFAULT = load_catalogue().default

@@ -16,7 +16,6 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from appliance.config import Settings
 from appliance.dialogue.answering import Answering
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.excerpts import Excerpt
@@ -31,6 +30,7 @@ from appliance.engine.scripted import CONTROL_IDS, Fail, Line, Script, ScriptedE
 from appliance.errors import StoreUnavailable
 from appliance.events import Done, Failed, Token
 from appliance.knowledge.entries import Origin, Passage
+from appliance.settings import Settings
 from appliance.store.database import Store
 from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners

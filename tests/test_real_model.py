@@ -16,11 +16,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from appliance.config import Settings
 from appliance.engine.catalogue import load_catalogue
 from appliance.engine.local import LocalEngine
 from appliance.engine.models import resolve
 from appliance.errors import ModelFileError
+from appliance.settings import Settings
 from tests.scripted_house import serving
 
 MODELS = Path(__file__).resolve().parents[1] / "models"

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.config import Settings
 from appliance.dialogue.context import find_window_start
 from appliance.dialogue.summaries import (
     HEAD,
@@ -22,6 +21,7 @@ from appliance.dialogue.summaries import (
 from appliance.dialogue.summarising import ORDER, Summarising, keep_true
 from appliance.engine.scripted import CONTROL_IDS, Fail, Line, ScriptedEngine, Wait
 from appliance.events import Done, Notice
+from appliance.settings import Settings
 from appliance.store.facts import StoredSummary
 from appliance.store.messages import StoredExchange
 from appliance.store.sessions import key_of

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.dialogue.steps import Act
 from appliance.dialogue.tool_likeness import Likeness
 from appliance.dialogue.tooling import is_clear
 from appliance.engine.scripted import Line, ScriptedEngine
 from appliance.evaluation import open_house, wait_indexed
 from appliance.knowledge.embedder import Matrix
+from appliance.settings import Settings
 from appliance.store.calls import StoredCall
 from appliance.store.sessions import key_of
 from tests.shop_tools import TOOLS, count_returns, make_shop, read_shop_tools, say, talk

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from appliance.config import Settings
 from appliance.engine.scripted import Line, ScriptedEngine
 from appliance.evaluation import open_house
+from appliance.settings import Settings
 from appliance.toolbox import read_registry
 from tests.shop_tools import count_returns, make_shop, say
 

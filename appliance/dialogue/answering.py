@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import structlog
 
-from appliance.config import Settings
 from appliance.dialogue.asking import Asking
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
@@ -29,6 +28,7 @@ from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, StoreUnavailable
 from appliance.events import Done, Ending, Failed, Numbered, Tool
+from appliance.settings import Settings
 from appliance.store.events import EventLog
 from appliance.store.messages import Answer
 from appliance.store.sessions import Sessions

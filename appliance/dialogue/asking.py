@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import structlog
 
-from appliance.config import Settings
 from appliance.dialogue.answer import Answer
 from appliance.dialogue.guard import Rules
 from appliance.dialogue.literals import KNOWLEDGE_KINDS, MODEL_KINDS
@@ -35,6 +34,7 @@ from appliance.engine.engine import (
 from appliance.engine.prompt import TokenIds
 from appliance.errors import EngineFailure, ModelUnavailable
 from appliance.events import QUOTED, Done, Notice, Queued
+from appliance.settings import Settings
 from appliance.store.events import EventLog
 from appliance.store.verdicts import StoredVerdict
 

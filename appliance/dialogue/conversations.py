@@ -16,7 +16,6 @@ from typing import Literal, TypeVar
 
 import structlog
 
-from appliance.config import Settings
 from appliance.dialogue.feed import Feeds
 from appliance.dialogue.handoff import OPEN_STATES, Handoffs
 from appliance.dialogue.language import Language
@@ -27,6 +26,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import Busy, Restarting, StoreUnavailable
 from appliance.events import Done, Failed, HandoffState, Message, Numbered
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.events import EventLog
 from appliance.store.feedback import Feedback
 from appliance.store.handoffs import Owners

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from appliance.config import Settings
 from appliance.dialogue.context import (
     choose_room,
     find_held_start,
@@ -27,6 +26,7 @@ from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
 from appliance.engine.prompt import Exchange, Prompt, TokenIds
 from appliance.errors import InvalidField, StoreUnavailable
+from appliance.settings import Settings
 from appliance.store.messages import StoredExchange
 from appliance.store.sessions import Sessions
 

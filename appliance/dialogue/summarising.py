@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from appliance.config import Settings
 from appliance.dialogue.context import find_window_start
 from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.literals import find_literals
@@ -25,6 +24,7 @@ from appliance.dialogue.summaries import MAX_SUMMARY_CHARS, Summaries, find_comi
 from appliance.engine.engine import Engine, Finished, Generation, Piece, Run, Sampling
 from appliance.errors import ApplianceError
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.facts import Facts, StoredSummary
 from appliance.store.messages import StoredExchange
 from appliance.store.sessions import Sessions

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from appliance.config import Settings
 from appliance.engine import hardware, models
 from appliance.engine.backend import Backend
 from appliance.engine.cells import Cells
@@ -26,6 +25,7 @@ from appliance.engine.storage import find_storage
 from appliance.engine.tally import Tally
 from appliance.engine.warming import read_prefix
 from appliance.errors import ModelUnavailable
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.engine.llama import LlamaBackend

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from appliance.config import Settings
 from appliance.engine.engine import EngineStatus, Generation
 from appliance.engine.figures import EngineFigures
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.errors import ApplianceError, ModelFileError, ModelUnavailable
+from appliance.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.engine.disk_parking import DiskParking

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from appliance.config import Settings
 from appliance.engine.catalogue import Catalogue, Entry, ModelFile, load_catalogue
 from appliance.engine.gguf import GgufHeader, read_header
 from appliance.errors import ModelFileError, ModelUnavailable
+from appliance.settings import Settings
 
 ACTIVE = "active"
 SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf")

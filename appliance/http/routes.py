@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Lifespan
 
-from appliance.config import Settings
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.errors import (
@@ -61,6 +60,7 @@ from appliance.http.shapes import (
 )
 from appliance.http.shield import build_shield
 from appliance.http.widget import Widget
+from appliance.settings import Settings
 
 HTML = "text/html"
 

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.engine.local import LocalEngine
 from appliance.engine.scripted import Crash, Fail, Line, Script, ScriptedEngine
 from appliance.server import serve
+from appliance.settings import Settings
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
 

@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from appliance.app import House
-from appliance.config import Settings
 from appliance.engine.engine import Engine
 from appliance.server import Server
+from appliance.settings import Settings
 from tests.faults.client import Client
 
 
