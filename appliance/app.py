@@ -25,6 +25,7 @@ from appliance.errors import StoreUnavailable
 from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
+from appliance.http.request_log import RequestLog
 from appliance.http.routes import build_http
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
@@ -32,17 +33,18 @@ from appliance.patience import wait_at_most
 from appliance.settings import Settings
 from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
-from appliance.store.clock import HouseClock
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
 from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
 from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
+from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
+from appliance.store.resealing import reseal
 from appliance.store.retention import Retention
-from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions
+from appliance.vault import Vault, read_clock_ms
 
 if TYPE_CHECKING:
     from appliance.dialogue.answering import Answering
@@ -67,14 +69,17 @@ STORE_RUNGS: Mapping[StoreState, RungState] = {
 class House:
     """All rooms, their opening and their closing."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, vault: Vault | None = None) -> None:
         self.engine = engine
         self._settings = settings
         self.store = Store(settings.data)
-        self._events = EventLog(self.store, LiveLog(settings.data, PLAIN), PLAIN)
-        clock = HouseClock()
+        self.vault = vault = vault or Vault(settings)
+        self.store.on_open.append(lambda _: vault.unlock())
+        engine.seal_with(vault.seal_state, vault.open_state)
+        seals, clock = vault.keyring.seals, vault.clock
+        self._events = EventLog(self.store, LiveLog(settings.data, seals), seals)
         self.sessions = Sessions(
-            self.store, self._events, PLAIN, read_clock_ms, clock.read_house_ms
+            self.store, self._events, seals, read_clock_ms, clock.read_house_ms, vault.accounts
         )
         owners = Owners(self.store, self._events, read_clock_ms)
         self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
@@ -86,13 +91,15 @@ class House:
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
         backups = settings.backups or settings.data / "backups"
-        self._jobs: tuple[Retention | Backups, ...] = (
-            Retention(self.store, clock, settings.retention_days, self.conversations.drop),
-            Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
+        drop, copy_keys = self.conversations.drop, vault.keyring.copy_to_mirror
+        self._jobs: tuple[Retention | Backups | NetworkLog, ...] = (
+            Retention(self.store, clock, settings.retention_days, drop, vault.expiry),
+            Backups(self.store, backups, settings.backup_hours, settings.backups_kept, copy_keys),
+            vault.network_log,
         )
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
-        identities = Identities(IdentityRows(self.store, PLAIN), secret)
+        identities = Identities(IdentityRows(self.store, seals), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.application: Starlette = build_http(
             self.conversations,
@@ -103,15 +110,17 @@ class House:
             settings,
             self._live,
         )
+        self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.
 
-        Raises StoreUnavailable where one is there. A folder that cannot be used at all is no
-        reason to end: the store says so when it opens."""
+        Raises StoreUnavailable where one is there, and for a wrong master key. A folder that
+        cannot be used at all is no reason to end: the store says so when it opens."""
         try:
             self.store.lock()
+            self.vault.unlock()
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, OSError):
                 raise
@@ -140,7 +149,12 @@ class House:
             rungs=rungs,
             store=StoreReadiness(self.store.state, self._explain_store()),
             model=model,
-            notes=(*self.store.notes, *self.knowledge.notes, *status.notes),
+            notes=(
+                *self.vault.notes,
+                *self.store.notes,
+                *self.knowledge.notes,
+                *status.notes,
+            ),
             version=__version__,
             ready_ms=self._note_ready(),
         )
@@ -298,6 +312,7 @@ class House:
         while True:
             try:
                 if unfinished is None:
+                    await reseal(self.store, self.vault.keyring)
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()
@@ -332,7 +347,3 @@ class House:
         self.closing = "the store"
         await self.store.close()
         self.closing = ""
-
-
-def read_clock_ms() -> int:
-    return time.time_ns() // 1_000_000

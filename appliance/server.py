@@ -11,12 +11,14 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from getpass import getpass
 from types import FrameType
 from typing import Literal
 
@@ -29,6 +31,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, StoreUnavailable
 from appliance.greeting import find_addresses, greet, report_engine
 from appliance.settings import Settings
+from appliance.vault import Vault
 
 EXIT_OK = 0
 EXIT_CANNOT_START = 3
@@ -139,6 +142,7 @@ def end_at_once() -> None:
 def serve(settings: Settings, engine: Engine) -> int:
     """Listen until a signal comes; the exit code: 0 in order, 3 when it cannot start."""
     configure_logging(settings.log_format)
+    forbid_core_dumps()
     # It may be sent as soon as the lock names this process, and would end it before it listens.
     signal.signal(RETRIES_MODEL, signal.SIG_IGN)
     # Our answers end by themselves when the turns are closed; no watcher thread is needed.
@@ -147,7 +151,7 @@ def serve(settings: Settings, engine: Engine) -> int:
 
 
 async def _serve(settings: Settings, engine: Engine) -> int:
-    house = House(settings, engine)
+    house = House(settings, engine, Vault(settings, ask_passphrase))
     try:
         house.take_folder()
         listener = _listen(settings.host, settings.port)
@@ -164,6 +168,17 @@ async def _serve(settings: Settings, engine: Engine) -> int:
         await server.serve(sockets=[listener])
         reporter.cancel()
     return EXIT_OK if server.started else EXIT_CANNOT_START
+
+
+def ask_passphrase() -> str:
+    """Nothing where nobody can type it."""
+    return getpass("Passphrase of the master key: ") if sys.stdin.isatty() else ""
+
+
+def forbid_core_dumps() -> None:
+    """A picture of the memory on disk would hold customers' words and every key."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def _report_when_settled(engine: Engine) -> None:

@@ -126,6 +126,27 @@ class Settings(BaseModel):
     retention_days: int = Field(
         30, ge=0, le=3650, description="Days an untouched conversation stays; 0 keeps it for good."
     )
+    network_log_days: int = Field(
+        190,
+        ge=0,
+        le=3650,
+        description="Days the log of requests stays, which holds no words; 0 writes none.",
+    )
+    master_key: Literal["file", "passphrase", "tpm"] = Field(
+        "file",
+        description="What all keys of the conversations hang on: a file, a passphrase or the "
+        "machine's TPM.",
+    )
+    master_key_file: Path | None = Field(
+        None,
+        description="File of the master key, best on a USB stick; empty takes `keys/master.key` in "
+        "the data folder.",
+    )
+    passphrase: SecretStr = Field(
+        SecretStr(""),
+        description="Passphrase of the master key, 12 or more characters; empty asks for it on the "
+        "terminal.",
+    )
     backup_hours: float = Field(
         24.0, ge=0.0, le=8760.0, description="Hours between two backups; 0 makes none."
     )
@@ -175,7 +196,7 @@ class Settings(BaseModel):
             raise PydanticCustomError("boolean", "a boolean")
         return value
 
-    @field_validator("cache", "backups", mode="before")
+    @field_validator("cache", "backups", "master_key_file", mode="before")
     @classmethod
     def _read_empty_as_none(cls, value: object) -> object:
         return None if value == "" else value

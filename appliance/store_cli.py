@@ -40,15 +40,19 @@ def backup(file: Path | None) -> None:
     from appliance.store.backup import make_backup
     from appliance.store.backups import name_backup
     from appliance.store.folder import FILE_NAME
+    from appliance.store.key_copies import copy_keys
 
     with failing_plainly(STOPPED):
         settings = load_settings().settings
         target = file or name_backup(get_backups_folder(settings), datetime.now(UTC))
         contents = make_backup(settings.data / FILE_NAME, target, make_watch("Copying"))
+        keys = copy_keys(settings.data, target, is_named=file is not None)
     click.echo(
         f"{contents.path}  {contents.file_bytes / 1e6:,.1f} MB, "
         f"{contents.conversations:,} conversations, {contents.messages:,} messages, checked"
     )
+    if keys is not None:
+        click.echo(f"Its keys: {keys} (they open it with the master key alone)")
 
 
 @click.command()
@@ -63,15 +67,19 @@ def restore(file: Path) -> None:
     Example: appliance restore data/backups/appliance-20270131T030000Z.db
     """
     from appliance.store.backup import restore as restore_with
+    from appliance.store.key_copies import bring_keys
 
     with failing_plainly(STOPPED):
         settings = load_settings().settings
         restored = restore_with(settings.data, file, make_watch("Restoring"))
+        brought = bring_keys(settings.data, file)
     contents = restored.contents
     click.echo(
         f"{file} is restored: {contents.conversations:,} conversations, "
         f"{contents.messages:,} messages."
     )
+    if brought is not None:
+        click.echo(f"Its keys were taken from {brought}; the master key is needed too.")
     if restored.kept is not None:
         click.echo(f"What was there before: {restored.kept}")
 

@@ -18,7 +18,6 @@ from typing import Literal, cast
 import pytest
 from sqlite_utils import Database, Migrations
 
-from appliance.app import read_clock_ms
 from appliance.dialogue import conversations as desk_of_turns
 from appliance.dialogue.asking import TRIMMED
 from appliance.dialogue.conversations import (
@@ -71,6 +70,7 @@ from appliance.store.migrations import m001_sessions_turns_messages
 from appliance.store.sealing import PLAIN
 from appliance.store.sessions import Sessions, key_of
 from appliance.store.verdicts import StoredVerdict
+from appliance.vault import read_clock_ms
 from tests.plain_ladder import RESTS, give_plain_answers
 from tests.scripted_house import LoadingEngine
 

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     ARCHITECTURE,
     "docs/lab-notes.md",
+    "docs/privacy.md",
     "docs/widget.md",
     "deploy/kiosk/README.md",
 )

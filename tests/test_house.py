@@ -45,12 +45,14 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "knowing",
             "loading",
             "toolbox",
+            "vault",
         ),
     ),
     "door": (
         5,
         (
             "__main__",
+            "audit_cli",
             "chat_cli",
             "cli",
             "eval_cli",
@@ -76,6 +78,7 @@ OWNERS = {
     "sqlite_utils": ("store/",),
     "httpx2": ("engine/sources.py", "dialogue/moderation.py", "tools/requests.py"),
     "ahocorasick": ("dialogue/lexicon.py",),
+    "cryptography": ("store/",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
     "uvicorn": ("server.py",),

@@ -16,6 +16,7 @@ from appliance.engine.prompt import Prompt, Template, TokenIds
 
 if TYPE_CHECKING:
     from appliance.engine.grammar import Grammar
+    from appliance.engine.parked_files import Transform
 
 Phase: TypeAlias = Literal["starting", "loading", "warming", "ready", "unavailable", "stopped"]
 EngineFinish: TypeAlias = Literal["stop", "length", "cancelled", "timeout"]
@@ -145,6 +146,10 @@ class Engine(Protocol):
         """Load and warm; returns when ready or unavailable. Never raises for a bad model.
 
         After `withhold`, and where the model could not be had, it is tried again."""
+
+    def seal_with(self, seal: Transform, open: Transform) -> None:
+        """What it keeps of conversations on disk goes through these, with what it is bound to.
+        Before `start`."""
 
     def withhold(self, reason: str, remedy: str = "") -> None:
         """Be unavailable with these words, without having tried, until `start`. Only while

@@ -49,13 +49,10 @@ def end_process() -> None:
 class LocalEngine:
     """One GGUF on this machine's processor."""
 
-    def __init__(
-        self, settings: Settings, seal: Transform = leave, open: Transform = leave
-    ) -> None:
-        """`seal` and `open` take bytes and what they are bound to; what is parked on disk goes
-        through them."""
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._seal, self._open = seal, open
+        self._seal: Transform = leave
+        self._open: Transform = leave
         self._status = EngineStatus("starting")
         # Settled: ready, or it will not come by itself. Ended: no engine thread lives.
         self._settled = asyncio.Event()
@@ -87,6 +84,9 @@ class LocalEngine:
         if self._ended.is_set() and not self._is_stopping:
             self._begin()
         await self._settled.wait()
+
+    def seal_with(self, seal: Transform, open: Transform) -> None:
+        self._seal, self._open = seal, open
 
     def withhold(self, reason: str, remedy: str = "") -> None:
         assert self._ended.is_set(), "only while nothing is loaded or loading"

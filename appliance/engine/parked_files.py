@@ -33,7 +33,8 @@ from appliance.errors import ApplianceError
 
 Transform: TypeAlias = Callable[[bytes, str], bytes]
 
-FORMAT = 1
+# 1 was in clear: its files are swept away.
+FORMAT = 2
 SUFFIX = ".parked"
 CONVERSATION = re.compile(r"[0-9a-f]{32}\.parked")
 PREFIX = re.compile(r"prefix-[0-9a-f]{32}\.parked")

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from appliance.engine.engine import (
     Broken,
@@ -28,6 +28,9 @@ from appliance.engine.engine import (
 from appliance.engine.figures import EngineFigures
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from appliance.engine.parked_files import Transform
 
 # For tests to look at; a demo that runs for weeks keeps no more.
 KEPT = 64
@@ -111,6 +114,9 @@ class ScriptedEngine:
         if self._status.phase in ("starting", "unavailable"):
             ready = EngineStatus("ready", "scripted", "Scripted answers", progress=1.0)
             self._settle(self._refusal or ready)
+
+    def seal_with(self, seal: Transform, open: Transform) -> None:
+        """It keeps nothing on disk."""
 
     def withhold(self, reason: str, remedy: str = "") -> None:
         self._settle(EngineStatus("unavailable", reason=reason, remedy=remedy))

@@ -33,6 +33,7 @@ from appliance.http.shapes import (
     SayLater,
     SessionOpened,
     ShownFeedback,
+    ShownReceipt,
     SignedIdentity,
     Stopped,
 )
@@ -114,7 +115,19 @@ class Sessions:
 
     async def forget(self, request: Request) -> JsonAnswer:
         forgotten = await self._conversations.forget(_get_session_id(request))
-        counts: Deleted = {"deleted": {"messages": forgotten.messages, "turns": forgotten.turns}}
+        receipt: ShownReceipt | None = None
+        if kept := forgotten.receipt:
+            receipt = {
+                "session": kept.session,
+                "keys_destroyed": kept.keys_destroyed,
+                "audit_row": kept.audit_row,
+                "at_ms": kept.at_ms,
+                "mac": kept.mac,
+            }
+        counts: Deleted = {
+            "deleted": {"messages": forgotten.messages, "turns": forgotten.turns},
+            "receipt": receipt,
+        }
         return JsonAnswer(counts)
 
 

@@ -309,8 +309,19 @@ class DeletedCounts(TypedDict):
     turns: int
 
 
+class ShownReceipt(TypedDict):
+    """`mac` is the sign of row `audit_row` of the appliance's audit log, which says the same."""
+
+    session: str
+    keys_destroyed: int
+    audit_row: int
+    at_ms: int
+    mac: str
+
+
 class Deleted(TypedDict):
     deleted: DeletedCounts
+    receipt: ShownReceipt | None
 
 
 class Health(TypedDict):

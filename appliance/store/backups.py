@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -18,7 +21,9 @@ import structlog
 from appliance.errors import StoreUnavailable
 from appliance.patience import wait_at_most
 from appliance.store.backup import Contents, make_backup
+from appliance.store.connections import connect_reader
 from appliance.store.database import Store
+from appliance.store.resealing import is_done
 
 NAME = re.compile(r"appliance-\d{8}T\d{6}Z(\.\d+)?\.db")
 HOUR_S = 3600.0
@@ -27,11 +32,20 @@ HOUR_S = 3600.0
 class Backups:
     """Of one store; `hours` 0 makes none."""
 
-    def __init__(self, store: Store, folder: Path, hours: float, kept: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        hours: float,
+        kept: int,
+        copy_keys: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`copy_keys` puts the keys of the conversations beside the backups."""
         self._store = store
         self._folder = folder
         self._pause_s = hours * HOUR_S
         self._kept = kept
+        self._copy_keys = copy_keys
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger(__name__)
 
@@ -62,13 +76,17 @@ class Backups:
             name_backup(self._folder, datetime.now(UTC)),
             is_unwanted=self._stopping.is_set,
         )
+        await asyncio.to_thread(self._copy_keys)
         await asyncio.to_thread(self._delete_old, contents.path)
         self._log.info("backup made", path=str(contents.path), conversations=contents.conversations)
         return contents
 
     def _find_first_wait(self) -> float:
         """A box that is switched off every evening gets its backup too: the first one ever comes
-        within the hour, a later one when the newest is old enough by its file's time."""
+        within the hour, a later one when the newest is old enough by its file's time; at once
+        where an older version left one in clear."""
+        if any(not was_sealed(path) for path in list_backups(self._folder)):
+            return 0.0
         newest = max(list_backups(self._folder), key=_get_time_s, default=None)
         if newest is None:
             return min(self._pause_s, HOUR_S)
@@ -76,7 +94,10 @@ class Backups:
         return max(0.0, self._pause_s - age_s)
 
     def _delete_old(self, newest: Path) -> None:
-        """`newest` stays whatever the clock says of the others."""
+        """`newest` stays whatever the clock says of the others; what is in clear goes first."""
+        for path in list_backups(self._folder):
+            if path != newest and not was_sealed(path):
+                path.unlink(missing_ok=True)
         older = [path for path in list_backups(self._folder) if path != newest]
         older.sort(key=_get_time_s, reverse=True)
         for path in older[self._kept - 1 :]:
@@ -94,6 +115,15 @@ def list_backups(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+
+
+def was_sealed(file: Path) -> bool:
+    """Whether no word in the backup is in clear, as far as it can be read."""
+    try:
+        with closing(connect_reader(file, is_immutable=True)) as connection:
+            return is_done(connection)
+    except sqlite3.Error as error:
+        return "no such table" not in str(error)
 
 
 def _get_time_s(file: Path) -> float:

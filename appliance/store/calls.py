@@ -93,23 +93,23 @@ class Calls:
         """What the customer wrote in turns that ended, the latest first, back to a turn of
         `until_rule`."""
 
-        def query(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-            return connection.execute(SAID, (session_key, most)).fetchall()
+        def query(connection: sqlite3.Connection) -> tuple[str, ...]:
+            said: list[str] = []
+            for row in connection.execute(SAID, (session_key, most)):
+                if row["rule"] == until_rule:
+                    break
+                label = Label("messages", str(row["position"]), "text", session_key)
+                said.append(self._seals.read(row["text"], label))
+            return tuple(said)
 
-        said: list[str] = []
-        for row in await self._store.read(query):
-            if row["rule"] == until_rule:
-                break
-            label = Label("messages", str(row["position"]), "text", session_key)
-            text = self._seals.open(row["text"], label) if row["text"] else b""
-            said.append(text.decode(errors="replace"))
-        return tuple(said)
+        return await self._store.read(query)
 
     async def _read(self, query: str, session_key: str) -> tuple[StoredCall, ...]:
-        rows = await self._store.read(
-            lambda connection: connection.execute(query, (session_key,)).fetchall()
+        return await self._store.read(
+            lambda connection: tuple(
+                self._open(row, session_key) for row in connection.execute(query, (session_key,))
+            )
         )
-        return tuple(self._open(row, session_key) for row in rows)
 
     def _open(self, row: sqlite3.Row, session_key: str) -> StoredCall:
         """Without arguments where a flipped bit made them illegible: then they are asked for."""

@@ -7,6 +7,7 @@ busy, unreadable, full or read-only is left where it is.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -206,6 +207,29 @@ def _check_whole(connection: sqlite3.Connection) -> None:
         connection.set_progress_handler(None, 0)
 
 
+def fold_wal(connection: sqlite3.Connection, wait_ms: int) -> str:
+    """Carry the log into the file and empty it; where somebody still reads it, another time. Why
+    it could not be; empty where it could."""
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        return str(error)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}")
+    return ""
+
+
+def compact(connection: sqlite3.Connection) -> None:
+    """Write the whole file anew, by way of a copy on disk: it may not fit into the memory."""
+    connection.execute("PRAGMA temp_store = 1")
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.execute(f"PRAGMA temp_store = {PRAGMAS['temp_store']}")
+    fold_wal(connection, wait_ms=2000)
+
+
 def count_reusable_bytes(connection: sqlite3.Connection) -> int:
     """Of pages that deleted rows left: what is written next takes these first."""
     pages, page_bytes = (
@@ -215,8 +239,8 @@ def count_reusable_bytes(connection: sqlite3.Connection) -> int:
     return pages * page_bytes
 
 
-def get_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 for an error of the driver's own."""
+def get_code(error: sqlite3.Error | OSError) -> int:
+    """SQLite's primary result code; 0 for an error of the driver's own or of another file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -224,9 +248,9 @@ def is_damage(error: sqlite3.Error) -> bool:
     return get_code(error) in DAMAGE
 
 
-def explain(error: sqlite3.Error) -> str:
+def explain(error: sqlite3.Error | OSError) -> str:
     code = get_code(error)
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == errno.ENOSPC:
         return DISK_IS_FULL
     if code == sqlite3.SQLITE_READONLY:
         return "The conversation cannot be saved: the disk is read-only."

@@ -22,12 +22,13 @@ from appliance.patience import wait_at_most
 from appliance.store.ballast import BALLAST_BYTES, Ballast
 from appliance.store.connections import (
     DISK_IS_FULL,
-    PRAGMAS,
     check_parts,
     close_untouched,
+    compact,
     connect_writer,
     count_reusable_bytes,
     explain,
+    fold_wal,
     is_damage,
 )
 from appliance.store.figures import StoreFigures, WriteMeter, get_free_bytes, get_size
@@ -148,7 +149,7 @@ class Store:
         await self._wait_until_open()
         try:
             return await self._run(lambda: self._commit_or_mend(change))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._report(error) from error
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -167,12 +168,20 @@ class Store:
             await self._run(lambda: self._renew(finding, known_damages))
             await self._wait_until_open()
             return await self._readers.read(query)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._report(error) from error
 
     async def look_for_room(self) -> None:
         """Make the ballast again where there is room for it; the store is no longer full then."""
         await self._run(self._restore_ballast)
+
+    async def compact(self) -> None:
+        """Nothing is left in the file of what was changed or deleted. Raises StoreUnavailable."""
+        await self._wait_until_open()
+        try:
+            await self._run(lambda: compact(self._connection))
+        except sqlite3.Error as error:
+            raise self._report(error) from error
 
     @property
     def _wal(self) -> Path:
@@ -199,7 +208,7 @@ class Store:
             self._meter.look()
             await self.look_for_room()
 
-    def _report(self, error: sqlite3.Error) -> StoreUnavailable:
+    def _report(self, error: sqlite3.Error | OSError) -> StoreUnavailable:
         self._log.error("store failed", error=str(error))
         return StoreUnavailable(explain(error))
 
@@ -254,8 +263,9 @@ class Store:
     def _commit_or_mend(self, change: Callable[[sqlite_utils.Database], T]) -> T:
         try:
             return self._commit(change)
-        except sqlite3.Error as error:
-            if is_damage(error):
+        except (sqlite3.Error, OSError) as error:
+            # An OSError is one of the files of keys.
+            if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._renew(str(error), self._damages)
             elif self._ballast.is_needed(error):
                 self._make_room()
@@ -279,15 +289,9 @@ class Store:
         return outcome
 
     def _fold_wal(self, wait_ms: int) -> None:
-        """Carry the WAL into the file and empty it; where somebody still reads it, another time."""
-        try:
-            self._connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
+        if reason := fold_wal(self._connection, wait_ms):
             # What was committed stands in the log; it is replayed at the next start.
-            self._log.error("store not folded", error=str(error))
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}")
+            self._log.error("store not folded", error=reason)
 
     def _renew(self, finding: str, known_damages: int) -> None:
         """Set the damaged file aside and go on with what can be read of it, unless another call

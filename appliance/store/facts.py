@@ -60,19 +60,17 @@ class Facts:
 
     async def read(self, session_key: str) -> tuple[StoredFact, ...]:
         """Of one session, the oldest first. Raises StoreUnavailable, as all here do."""
-        rows = await self._store.read(
-            lambda connection: connection.execute(FACTS, (session_key,)).fetchall()
-        )
-        return tuple(
-            StoredFact(
-                row["kind"],
-                self._open(row["value"], _label_fact(row["run_id"], row["place"], session_key)),
-                row["run_id"],
-                row["place"],
-                row["at_ms"],
-            )
-            for row in rows
-        )
+        return await self._store.read(lambda connection: self._read(connection, session_key))
+
+    def _read(self, connection: sqlite3.Connection, session_key: str) -> tuple[StoredFact, ...]:
+        found = []
+        for row in connection.execute(FACTS, (session_key,)):
+            label = _label_fact(row["run_id"], row["place"], session_key)
+            # Unreadable: its day is over, so it is forgotten.
+            if value := self._seals.read(row["value"], label):
+                place = (row["run_id"], row["place"], row["at_ms"])
+                found.append(StoredFact(row["kind"], value, *place))
+        return tuple(found)
 
     async def keep(
         self,
@@ -100,27 +98,26 @@ class Facts:
 
     async def read_summaries(self, session_key: str) -> tuple[StoredSummary, ...]:
         """The one that stands for the fewest exchanges first."""
-        rows = await self._store.read(
-            lambda connection: connection.execute(SUMMARIES, (session_key,)).fetchall()
-        )
-        return tuple(
-            StoredSummary(
-                row["exchanges"],
-                row["author"],
-                self._open(row["text"], _label_summary(row["exchanges"], session_key)),
-            )
-            for row in rows
-        )
+
+        def query(connection: sqlite3.Connection) -> tuple[StoredSummary, ...]:
+            rows = connection.execute(SUMMARIES, (session_key,))
+            found = [
+                (*row[:2], self._seals.read(row[2], _label_summary(row[0], session_key)))
+                for row in rows
+            ]
+            return tuple(StoredSummary(*one) for one in found if one[2])
+
+        return await self._store.read(query)
 
     async def keep_summary(self, session_key: str, summary: StoredSummary) -> None:
         """Where there is one of as many exchanges, that one stays."""
-        sealed = self._seals.seal(
-            summary.text.encode(), _label_summary(summary.exchanges, session_key)
-        )
-        values = (session_key, summary.exchanges, summary.author, sealed, self._clock())
+        now_ms = self._clock()
 
         def change(database: sqlite_utils.Database) -> None:
             if has_session(database.conn, session_key):
+                label = _label_summary(summary.exchanges, session_key)
+                sealed = self._seals.seal(summary.text.encode(), label)
+                values = (session_key, summary.exchanges, summary.author, sealed, now_ms)
                 database.conn.execute(INSERT_SUMMARY, values)
 
         await self._store.write(change)
@@ -136,10 +133,6 @@ class Facts:
 
     async def note_trim_told(self, session_key: str) -> None:
         await self._store.write(lambda database: database.conn.execute(TOLD, (session_key,)))
-
-    def _open(self, sealed: bytes, label: Label) -> str:
-        """A bit that a worn card flipped costs one sign."""
-        return self._seals.open(sealed, label).decode(errors="replace")
 
 
 def _has_facts(connection: sqlite3.Connection, run_id: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from appliance.store.database import Store
-from appliance.store.sealing import Label, Seals
+from appliance.store.sealing import Label, Seals, Unreadable
 from appliance.store.sessions import check_access, key_of
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ class IdentityRows:
         """The last one counts. Raises SessionNotFound, StoreUnavailable."""
         session_key = key_of(session_id)
         plain = json.dumps(asdict(identity), ensure_ascii=False).encode()
-        sealed = self._seals.seal(plain, _label(session_key))
 
         def change(database: sqlite_utils.Database) -> None:
             check_access(database.conn, session_key)
+            sealed = self._seals.seal(plain, _label(session_key))
             database.conn.execute(
                 "UPDATE sessions SET identity = ? WHERE session_key = ?", (sealed, session_key)
             )
@@ -48,19 +48,22 @@ class IdentityRows:
         await self._store.write(change)
 
     async def find(self, session_id: str) -> Identity | None:
-        """Raises StoreUnavailable."""
+        """None too where its day is over. Raises StoreUnavailable."""
         session_key = key_of(session_id)
 
-        def query(connection: sqlite3.Connection) -> bytes | None:
+        def query(connection: sqlite3.Connection) -> Identity | None:
             row = connection.execute(
                 "SELECT identity FROM sessions WHERE session_key = ?", (session_key,)
             ).fetchone()
-            return row[0] if row else None
+            if row is None or row[0] is None:
+                return None
+            try:
+                plain = self._seals.open(row[0], _label(session_key))
+            except Unreadable:
+                return None
+            return Identity(**json.loads(plain))
 
-        sealed = await self._store.read(query)
-        if sealed is None:
-            return None
-        return Identity(**json.loads(self._seals.open(sealed, _label(session_key))))
+        return await self._store.read(query)
 
 
 def _label(session_key: str) -> Label:

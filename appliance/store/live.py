@@ -96,9 +96,13 @@ class LiveLog:
 
     async def add(self, session_key: str, numbered: Numbered) -> None:
         """Raises StoreUnavailable; then nobody may be shown the event."""
-        label = _label(session_key, numbered.number)
-        body = self._seals.seal(encode_event(numbered.event), label)
-        await self._write((ADD, (session_key, numbered.number, numbered.run_id, body)))
+
+        def work() -> None:
+            label = _label(session_key, numbered.number)
+            body = self._seals.seal(encode_event(numbered.event), label)
+            self._write_now(((ADD, (session_key, numbered.number, numbered.run_id, body)),))
+
+        await self._run(work)
 
     async def mark_handed_over(self, run_id: str, deaths: int) -> None:
         """From here on a death of the process may be this turn's doing."""
@@ -130,20 +134,20 @@ class LiveLog:
             raise StoreUnavailable(NOT_SAVED) from error
 
     async def _write(self, *statements: Statement) -> None:
-        def work() -> None:
-            if self._connection is None and not self.losses:
-                raise StoreUnavailable("What the last run left is not settled yet.")
-            try:
-                self._execute(statements)
-            except sqlite3.Error as error:
-                # Disposable: what is not in the main file yet is lost only if the process dies
-                # within the half second until it is, and then the next start knows.
-                self._log.warning("live log begun anew", error=str(error))
-                self.losses += 1
-                self._begin()
-                self._execute(((TEAR, ()), *statements))
+        await self._run(lambda: self._write_now(statements))
 
-        await self._run(work)
+    def _write_now(self, statements: Sequence[Statement]) -> None:
+        if self._connection is None and not self.losses:
+            raise StoreUnavailable("What the last run left is not settled yet.")
+        try:
+            self._execute(statements)
+        except sqlite3.Error as error:
+            # Disposable: what is not in the main file yet is lost only if the process dies
+            # within the half second until it is, and then the next start knows.
+            self._log.warning("live log begun anew", error=str(error))
+            self.losses += 1
+            self._begin()
+            self._execute(((TEAR, ()), *statements))
 
     def _execute(self, statements: Sequence[Statement]) -> None:
         if self._connection is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from appliance.events import Cited, Done, FinishReason, Role, Source
 from appliance.store.feedback import Feedback
-from appliance.store.sealing import Label, Seals
+from appliance.store.sealing import Label, Seals, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +153,7 @@ class MessageRows:
         )
 
     def read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:
-        packed = b""
-        if row["token_ids"]:
-            label = _label(row["answer_position"], "token_ids", session_key)
-            packed = self._seals.open(row["token_ids"], label)
+        packed = self._open_ids(row["token_ids"], row["answer_position"], session_key)
         return StoredExchange(
             question=self.open_text(row["question"], row["question_position"], session_key),
             answer=self.open_text(row["answer"], row["answer_position"], session_key),
@@ -165,10 +162,17 @@ class MessageRows:
         )
 
     def open_text(self, sealed: bytes, position: int, session_key: str) -> str:
-        """A worn card may flip a bit that no check of SQLite's sees: one sign is lost then and
-        not the whole history."""
-        label = _label(position, "text", session_key)
-        return self._seals.open(sealed, label).decode(errors="replace") if sealed else ""
+        """Empty where it can no longer be read: one message is lost then, not the history."""
+        return self._seals.read(sealed, _label(position, "text", session_key))
+
+    def _open_ids(self, sealed: bytes | None, position: int, session_key: str) -> bytes:
+        """Whole ids; none where they cannot be read, for then the text is read by the model."""
+        try:
+            label = _label(position, "token_ids", session_key)
+            packed = self._seals.open(sealed, label) if sealed else b""
+        except Unreadable:
+            return b""
+        return packed[: len(packed) // 4 * 4]
 
     def _seal_list(
         self, values: Sequence[object], run_id: str, column: str, session_key: str

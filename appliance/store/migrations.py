@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from appliance.store.asked import name_call
+
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
@@ -197,6 +199,69 @@ M007 = (
 )
 
 
+# Whether the words that older versions wrote in clear are sealed, and up to which day what was
+# sealed is destroyed and its rows are gone.
+M009 = (
+    """
+    CREATE TABLE sealing (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        is_done INTEGER NOT NULL,
+        purged_day INTEGER NOT NULL
+    ) STRICT
+    """,
+    "INSERT INTO sealing VALUES (1, 0, -1)",
+)
+
+
+# The audit log only grows: what a row says may be taken away, and rows up to an anchor may go, but
+# nothing of the chain that they form may be changed.
+M010 = (
+    """
+    CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        day INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        session_key TEXT NOT NULL,
+        body BLOB,
+        body_hash BLOB NOT NULL,
+        mac BLOB NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX audit_of_session ON audit (session_key)",
+    """
+    CREATE TABLE audit_anchors (
+        seq INTEGER PRIMARY KEY,
+        mac BLOB NOT NULL,
+        signature BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE audit_head (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        seq INTEGER NOT NULL,
+        mac BLOB NOT NULL,
+        signature BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TRIGGER audit_keeps_its_chain
+    BEFORE UPDATE OF seq, day, at_ms, kind, session_key, body_hash, mac ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
+    """,
+    """
+    CREATE TRIGGER audit_keeps_its_words
+    BEFORE UPDATE OF body ON audit WHEN NEW.body IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
+    """,
+    """
+    CREATE TRIGGER audit_keeps_its_rows
+    BEFORE DELETE ON audit WHEN OLD.seq > (SELECT coalesce(max(seq), 0) FROM audit_anchors)
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
+    """,
+)
+
+
 def m001_sessions_turns_messages(database: Database) -> None:
     for statement in M001:
         database.execute(statement)
@@ -232,6 +297,24 @@ def m007_feedback(database: Database) -> None:
         database.execute(statement)
 
 
+def m009_sealing(database: Database) -> None:
+    for statement in M009:
+        database.execute(statement)
+    called = database.execute(
+        "SELECT run_id, session_key, client_id FROM turns WHERE client_id IS NOT NULL"
+    ).fetchall()
+    for run_id, session_key, client_id in called:
+        database.execute(
+            "UPDATE turns SET client_id = ? WHERE run_id = ?",
+            (name_call(session_key, client_id), run_id),
+        )
+
+
+def m010_audit(database: Database) -> None:
+    for statement in M010:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -240,6 +323,8 @@ STEPS = (
     m005_calls,
     m006_access_and_identity,
     m007_feedback,
+    m009_sealing,
+    m010_audit,
 )
 
 

@@ -1,4 +1,5 @@
-"""What is kept how long: conversations that nobody touched for the days of the setting are deleted.
+"""What is kept how long: conversations that nobody touched for the days of the setting are deleted,
+and of the others what was said before; the log of requests has days of its own.
 
 It asks the house's own time and never the wall clock, and leaves a conversation alone while it is
 answered. The rule that must not break: a clock that jumps deletes nothing.
@@ -19,6 +20,7 @@ from appliance.errors import StoreUnavailable
 from appliance.patience import wait_at_most
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
+from appliance.store.expiry import Expiry
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -43,11 +45,13 @@ class Retention:
         clock: HouseClock,
         days: int,
         on_purge: Callable[[tuple[str, ...]], Awaitable[None]] | None = None,
+        expiry: Expiry | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._days = days
         self._on_purge = on_purge
+        self._expiry = expiry
         self._purged: deque[str] = deque()
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger(__name__)
@@ -76,6 +80,8 @@ class Retention:
             deleted += batch
             if batch < BATCH:
                 break
+        if self._expiry is not None:
+            await self._expiry.run(self._store, self._clock.read_house_ms() // DAY_MS)
         if deleted:
             self._log.info("old conversations deleted", sessions=deleted, after_days=self._days)
         return deleted

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import SessionNotFound, TurnRunning
 from appliance.events import Done, Ending, Failed, Message, Numbered
+from appliance.store.accounts import Accounts, Receipt
+from appliance.store.asked import Accepted as Accepted
+from appliance.store.asked import find_asked, name_call
 from appliance.store.calls import Calls, StoredCall, insert_calls
 from appliance.store.chunks import find_last_event, get_last_number, insert_events
 from appliance.store.database import Store
@@ -42,24 +45,12 @@ SESSION_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A customer's message that is on disk as event `number`, and the turn that answers it.
-
-    `is_repeat`: it was there before, under the same client id; nothing was begun.
-    """
-
-    run_id: str
-    session_key: str
-    number: int
-    is_repeat: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How much was deleted."""
+    """How much was deleted, and what proves it: the row of the audit log that says so."""
 
     messages: int
     turns: int
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +74,17 @@ class Sessions:
         seals: Seals,
         clock: Callable[[], int],
         house_clock: Callable[[], int] | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         """`clock` gives milliseconds since 1970, to show; `house_clock` those to count age by,
-        which a wrong clock does not move."""
+        which a wrong clock does not move. Without `accounts` nothing is audited and no key is
+        destroyed."""
         self._store = store
         self._log = log
         self._seals = seals
         self._clock = clock
         self._house_clock = house_clock or clock
+        self._accounts = accounts
         self._rows = MessageRows(seals, clock)
         self.facts = Facts(store, seals, clock)
         self.calls = Calls(store, seals)
@@ -127,11 +121,12 @@ class Sessions:
         def change(database: sqlite_utils.Database) -> Accepted:
             connection = database.conn
             check_access(connection, session_key)
-            if found := _find_asked(connection, session_key, client_id):
+            if found := find_asked(connection, session_key, client_id):
                 return found
             number = get_last_number(connection, session_key) + 1
             try:
-                connection.execute(NEW_TURN, (run_id, session_key, now_ms, client_id, number))
+                called = name_call(session_key, client_id)
+                connection.execute(NEW_TURN, (run_id, session_key, now_ms, called, number))
             except sqlite3.IntegrityError:
                 raise TurnRunning("The last question is still being answered.") from None
             connection.execute(
@@ -156,7 +151,7 @@ class Sessions:
 
         def query(connection: sqlite3.Connection) -> Accepted | None:
             check_access(connection, session_key)
-            return _find_asked(connection, session_key, client_id)
+            return find_asked(connection, session_key, client_id)
 
         return await self._store.read(query)
 
@@ -174,16 +169,16 @@ class Sessions:
 
         Nothing is kept where the session was forgotten.
         """
-        described = (
-            _describe_failure(ending)
-            if isinstance(ending, Failed)
-            else self._rows.describe_done(session_key, run_id, ending)
-        )
         ended_ms = self._clock()
-        columns = {**described, "ended_ms": ended_ms, "model_id": answer.model_id}
-        assignments = ", ".join(f"{column} = :{column}" for column in columns)
 
         def change(database: sqlite_utils.Database) -> None:
+            described = (
+                _describe_failure(ending)
+                if isinstance(ending, Failed)
+                else self._rows.describe_done(session_key, run_id, ending)
+            )
+            columns = {**described, "ended_ms": ended_ms, "model_id": answer.model_id}
+            assignments = ", ".join(f"{column} = :{column}" for column in columns)
             turn = database.conn.execute(
                 f"UPDATE turns SET {assignments} WHERE run_id = :run_id AND state = 'running' "
                 "RETURNING session_key",
@@ -193,6 +188,9 @@ class Sessions:
                 self._rows.append(database.conn, session_key, run_id, "assistant", answer)
                 insert_verdicts(database.conn, session_key, run_id, verdicts, ended_ms)
                 insert_calls(database.conn, self._seals, session_key, run_id, calls, ended_ms)
+                if self._accounts is not None:
+                    said = (answer.model_id, verdicts, calls)
+                    self._accounts.keep_turn(database.conn, session_key, run_id, ending, *said)
 
         kept = await self._log.end(session_key, run_id, ending, change)
         if kept.number:
@@ -202,26 +200,25 @@ class Sessions:
 
     async def read_question(self, session_key: str, run_id: str) -> str:
         """What the turn answers; empty where it is lost."""
-        row = await self._store.read(
-            lambda connection: connection.execute(
-                "SELECT text, position FROM messages WHERE run_id = ? AND role = 'customer'",
-                (run_id,),
-            ).fetchone()
-        )
-        return self._rows.open_text(row["text"], row["position"], session_key) if row else ""
+
+        def query(connection: sqlite3.Connection) -> str:
+            row = connection.execute(ASKED, (run_id,)).fetchone()
+            return self._rows.open_text(row["text"], row["position"], session_key) if row else ""
+
+        return await self._store.read(query)
 
     async def read_messages(self, session_id: str) -> tuple[tuple[StoredMessage, ...], int]:
         """All of a session, oldest first, and the number of its last stored event.
         Raises SessionNotFound."""
         session_key = key_of(session_id)
 
-        def query(connection: sqlite3.Connection) -> tuple[list[sqlite3.Row], int]:
+        def query(connection: sqlite3.Connection) -> tuple[tuple[StoredMessage, ...], int]:
             check_access(connection, session_key)
-            rows = connection.execute(MESSAGES, (session_key,)).fetchall()
-            return rows, find_last_event(connection, session_key)
+            rows = connection.execute(MESSAGES, (session_key,))
+            messages = tuple(self._rows.read_message(row, session_key) for row in rows)
+            return messages, find_last_event(connection, session_key)
 
-        rows, last_number = await self._store.read(query)
-        return tuple(self._rows.read_message(row, session_key) for row in rows), last_number
+        return await self._store.read(query)
 
     async def read_verdicts(self, session_id: str) -> tuple[StoredVerdict, ...]:
         """What the guards said in a session, oldest first. Raises SessionNotFound."""
@@ -247,13 +244,13 @@ class Sessions:
         """The answered exchanges, oldest first, from the one that `choose_start` names when it
         is told how many there are."""
 
-        def query(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+        def query(connection: sqlite3.Connection) -> tuple[StoredExchange, ...]:
             count = connection.execute(f"SELECT count(*) {ANSWERED}", (session_key,)).fetchone()[0]
             start = choose_start(count)
-            return connection.execute(EXCHANGES, (session_key, start)).fetchall()
+            rows = connection.execute(EXCHANGES, (session_key, start))
+            return tuple(self._rows.read_exchange(row, session_key) for row in rows)
 
-        rows = await self._store.read(query)
-        return tuple(self._rows.read_exchange(row, session_key) for row in rows)
+        return await self._store.read(query)
 
     async def read_recent(self, limit: int, within_ms: int) -> tuple[str, ...]:
         """Keys of the sessions that last had a message no longer ago than `within_ms` and are not
@@ -295,12 +292,13 @@ class Sessions:
         def change(database: sqlite_utils.Database) -> Forgotten:
             connection = database.conn
             check_access(connection, session_key)
+            receipt = self._accounts and self._accounts.destroy(connection, session_key)
             # Facts, summaries and calls go with their session.
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
                 for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
             ]
-            return Forgotten(counts[0].rowcount, counts[1].rowcount)
+            return Forgotten(counts[0].rowcount, counts[1].rowcount, receipt)
 
         forgotten = await self._store.write(change)
         await self._log.forget(session_key)
@@ -312,6 +310,7 @@ NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
 VALUES (?, ?, 'running', ?, ?, ?)
 """
+ASKED = "SELECT text, position FROM messages WHERE run_id = ? AND role = 'customer'"
 RECENT = """
 SELECT session_key FROM sessions
 WHERE touched_ms > ? AND NOT is_revoked
@@ -327,16 +326,6 @@ def check_access(connection: sqlite3.Connection, session_key: str) -> None:
     ).fetchone()
     if row is None or row[0]:
         raise SessionNotFound("There is no such conversation; it may have been deleted.")
-
-
-def _find_asked(
-    connection: sqlite3.Connection, session_key: str, client_id: str | None
-) -> Accepted | None:
-    row = connection.execute(
-        "SELECT run_id, event_id FROM turns WHERE session_key = ? AND client_id = ?",
-        (session_key, client_id),
-    ).fetchone()
-    return Accepted(row[0], session_key, row[1], is_repeat=True) if row else None
 
 
 def _describe_failure(failed: Failed) -> dict[str, str | int | float | bytes | None]:

@@ -1,0 +1,52 @@
+"""The keys beside a backup: without them, and without the master key, nobody can read it.
+
+It opens no key. The rule that must not break: keys are brought only into a folder that has none,
+so that no restore brings back what was destroyed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from appliance.errors import StoreUnavailable
+from appliance.store import masters
+from appliance.store.key_files import copy_files
+from appliance.store.master import KEYS_FOLDER
+
+
+def copy_keys(data: Path, backup: Path, *, is_named: bool) -> Path | None:
+    """Where the keys of `backup` are now: beside those of the schedule they are shared, a file
+    that its owner named gets its own. None where there are no keys yet. Raises StoreUnavailable."""
+    keys = data / KEYS_FOLDER
+    if not masters.exists(keys):
+        return None
+    target = _name_own(backup) if is_named else backup.parent / KEYS_FOLDER
+    try:
+        copy_files(keys, target)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The keys of {backup} cannot be copied to {target}: {error.strerror}."
+        ) from error
+    return target
+
+
+def bring_keys(data: Path, backup: Path) -> Path | None:
+    """Where the keys for a machine without any came from; None where it has its own, or none
+    stand beside the backup. Raises StoreUnavailable."""
+    keys = data / KEYS_FOLDER
+    if masters.exists(keys):
+        return None
+    for source in (_name_own(backup), backup.parent / KEYS_FOLDER):
+        if masters.exists(source):
+            try:
+                copy_files(source, keys)
+            except OSError as error:
+                raise StoreUnavailable(
+                    f"The keys cannot be copied from {source}: {error.strerror}."
+                ) from error
+            return source
+    return None
+
+
+def _name_own(backup: Path) -> Path:
+    return Path(f"{backup}.keys")

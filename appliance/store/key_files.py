@@ -1,0 +1,152 @@
+"""Files of wrapped keys: one for each day, of records of one size.
+
+    magic | id of the master | the day's key, wrapped by the master       first record
+    name of a session        | its key of that day, wrapped by the day's  every other one
+
+It derives nothing and keeps no key in memory; what a name stands for is `keyring.py`'s. The rules
+that must not break: a record is on disk before its key is used, what is destroyed is overwritten
+before it is removed, and a file is only ever replaced whole.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from appliance.store.folder import sync_folder
+from appliance.store.sealing import Unreadable
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+MAGIC = b"apkeys1\n"
+MASTER_ID_BYTES = 8
+NAME_BYTES = len(MAGIC) + MASTER_ID_BYTES
+WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
+RECORD_BYTES = NAME_BYTES + WRAPPED_BYTES
+SUFFIX = ".keys"
+PART = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """What stands in one file; of two records of one name the later one counts, because only the
+    first can be one that a power cut left half written."""
+
+    master_id: bytes
+    wrapped: bytes
+    records: Mapping[bytes, bytes]
+
+
+def wrap(cipher: AESGCM, key: bytes, bound: bytes) -> bytes:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return nonce + cipher.encrypt(nonce, key, bound)
+
+
+def unwrap(cipher: AESGCM, wrapped: bytes, bound: bytes) -> bytes:
+    """Raises Unreadable."""
+    try:
+        return cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], bound)
+    except (InvalidTag, ValueError):
+        raise Unreadable("a key cannot be unwrapped") from None
+
+
+def begin(path: Path, master_id: bytes, wrapped: bytes) -> None:
+    replace_file(path, MAGIC + master_id + wrapped)
+
+
+def read(path: Path) -> KeyFile:
+    """Raises Unreadable for what is no such file, FileNotFoundError, OSError."""
+    content = path.read_bytes()
+    head = content[:RECORD_BYTES]
+    if len(head) < RECORD_BYTES or not head.startswith(MAGIC):
+        raise Unreadable(f"{path.name} holds no keys")
+    records = {
+        content[at : at + NAME_BYTES]: content[at + NAME_BYTES : at + RECORD_BYTES]
+        for at in range(RECORD_BYTES, len(content) - RECORD_BYTES + 1, RECORD_BYTES)
+    }
+    records.pop(bytes(NAME_BYTES), None)
+    return KeyFile(head[len(MAGIC) : NAME_BYTES], head[NAME_BYTES:], records)
+
+
+def append(path: Path, name: bytes, wrapped: bytes) -> None:
+    """When this returns it is on disk; what a cut left half written is overwritten."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        at = os.fstat(descriptor).st_size // RECORD_BYTES * RECORD_BYTES
+        os.pwrite(descriptor, name + wrapped, at)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def erase(path: Path, name: bytes) -> int:
+    """Overwrite every record of `name`; how many there were."""
+    content = path.read_bytes()
+    places = [
+        at
+        for at in range(RECORD_BYTES, len(content), RECORD_BYTES)
+        if content[at : at + NAME_BYTES] == name
+    ]
+    if not places:
+        return 0
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        for at in places:
+            os.pwrite(descriptor, bytes(RECORD_BYTES), at)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return len(places)
+
+
+def destroy(path: Path) -> None:
+    """Overwrite the key that all others of the file hang on, then remove the file."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_WRONLY)
+        try:
+            os.pwrite(descriptor, bytes(RECORD_BYTES), 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def rewrap(path: Path, master_id: bytes, wrapped: bytes) -> None:
+    """Give the file another master; its other records stay as they are."""
+    rest = path.read_bytes()[RECORD_BYTES:]
+    replace_file(path, MAGIC + master_id + wrapped + rest)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """The whole file under its name, for good, or what was there before."""
+    part = path.with_name(path.name + PART)
+    part.unlink(missing_ok=True)
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    with os.fdopen(os.open(part, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Make `target` hold the same files as `source`, each replaced whole, and no other keys."""
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = {path.name: path for path in source.iterdir() if path.suffix != PART}
+    for name, path in wanted.items():
+        content, copy = path.read_bytes(), target / name
+        if not copy.exists() or copy.read_bytes() != content:
+            replace_file(copy, content)
+    for path in target.glob(f"*{SUFFIX}"):
+        if path.name not in wanted:
+            destroy(path)

@@ -1,0 +1,323 @@
+"""Seals what customers say and are, and forgets how to open it.
+
+    master → the day's key (random, wrapped) → a session's key of that day (random, wrapped)
+    magic | day | nonce | AES-256-GCM( value ), bound to table, row, column, session and day
+
+It knows no table and deletes no row. Every call takes a lock and may wait for the disk, so none
+belongs on the event loop. The rules that must not break: a key is on disk before anything that it
+sealed, and once a session or a day is destroyed no call gives back a byte of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from appliance.errors import StoreUnavailable
+from appliance.store import key_files, masters
+from appliance.store.connections import connect_reader
+from appliance.store.folder import FILE_NAME, sync_folder
+from appliance.store.master import KEYS_FOLDER, MasterSource
+from appliance.store.sealing import Label, Seals, Unreadable
+
+# No text begins so, and as the first of a list of token ids it would be beyond every vocabulary.
+MAGIC = b"\x00sl1"
+DAY_AT = len(MAGIC)
+NONCE_AT = DAY_AT + 4
+BODY_AT = NONCE_AT + key_files.NONCE_BYTES
+FIRST_DAY = date(1970, 1, 1)
+CHAIN = "chain"
+DAYS_AT_HAND = 4
+CIPHERS_AT_HAND = 2048
+NOT_OPEN = "The keys of the conversations are not open."
+
+
+@dataclass(slots=True)
+class _Day:
+    cipher: AESGCM
+    wrapped: dict[bytes, bytes] = field(default_factory=dict)
+
+
+class Keyring:
+    """The keys of one data folder; `read_day` counts days since 1970 by the house's own time."""
+
+    def __init__(
+        self,
+        data: Path,
+        source: MasterSource,
+        read_day: Callable[[], int],
+        mirror: Path | None = None,
+    ) -> None:
+        """`mirror` is a second folder that holds the same files, for the backups."""
+        self._data = data
+        self._folder = data / KEYS_FOLDER
+        self._mirror = mirror
+        self._source = source
+        self._read_day = read_day
+        self._lock = threading.RLock()
+        self._masters: masters.Masters | None = None
+        self._days: OrderedDict[int, _Day] = OrderedDict()
+        self._ciphers: OrderedDict[tuple[int, bytes], AESGCM] = OrderedDict()
+        self._chain = b""
+        self._log = structlog.get_logger(__name__)
+        self.seals = Seals(self.seal, self.open)
+
+    @property
+    def chain_key(self) -> bytes:
+        """What the chain of the audit log is signed with; it outlives every master key."""
+        self._require_open()
+        return self._chain
+
+    @property
+    def warning(self) -> str:
+        return self._source.warn() if self._masters else ""
+
+    def unlock(self, *, is_reading: bool = False) -> None:
+        """Raises StoreUnavailable where the master key is not this folder's, or cannot be had;
+        then nothing was changed. With `is_reading` nothing is changed in any case."""
+        with self._lock:
+            if self._masters is not None:
+                return
+            try:
+                found = self._find_masters(is_reading)
+                self._masters = found
+                if found.is_changing and not is_reading:
+                    self._end_change()
+                self._chain = self._load_chain(is_reading)
+            except OSError as error:
+                self._masters = None
+                raise StoreUnavailable(
+                    f"The keys in {self._folder} cannot be used: {error.strerror}."
+                ) from error
+
+    def change_master(self, new: MasterSource) -> int:
+        """Wrap every day's key by another master; how many there were. It may be cut off
+        anywhere: the next `unlock`, with the old master or the new one, ends it."""
+        with self._lock:
+            self._masters = masters.begin_change(
+                self._folder, self._require_open(), self._source, new
+            )
+            self._source = new
+            return self._end_change()
+
+    def seal(self, value: bytes, label: Label, day: int | None = None) -> bytes:
+        """With the key of today, or of an earlier `day`. Raises OSError where a new key cannot
+        be kept."""
+        today = self._read_day()
+        day = today if day is None else min(day, today)
+        cipher = self._find_cipher(day, name_session(label.session_key), is_new=True)
+        nonce = secrets.token_bytes(key_files.NONCE_BYTES)
+        head = MAGIC + day.to_bytes(4, "big")
+        return head + nonce + cipher.encrypt(nonce, value, _bind(label, day))
+
+    def open(self, sealed: bytes, label: Label) -> bytes:
+        """Raises Unreadable."""
+        if not is_sealed(sealed):
+            raise Unreadable("it was never sealed")
+        day = read_day(sealed)
+        cipher = self._find_cipher(day, name_session(label.session_key))
+        try:
+            return cipher.decrypt(sealed[NONCE_AT:BODY_AT], sealed[BODY_AT:], _bind(label, day))
+        except (InvalidTag, ValueError):
+            raise Unreadable("it is not what was sealed here") from None
+
+    def list_days(self) -> list[int]:
+        """Those that have a key."""
+        return sorted(day for day, _ in _list_day_files(self._folder))
+
+    def destroy_session(self, session_key: str) -> int:
+        """Nothing of the session can be opened from here on; how many keys that took."""
+        name, erased = name_session(session_key), 0
+        with self._lock:
+            for day, path in _list_day_files(self._folder):
+                erased += key_files.erase(path, name)
+                self._ciphers.pop((day, name), None)
+                if day in self._days:
+                    self._days[day].wrapped.pop(name, None)
+            for _, path in _list_day_files(self._mirror):
+                key_files.erase(path, name)
+        return erased
+
+    def destroy_days(self, upto: int) -> list[int]:
+        """Nothing of day `upto` or before can be opened from here on; the days that took."""
+        with self._lock:
+            destroyed = []
+            for folder in (self._folder, self._mirror):
+                for day, path in _list_day_files(folder):
+                    if day <= upto:
+                        key_files.destroy(path)
+                        destroyed.append(day)
+            for day in [day for day in self._days if day <= upto]:
+                del self._days[day]
+            for known in [known for known in self._ciphers if known[0] <= upto]:
+                del self._ciphers[known]
+        return sorted({*destroyed})
+
+    def copy_to(self, folder: Path) -> None:
+        """Make `folder` hold these keys and no others. Raises OSError."""
+        with self._lock:
+            key_files.copy_files(self._folder, folder)
+
+    def copy_to_mirror(self) -> None:
+        if self._mirror is not None:
+            self.copy_to(self._mirror)
+
+    def _find_masters(self, is_reading: bool) -> masters.Masters:
+        if masters.exists(self._folder):
+            return masters.read(self._folder, self._source)
+        if _list_day_files(self._folder) or _was_sealed(self._data / FILE_NAME):
+            raise StoreUnavailable(
+                f"The keys of the conversations are missing in {self._folder}; put that folder "
+                "back from the folder of the backups, or set APPLIANCE_DATA to another folder."
+            )
+        if is_reading:
+            raise StoreUnavailable(f"There are no keys in {self._folder} yet.")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_folder(self._data)
+        return masters.create(self._folder, self._source)
+
+    def _load_chain(self, is_reading: bool) -> bytes:
+        path = self._folder / f"{CHAIN}{key_files.SUFFIX}"
+        if not path.exists() and not is_reading:
+            self._begin(path)
+        try:
+            return self._unwrap_head(path, key_files.read(path))
+        except (FileNotFoundError, Unreadable):
+            raise StoreUnavailable(
+                f"{path} is missing or damaged; put it back from the folder of the backups."
+            ) from None
+
+    def _end_change(self) -> int:
+        found, rewrapped = self._require_open(), 0
+        for path in sorted(self._folder.glob(f"*{key_files.SUFFIX}")):
+            with suppress(Unreadable):
+                file = key_files.read(path)
+                if file.master_id != found.current:
+                    key = self._unwrap_head(path, file)
+                    key_files.rewrap(path, found.current, self._wrap_head(path, key))
+                    rewrapped += 1
+        self._masters = masters.end_change(self._folder, found)
+        with suppress(OSError):
+            self.copy_to_mirror()
+        return rewrapped
+
+    def _require_open(self) -> masters.Masters:
+        if self._masters is None:
+            raise StoreUnavailable(NOT_OPEN)
+        return self._masters
+
+    def _begin(self, path: Path) -> bytes:
+        key = secrets.token_bytes(key_files.KEY_BYTES)
+        key_files.begin(path, self._require_open().current, self._wrap_head(path, key))
+        return key
+
+    def _wrap_head(self, path: Path, key: bytes) -> bytes:
+        found = self._require_open()
+        return key_files.wrap(found.ciphers[found.current], key, path.stem.encode())
+
+    def _unwrap_head(self, path: Path, file: key_files.KeyFile) -> bytes:
+        cipher = self._require_open().ciphers.get(file.master_id)
+        if cipher is None:
+            raise Unreadable(f"{path.name} is of another master key")
+        return key_files.unwrap(cipher, file.wrapped, path.stem.encode())
+
+    def _find_cipher(self, day: int, name: bytes, *, is_new: bool = False) -> AESGCM:
+        with self._lock:
+            cipher = self._ciphers.get((day, name))
+            if cipher is None:
+                cipher = self._load_cipher(day, name, is_new)
+                self._ciphers[day, name] = cipher
+                if len(self._ciphers) > CIPHERS_AT_HAND:
+                    self._ciphers.popitem(last=False)
+            else:
+                self._ciphers.move_to_end((day, name))
+            return cipher
+
+    def _load_cipher(self, day: int, name: bytes, is_new: bool) -> AESGCM:
+        path = self._locate(day)
+        keys = self._find_day(day, path, is_new)
+        wrapped = keys.wrapped.get(name)
+        if wrapped is not None:
+            with suppress(Unreadable):
+                return AESGCM(key_files.unwrap(keys.cipher, wrapped, name))
+        if not is_new:
+            raise Unreadable("its key was destroyed")
+        key = secrets.token_bytes(key_files.KEY_BYTES)
+        wrapped = key_files.wrap(keys.cipher, key, name)
+        key_files.append(path, name, wrapped)
+        keys.wrapped[name] = wrapped
+        return AESGCM(key)
+
+    def _find_day(self, day: int, path: Path, is_new: bool) -> _Day:
+        if day in self._days:
+            self._days.move_to_end(day)
+            return self._days[day]
+        self._require_open()
+        try:
+            file = key_files.read(path)
+            found = _Day(AESGCM(self._unwrap_head(path, file)), dict(file.records))
+        except FileNotFoundError:
+            if not is_new:
+                raise Unreadable("the key of its day was destroyed") from None
+            found = _Day(AESGCM(self._begin(path)))
+        except Unreadable:
+            if not is_new:
+                raise
+            self._log.error("keys of the day damaged", file=path.name)
+            path.rename(path.with_suffix(f".damaged-{secrets.token_hex(4)}"))
+            found = _Day(AESGCM(self._begin(path)))
+        self._days[day] = found
+        if len(self._days) > DAYS_AT_HAND:
+            self._days.popitem(last=False)
+        return found
+
+    def _locate(self, day: int) -> Path:
+        return self._folder / f"{FIRST_DAY + timedelta(day)}{key_files.SUFFIX}"
+
+
+def name_session(session_key: str) -> bytes:
+    return hashlib.sha256(session_key.encode()).digest()[: key_files.NAME_BYTES]
+
+
+def is_sealed(value: bytes) -> bool:
+    return value.startswith(MAGIC) and len(value) >= BODY_AT + key_files.TAG_BYTES
+
+
+def read_day(sealed: bytes) -> int:
+    return int.from_bytes(sealed[DAY_AT:NONCE_AT], "big")
+
+
+def _bind(label: Label, day: int) -> bytes:
+    parts = (label.table, label.row, label.column, label.session_key, str(day))
+    return "".join(f"{len(part)}:{part}" for part in parts).encode()
+
+
+def _list_day_files(folder: Path | None) -> list[tuple[int, Path]]:
+    return list(_find_day_files(folder)) if folder is not None and folder.is_dir() else []
+
+
+def _find_day_files(folder: Path) -> Iterator[tuple[int, Path]]:
+    for path in sorted(folder.glob(f"*{key_files.SUFFIX}")):
+        with suppress(ValueError):
+            yield (date.fromisoformat(path.stem) - FIRST_DAY).days, path
+
+
+def _was_sealed(database: Path) -> bool:
+    """Whether a database is there whose words were sealed with keys that are no longer here."""
+    if not database.exists():
+        return False
+    with suppress(sqlite3.Error, OSError), closing(connect_reader(database)) as connection:
+        return connection.execute("SELECT 1 FROM sealing WHERE is_done").fetchone() is not None
+    return False

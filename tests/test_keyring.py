@@ -1,0 +1,317 @@
+"""The keys: what is sealed opens only where it was sealed, and never again once it is destroyed.
+
+The rule that must not break: a wrong master key changes no byte, and a change of the master that
+is cut off anywhere leaves everything readable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import StoreUnavailable
+from appliance.settings import Settings
+from appliance.store import key_files
+from appliance.store.keyring import Keyring
+from appliance.store.master import FileMaster, PassphraseMaster, TpmMaster, choose_source
+from appliance.store.sealing import Label, Unreadable
+from tests.sealed_house import FIRST_DAY, Calendar, make_keyring
+
+LABEL = Label("messages", "1", "text", "anna")
+WORDS = "我的电话是 138 0013 8000".encode()
+
+
+def open_keyring(data: Path, calendar: Calendar | None = None) -> Keyring:
+    keyring = make_keyring(data, calendar)
+    keyring.unlock()
+    return keyring
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_what_is_sealed_opens_again_also_after_a_restart(tmp_path: Path) -> None:
+    sealed = open_keyring(tmp_path).seal(WORDS, LABEL)
+    assert WORDS not in sealed
+    assert open_keyring(tmp_path).open(sealed, LABEL) == WORDS
+
+
+def test_the_same_words_never_look_the_same(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    assert len({keyring.seal(WORDS, LABEL) for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Label("events", "1", "text", "anna"),
+        Label("messages", "2", "text", "anna"),
+        Label("messages", "1", "token_ids", "anna"),
+        Label("messages", "1", "text", "berta"),
+        Label("messages", "1:", "text", "anna"),
+    ],
+)
+def test_a_value_that_was_moved_is_refused(tmp_path: Path, other: Label) -> None:
+    keyring = open_keyring(tmp_path)
+    sealed = keyring.seal(WORDS, LABEL)
+    # The other place has a key of its own too.
+    keyring.seal(WORDS, other)
+    with pytest.raises(Unreadable):
+        keyring.open(sealed, other)
+
+
+def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
+    keyring, chance = open_keyring(tmp_path), random.Random(8)
+    for _ in range(1000):
+        sealed = bytearray(keyring.seal(WORDS, LABEL))
+        bit = chance.randrange(len(sealed) * 8)
+        sealed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Unreadable):
+            keyring.open(bytes(sealed), LABEL)
+
+
+@pytest.mark.parametrize("length", range(40))
+def test_a_value_that_was_cut_off_or_never_sealed_is_refused(tmp_path: Path, length: int) -> None:
+    keyring = open_keyring(tmp_path)
+    for value in (keyring.seal(b"", LABEL)[:length][:-1], WORDS[:length]):
+        with pytest.raises(Unreadable):
+            keyring.open(value, LABEL)
+
+
+def test_a_destroyed_session_opens_nothing_and_others_do(tmp_path: Path) -> None:
+    calendar = Calendar()
+    keyring = open_keyring(tmp_path, calendar)
+    others = Label("messages", "1", "text", "berta")
+    first, kept = keyring.seal(WORDS, LABEL), keyring.seal(WORDS, others)
+    calendar.day += 1
+    second = keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    assert keyring.destroy_session("anna") == 2
+    for ring in (keyring, open_keyring(tmp_path)):
+        for sealed in (first, second):
+            with pytest.raises(Unreadable):
+                ring.open(sealed, LABEL)
+        assert ring.open(kept, others) == WORDS
+
+
+def test_no_byte_of_a_destroyed_key_is_left_in_any_file(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    (path,) = (tmp_path / "keys").glob("*-*.keys")
+    (wrapped,) = key_files.read(path).records.values()
+    keyring.destroy_session("anna")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 4
+    assert not [path for path in files if wrapped[:16] in path.read_bytes()]
+
+
+def test_a_destroyed_day_opens_nothing_in_this_folder_or_in_the_copy(tmp_path: Path) -> None:
+    calendar = Calendar()
+    keyring = open_keyring(tmp_path, calendar)
+    old = keyring.seal(WORDS, LABEL)
+    calendar.day += 1
+    new = keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    assert keyring.destroy_days(FIRST_DAY) == [FIRST_DAY]
+    assert keyring.list_days() == [FIRST_DAY + 1]
+    assert keyring.open(new, LABEL) == WORDS
+    for ring in (keyring, open_keyring(tmp_path)):
+        with pytest.raises(Unreadable):
+            ring.open(old, LABEL)
+    names = {path.name for path in (tmp_path / "backups" / "keys").iterdir()}
+    assert names == {path.name for path in (tmp_path / "keys").iterdir()}
+
+
+def test_a_record_that_the_power_cut_tore_costs_nothing(tmp_path: Path) -> None:
+    """Cut at every byte of the last record: it was not acknowledged, all before it was."""
+    keyring = open_keyring(tmp_path)
+    sealed = keyring.seal(WORDS, LABEL)
+    (path,) = (tmp_path / "keys").glob("*-*.keys")
+    whole = path.read_bytes()
+    other = Label("messages", "1", "text", "berta")
+    for length in range(key_files.RECORD_BYTES):
+        path.write_bytes(whole + os.urandom(length))
+        again = open_keyring(tmp_path)
+        theirs = again.seal(WORDS, other)
+        assert open_keyring(tmp_path).open(theirs, other) == WORDS
+        assert again.open(sealed, LABEL) == WORDS
+
+
+def test_a_record_of_noise_gives_way_to_a_new_key(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    (path,) = (tmp_path / "keys").glob("*-*.keys")
+    content = bytearray(path.read_bytes())
+    content[-40:] = bytes(40)
+    path.write_bytes(content)
+    again = open_keyring(tmp_path)
+    sealed = again.seal(WORDS, LABEL)
+    assert open_keyring(tmp_path).open(sealed, LABEL) == WORDS
+
+
+@pytest.mark.parametrize("wrong", ["another", "missing", "short"])
+def test_a_wrong_master_key_refuses_and_changes_no_byte(tmp_path: Path, wrong: str) -> None:
+    open_keyring(tmp_path).seal(WORDS, LABEL)
+    key = tmp_path / "keys" / "master.key"
+    if wrong == "missing":
+        key.unlink()
+    else:
+        key.write_text("00" * (32 if wrong == "another" else 8))
+    before = hash_folder(tmp_path)
+    with pytest.raises(StoreUnavailable, match="master key"):
+        make_keyring(tmp_path).unlock()
+    assert hash_folder(tmp_path) == before
+
+
+def test_keys_that_are_gone_are_not_made_anew_beside_what_they_sealed(tmp_path: Path) -> None:
+    open_keyring(tmp_path).seal(WORDS, LABEL)
+    (tmp_path / "keys" / "master.json").unlink()
+    before = hash_folder(tmp_path)
+    with pytest.raises(StoreUnavailable, match="missing"):
+        make_keyring(tmp_path).unlock()
+    assert hash_folder(tmp_path) == before
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        make_keyring(tmp_path).unlock(is_reading=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_passphrase_opens_and_another_one_does_not(tmp_path: Path) -> None:
+    def make(passphrase: str) -> Keyring:
+        source = PassphraseMaster("", lambda: passphrase)
+        return Keyring(tmp_path, source, Calendar().read_day)
+
+    keyring = make("a long passphrase")
+    keyring.unlock()
+    sealed = keyring.seal(WORDS, LABEL)
+    again = make("a long passphrase")
+    again.unlock()
+    assert again.open(sealed, LABEL) == WORDS
+    assert again.warning == ""
+    for wrong in ("another passphrase", "short", ""):
+        with pytest.raises(StoreUnavailable):
+            make(wrong).unlock()
+
+
+def test_a_tpm_is_asked_by_the_systems_own_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the tool turns the bytes over; what it is given is what it is told to keep."""
+    tool = tmp_path / "bin" / "systemd-creds"
+    tool.parent.mkdir()
+    tool.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in\n'
+        'encrypt) test "$2" = --name=appliance-master && test "$3" = --with-key=tpm2 '
+        '&& tr 0-9a-f q-z0-5 > "$5";;\n'
+        'decrypt) tr q-z0-5 0-9a-f < "$3";;\n'
+        "esac\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    data = tmp_path / "data"
+    data.mkdir()
+
+    def make() -> Keyring:
+        source = choose_source(Settings(data=data, master_key="tpm"))
+        assert isinstance(source, TpmMaster)
+        return Keyring(data, source, Calendar().read_day)
+
+    keyring = make()
+    keyring.unlock()
+    sealed = keyring.seal(WORDS, LABEL)
+    again = make()
+    again.unlock()
+    assert again.open(sealed, LABEL) == WORDS
+    assert not (data / "keys" / "master.key").exists()
+    tool.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(StoreUnavailable, match="TPM"):
+        make().unlock()
+
+
+def test_a_key_file_on_the_same_disk_is_warned_of(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    assert "same disk" in keyring.warning and "同一块磁盘" in keyring.warning
+
+
+class Cut(Exception):
+    """The power."""
+
+
+def fill(data: Path, days: int) -> list[bytes]:
+    calendar = Calendar()
+    keyring = open_keyring(data, calendar)
+    sealed = []
+    for _ in range(days):
+        sealed.append(keyring.seal(WORDS, LABEL))
+        calendar.day += 1
+    return sealed
+
+
+def test_a_change_of_the_master_that_is_cut_off_anywhere_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut before every sync of a disk that the change asks for, until one is not cut."""
+    cuts = 0
+    while True:
+        data = tmp_path / f"data-{cuts}"
+        sealed = fill(data, days=20)
+        old_key = (data / "keys" / "master.key").read_text()
+        keyring, left = open_keyring(data), cuts
+
+        def sync(descriptor: int) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Cut
+            os.fdatasync(descriptor)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", sync)
+            try:
+                keyring.change_master(FileMaster(data / "keys" / "master.key", data))
+                is_whole = True
+            except Cut:
+                is_whole = False
+        again = open_keyring(data)
+        assert [again.open(one, LABEL) for one in sealed] == [WORDS] * len(sealed)
+        # And what the end of the change left stays so.
+        assert open_keyring(data).open(sealed[0], LABEL) == WORDS
+        if is_whole:
+            assert (data / "keys" / "master.key").read_text() != old_key
+            break
+        cuts += 1
+    assert cuts >= 50
+
+
+def test_after_a_change_the_old_master_opens_nothing(tmp_path: Path) -> None:
+    sealed = fill(tmp_path, days=3)
+    key = tmp_path / "keys" / "master.key"
+    old = key.read_text()
+    keyring = open_keyring(tmp_path)
+    # Three days and the chain's key.
+    assert keyring.change_master(FileMaster(key, tmp_path)) == 4
+    assert keyring.open(sealed[0], LABEL) == WORDS
+    key.write_text(old)
+    with pytest.raises(StoreUnavailable):
+        make_keyring(tmp_path).unlock()
+
+
+def test_the_chain_keeps_its_key_when_the_master_changes(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    before = keyring.chain_key
+    keyring.change_master(FileMaster(tmp_path / "keys" / "master.key", tmp_path))
+    assert open_keyring(tmp_path).chain_key == before
