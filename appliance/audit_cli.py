@@ -8,13 +8,12 @@ server, and a chain that does not hold ends with exit 1 and the first row that i
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -22,7 +21,8 @@ from appliance.config import load_settings
 from appliance.failures import failing_plainly
 
 if TYPE_CHECKING:
-    from appliance.store.audit import AuditLog, Entry
+    from appliance.store.audit import Entry
+    from appliance.store.audit_reading import AuditReader
     from appliance.store.master import MasterSource
 
 STOPPED = "Stopped; nothing was changed."
@@ -32,7 +32,10 @@ SHORT_CHARS = 12
 
 @click.group()
 def audit() -> None:
-    """The sealed log of what was decided in every turn, and the master key it hangs on."""
+    """The sealed log of what was decided in every turn, and the master key it hangs on.
+
+    Example: appliance audit show
+    """
 
 
 @audit.command()
@@ -42,8 +45,8 @@ def show(most: int) -> None:
 
     Example: appliance audit show -n 50
     """
-    with failing_plainly(STOPPED), _opened() as (log, connection):
-        for entry in reversed([*log.read(connection, most)]):
+    with failing_plainly(STOPPED), _opened() as log:
+        for entry in log.read(most):
             click.echo(_tell(entry))
 
 
@@ -54,19 +57,16 @@ def export(file: Path) -> None:
 
     The file is in clear. Example: appliance audit export audit.jsonl
     """
-    with (
-        failing_plainly(STOPPED),
-        _opened() as (log, connection),
-        file.open("x", encoding="utf-8") as out,
-    ):
-        file.chmod(0o600)
-        entries = [*log.read(connection)]
-        for entry in reversed(entries):
+    with failing_plainly(STOPPED), _opened() as log, _begun(file) as out:
+        entries = log.read()
+        for entry in entries:
             out.write(json.dumps(_describe(entry), ensure_ascii=False) + "\n")
-        checked = log.check(connection)
+        checked = log.check()
         end = {"end": f"{checked.head_seq}:{checked.head.hex()}", "fault": checked.fault}
         out.write(json.dumps(end) + "\n")
-    click.echo(f"{file}  {len(entries):,} rows; the file is in clear: keep it as you would keep a key.")
+    click.echo(
+        f"{file}  {len(entries):,} rows; the file is in clear: keep it as you would keep a key."
+    )
 
 
 @audit.command()
@@ -77,11 +77,10 @@ def verify(known: str | None) -> None:
     It prints the end of the chain: with that kept elsewhere, a later check also finds a log that
     was put back to an older state. Example: appliance audit verify --end 812:9f3c…
     """
-    with failing_plainly(STOPPED), _opened() as (log, connection):
-        checked = log.check(connection)
-        fault = checked.fault or (_find_lost_end(log, connection, known) if known else "")
-    if fault:
-        click.echo(f"The audit log does not hold: {fault}.", err=True)
+    with failing_plainly(STOPPED), _opened() as log:
+        checked = log.check(known or "")
+    if checked.fault:
+        click.echo(f"The audit log does not hold: {checked.fault}.", err=True)
         sys.exit(1)
     click.echo(
         f"{checked.rows:,} rows, all whole; the words of {checked.destroyed:,} were destroyed in "
@@ -145,29 +144,29 @@ def _ask(prompt: str = "Passphrase of the master key", *, is_new: bool = False) 
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[AuditLog, sqlite3.Connection]]:
+def _begun(file: Path) -> Iterator[TextIO]:
+    """A new file that only its owner may read. Raises StoreUnavailable."""
     from appliance.errors import StoreUnavailable
-    from appliance.store.connections import connect_reader
+
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            file.chmod(0o600)
+            yield out
+    except OSError as error:
+        raise StoreUnavailable(f"{file} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _opened() -> Iterator[AuditReader]:
+    from appliance.store.audit_reading import read_audit
     from appliance.store.folder import FILE_NAME
     from appliance.vault import Vault
 
     settings = load_settings().settings
     vault = Vault(settings, _ask)
     vault.keyring.unlock(is_reading=True)
-    try:
-        with closing(connect_reader(settings.data / FILE_NAME)) as connection:
-            connection.execute("BEGIN")
-            yield vault.audit, connection
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"The audit log cannot be read: {error}.") from error
-
-
-def _find_lost_end(log: AuditLog, connection: sqlite3.Connection, known: str) -> str:
-    seq, _, sign = known.partition(":")
-    row = connection.execute("SELECT mac FROM audit WHERE seq = ?", (seq,)).fetchone()
-    if row is not None and row[0].hex() == sign:
-        return ""
-    return f"row {seq}, which an earlier check named, is not there as it was"
+    with read_audit(settings.data / FILE_NAME, vault.audit) as reader:
+        yield reader
 
 
 def _describe(entry: Entry) -> dict[str, object]:

@@ -152,7 +152,7 @@ def test_a_request_is_logged_without_its_client_and_without_a_word(tmp_path: Pat
     log.note(Request(0, "10.0.0.7", "POST", "/chat", 200, 40, 3.1, "chat"))
     log.write()
     first, second = sorted((tmp_path / "network").iterdir())
-    lines = [json.loads(line) for file in (first, second) for line in file.open()]
+    lines = [json.loads(line) for file in (first, second) for line in file.read_text().splitlines()]
     names = [line.pop("client") for line in lines]
     # The same one is known again on the same day, and not on the next.
     assert names[0] == names[2] and len({*names}) == 3

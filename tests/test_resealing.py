@@ -16,7 +16,7 @@ from appliance.errors import StoreUnavailable
 from appliance.events import Cited, Done, Token
 from appliance.store import resealing
 from appliance.store.backup import make_backup
-from appliance.store.backups import Backups, list_backups, was_sealed
+from appliance.store.backups import Backups, is_in_clear, list_backups
 from appliance.store.calls import StoredCall
 from appliance.store.connections import wrap
 from appliance.store.database import Store
@@ -117,7 +117,8 @@ async def test_everything_is_sealed_once_and_reads_as_before(tmp_path: Path) -> 
     assert isinstance(facts, tuple) and facts[0].value == WORDS
     assert summaries == (StoredSummary(3, "extract", WORDS),)
     assert isinstance(calls, tuple) and calls[0].arguments == {"phone": WORDS}
-    assert isinstance(events, list) and len(events) == 3 * EXCHANGES
+    # A page of history: two blocks of events for each exchange.
+    assert isinstance(events, list) and len(events) == 24
     assert identity == Identity(WORDS, "王芳")
 
 
@@ -173,7 +174,7 @@ async def test_backups_in_clear_give_way_to_a_sealed_one(tmp_path: Path) -> None
     await write_in_clear(data, calendar)
     old = backups / "appliance-20200101T000000Z.db"
     make_backup(data / "appliance.db", old)
-    assert not was_sealed(old)
+    assert is_in_clear(old)
     await seal_all(data, calendar)
     keyring, store = make_keyring(data, calendar), Store(data, SMALL_BALLAST_BYTES)
     keyring.unlock()
@@ -184,7 +185,7 @@ async def test_backups_in_clear_give_way_to_a_sealed_one(tmp_path: Path) -> None
     finally:
         await store.close()
     (new,) = list_backups(backups)
-    assert new != old and was_sealed(new)
+    assert new != old and not is_in_clear(new)
     assert find_in_clear(data) == []
     # With its keys beside it, it can be read on another machine.
     assert (backups / "keys" / "master.json").exists()

@@ -122,6 +122,32 @@ TABLES = {
         "arguments": "BLOB NOT NULL",
         "at_ms": "INTEGER NOT NULL",
     },
+    "sealing": {
+        "id": "INTEGER",
+        "is_done": "INTEGER NOT NULL",
+        "purged_day": "INTEGER NOT NULL",
+    },
+    "audit": {
+        "seq": "INTEGER",
+        "day": "INTEGER NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+        "kind": "TEXT NOT NULL",
+        "session_key": "TEXT NOT NULL",
+        "body": "BLOB",
+        "body_hash": "BLOB NOT NULL",
+        "mac": "BLOB NOT NULL",
+    },
+    "audit_anchors": {
+        "seq": "INTEGER",
+        "mac": "BLOB NOT NULL",
+        "signature": "BLOB NOT NULL",
+    },
+    "audit_head": {
+        "id": "INTEGER",
+        "seq": "INTEGER NOT NULL",
+        "mac": "BLOB NOT NULL",
+        "signature": "BLOB NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -135,6 +161,10 @@ KEYS = {
     "facts": ["run_id", "place"],
     "summaries": ["session_key", "exchanges"],
     "calls": ["run_id", "place"],
+    "sealing": ["id"],
+    "audit": ["seq"],
+    "audit_anchors": ["seq"],
+    "audit_head": ["id"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -157,6 +187,7 @@ INDEXES = {
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
     "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
     "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
@@ -225,6 +256,8 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m005_calls",
         "m006_access_and_identity",
         "m007_feedback",
+        "m009_sealing",
+        "m010_audit",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -85,7 +85,7 @@ class Backups:
         """A box that is switched off every evening gets its backup too: the first one ever comes
         within the hour, a later one when the newest is old enough by its file's time; at once
         where an older version left one in clear."""
-        if any(not was_sealed(path) for path in list_backups(self._folder)):
+        if any(map(is_in_clear, list_backups(self._folder))):
             return 0.0
         newest = max(list_backups(self._folder), key=_get_time_s, default=None)
         if newest is None:
@@ -95,8 +95,8 @@ class Backups:
 
     def _delete_old(self, newest: Path) -> None:
         """`newest` stays whatever the clock says of the others; what is in clear goes first."""
-        for path in list_backups(self._folder):
-            if path != newest and not was_sealed(path):
+        if not is_in_clear(newest):
+            for path in filter(is_in_clear, list_backups(self._folder)):
                 path.unlink(missing_ok=True)
         older = [path for path in list_backups(self._folder) if path != newest]
         older.sort(key=_get_time_s, reverse=True)
@@ -117,13 +117,16 @@ def list_backups(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
 
 
-def was_sealed(file: Path) -> bool:
-    """Whether no word in the backup is in clear, as far as it can be read."""
+def is_in_clear(file: Path) -> bool:
+    """Whether the backup holds messages that were never sealed, as far as it can be read."""
     try:
         with closing(connect_reader(file, is_immutable=True)) as connection:
-            return is_done(connection)
-    except sqlite3.Error as error:
-        return "no such table" not in str(error)
+            if connection.execute("SELECT 1 FROM messages LIMIT 1").fetchone() is None:
+                return False
+            table = "SELECT 1 FROM sqlite_master WHERE name = 'sealing'"
+            return connection.execute(table).fetchone() is None or not is_done(connection)
+    except sqlite3.Error:
+        return False
 
 
 def _get_time_s(file: Path) -> float:

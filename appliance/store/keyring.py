@@ -29,7 +29,12 @@ from appliance.errors import StoreUnavailable
 from appliance.store import key_files, masters
 from appliance.store.connections import connect_reader
 from appliance.store.folder import FILE_NAME, sync_folder
-from appliance.store.master import KEYS_FOLDER, MasterSource
+from appliance.store.master import (
+    CREDENTIAL_NAME,
+    KEY_NAME,
+    KEYS_FOLDER,
+    MasterSource,
+)
 from appliance.store.sealing import Label, Seals, Unreadable
 
 # No text begins so, and as the first of a list of token ids it would be beyond every vocabulary.
@@ -38,6 +43,7 @@ DAY_AT = len(MAGIC)
 NONCE_AT = DAY_AT + 4
 BODY_AT = NONCE_AT + key_files.NONCE_BYTES
 FIRST_DAY = date(1970, 1, 1)
+LAST_DAY = (date.max - FIRST_DAY).days
 CHAIN = "chain"
 DAYS_AT_HAND = 4
 CIPHERS_AT_HAND = 2048
@@ -110,7 +116,9 @@ class Keyring:
                 self._folder, self._require_open(), self._source, new
             )
             self._source = new
-            return self._end_change()
+            rewrapped = self._end_change()
+            self._drop_other_masters()
+            return rewrapped
 
     def seal(self, value: bytes, label: Label, day: int | None = None) -> bytes:
         """With the key of today, or of an earlier `day`. Raises OSError where a new key cannot
@@ -127,6 +135,8 @@ class Keyring:
         if not is_sealed(sealed):
             raise Unreadable("it was never sealed")
         day = read_day(sealed)
+        if day > LAST_DAY:
+            raise Unreadable("it is of no day")
         cipher = self._find_cipher(day, name_session(label.session_key))
         try:
             return cipher.decrypt(sealed[NONCE_AT:BODY_AT], sealed[BODY_AT:], _bind(label, day))
@@ -212,6 +222,15 @@ class Keyring:
         with suppress(OSError):
             self.copy_to_mirror()
         return rewrapped
+
+    def _drop_other_masters(self) -> None:
+        """What stood in the folders of the keys before; a file elsewhere is its owner's."""
+        kept = self._source.find_file()
+        for name in (KEY_NAME, CREDENTIAL_NAME):
+            if kept is None or kept.resolve() != (self._folder / name).resolve():
+                key_files.destroy(self._folder / name)
+                if self._mirror is not None:
+                    key_files.destroy(self._mirror / name)
 
     def _require_open(self) -> masters.Masters:
         if self._masters is None:

@@ -57,6 +57,10 @@ class MasterSource(Protocol):
         """What its owner should know; empty where nothing."""
         ...
 
+    def find_file(self) -> Path | None:
+        """The file that it keeps, if it keeps one."""
+        ...
+
 
 class FileMaster:
     """In a file of its own: on the disk of the data, or better on a stick that can be taken out."""
@@ -103,6 +107,9 @@ class FileMaster:
             return ""
         return ON_SAME_DISK if is_same else ""
 
+    def find_file(self) -> Path | None:
+        return self._path
+
 
 class PassphraseMaster:
     """Kept nowhere: told by a variable of the environment, or typed at the start."""
@@ -140,6 +147,9 @@ class PassphraseMaster:
     def warn(self) -> str:
         return ""
 
+    def find_file(self) -> Path | None:
+        return None
+
 
 class TpmMaster:
     """Sealed to this machine's TPM by `systemd-creds`; systemd may have opened it already."""
@@ -175,6 +185,9 @@ class TpmMaster:
 
     def warn(self) -> str:
         return ""
+
+    def find_file(self) -> Path | None:
+        return self._path
 
     def _find_given(self) -> Path | None:
         """What the unit's LoadCredentialEncrypted= opened for this process."""
