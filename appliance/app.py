@@ -313,6 +313,7 @@ class House:
             try:
                 if unfinished is None:
                     await reseal(self.store, self.vault.keyring)
+                    await self.store.write(self.vault.keep_start)
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()

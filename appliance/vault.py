@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
+from appliance import __version__
 from appliance.engine.parked_files import PREFIX_LABEL
 from appliance.settings import Settings
 from appliance.store.accounts import Accounts
@@ -25,6 +27,9 @@ from appliance.store.network_log import NetworkLog
 from appliance.store.retention import DAY_MS
 from appliance.store.sealing import Label
 from appliance.store.turn_record import hash_settings
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 MIRROR = "keys"
 
@@ -62,6 +67,10 @@ class Vault:
         """What the owner should know of the keys, in English and in Chinese."""
         warning = self.keyring.warning
         return (warning,) if warning else ()
+
+    def keep_start(self, database: sqlite_utils.Database) -> None:
+        """A row of the audit log that names the settings of the turns to come."""
+        self.accounts.keep_start(database.conn, __version__)
 
     def read_day(self) -> int:
         """Days since 1970 by the house's own time."""
