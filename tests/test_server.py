@@ -418,7 +418,8 @@ def test_a_damaged_database_is_set_aside_and_named(tmp_path: Path) -> None:
     (tmp_path / "data" / "appliance.db").write_bytes(b"no database" * 500)
     with served(tmp_path) as house:
         assert say(house.url, "早").status_code == 200
-        (note,) = house.readyz()["notes"]
+        warning, note = house.readyz()["notes"]
+    assert "master key" in warning
     assert "was set aside as appliance.db.corrupt." in note
     (kept,) = (tmp_path / "data").glob("appliance.db.corrupt.*")
     assert kept.read_bytes() == b"no database" * 500

@@ -200,7 +200,7 @@ class Keyring:
 
     def _load_chain(self, is_reading: bool) -> bytes:
         path = self._folder / f"{CHAIN}{key_files.SUFFIX}"
-        if not path.exists() and not is_reading:
+        if not (is_reading or path.exists() or _list_day_files(self._folder)):
             self._begin(path)
         try:
             return self._unwrap_head(path, key_files.read(path))

@@ -19,6 +19,7 @@ import apsw
 import pytest
 
 from tests.faults.driver import Connection, translate
+from tests.faults.keys import record_keys
 from tests.faults.tape import Create, Delete, Sync, SyncFolder, Tape, Truncate, Write
 
 # SQLite syncs the folder with the first sync of a journal or a log that it created.
@@ -95,7 +96,7 @@ class RecordingVFS(apsw.VFS):
 @contextmanager
 def recording(folder: Path) -> Iterator[Tape]:
     """Until the end of the block, databases that `sqlite3.connect` opens in `folder` run over
-    the tape that is yielded."""
+    the tape that is yielded, and what is done to its files of keys is noted there too."""
     tape = Tape()
     vfs = RecordingVFS(f"recording-{id(tape):x}", tape)
     connect = sqlite3.connect
@@ -111,6 +112,7 @@ def recording(folder: Path) -> Iterator[Tape]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", connect_recorded)
+        record_keys(patch, tape)
         try:
             yield tape
         finally:

@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.faults.tape import Create, Delete, Mark, Operation, Sync, SyncFolder, Truncate, Write
+from tests.faults.tape import (
+    Create,
+    Delete,
+    Mark,
+    Operation,
+    Rename,
+    Sync,
+    SyncFolder,
+    Truncate,
+    Write,
+)
 
 SECTOR_BYTES = 512
 STYLES = ("drop", "keep", "each", "prefix", "some")
@@ -60,8 +70,10 @@ class Disk:
                 self._names[file].pending.append(operation)
             case Sync(file) if not self._lies():
                 self._names[file].sync()
-            case SyncFolder() if not self._lies():
-                self._synced_names = dict(self._names)
+            case Rename(file, to):
+                self._names[to] = self._names.pop(file)
+            case SyncFolder(folder) if not self._lies():
+                self._sync_names(folder)
             case _:
                 pass
 
@@ -71,10 +83,20 @@ class Disk:
             left = [names.get(name) for names in (self._names, self._synced_names)]
             file = self._chance.choice(left)
             if file is not None:
+                (folder / name).parent.mkdir(exist_ok=True)
                 (folder / name).write_bytes(file.draw(self._chance))
+
+    def _sync_names(self, folder: str) -> None:
+        others = {n: file for n, file in self._synced_names.items() if _find_folder(n) != folder}
+        here = {n: file for n, file in self._names.items() if _find_folder(n) == folder}
+        self._synced_names = others | here
 
     def _lies(self) -> bool:
         return self._is_lying and self._chance.random() < 0.5
+
+
+def _find_folder(name: str) -> str:
+    return name.rpartition("/")[0]
 
 
 def apply(content: bytearray, change: Write | Truncate) -> None:

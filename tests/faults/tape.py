@@ -52,8 +52,17 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Rename:
+    file: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncFolder:
-    """From here on the folder's names survive a power cut."""
+    """From here on the folder's names survive a power cut: those of the data folder itself, or of
+    the one in it that is named."""
+
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Mark:
     frame: Frame | None = None
 
 
-Operation: TypeAlias = Create | Write | Truncate | Sync | Delete | SyncFolder | Mark
+Operation: TypeAlias = Create | Write | Truncate | Sync | Delete | Rename | SyncFolder | Mark
 
 
 @dataclass
