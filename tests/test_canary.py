@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import resource
+import threading
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,12 @@ from appliance.app import House
 from appliance.engine.scripted import ScriptedEngine
 from appliance.server import forbid_core_dumps
 from appliance.settings import Settings
+from appliance.store.keyring import Keyring
 from tests.canary import CANARY, find_canaries, spell
 
 SESSIONS = 10
 TURNS = 10
+OFF_THE_LOOP = ("store", "store-reader", "live", "parking")
 
 
 def echo(question: str) -> list[str]:
@@ -108,3 +112,21 @@ def test_a_deleted_conversation_gives_its_receipt(settings: Settings) -> None:
 def test_no_picture_of_the_memory_is_written() -> None:
     forbid_core_dumps()
     assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_nothing_is_sealed_or_opened_on_the_event_loop(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may wait for the disk, and every open stream with it."""
+    threads: set[str] = set()
+    for name in ("seal", "open"):
+        done = getattr(Keyring, name)
+
+        def note(*arguments: object, done: Callable[..., bytes] = done) -> bytes:
+            threads.add(threading.current_thread().name.rpartition("_")[0])
+            return done(*arguments)
+
+        monkeypatch.setattr(Keyring, name, note)
+    with TestClient(House(settings, ScriptedEngine(echo)).application) as client:
+        talk(client, 0)
+    assert {"store", "store-reader", "live"} <= threads <= {*OFF_THE_LOOP}

@@ -16,8 +16,10 @@ import pytest
 from appliance.errors import StoreUnavailable
 from appliance.settings import Settings
 from appliance.store import key_files
+from appliance.store.day_keys import BATCH, name_session
 from appliance.store.keyring import Keyring
 from appliance.store.master import FileMaster, PassphraseMaster, TpmMaster, choose_source
+from appliance.store.sealed_values import read_place
 from appliance.store.sealing import Label, Unreadable
 from tests.sealed_house import FIRST_DAY, Calendar, make_keyring
 
@@ -108,7 +110,8 @@ def test_no_byte_of_a_destroyed_key_is_left_in_any_file(tmp_path: Path) -> None:
     keyring.seal(WORDS, LABEL)
     keyring.copy_to_mirror()
     (path,) = (tmp_path / "keys").glob("*-*.keys")
-    (wrapped,) = key_files.read(path).records.values()
+    ((name, wrapped), *_) = key_files.read(path).slots
+    assert name == name_session("anna")
     keyring.destroy_session("anna")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 4
@@ -132,11 +135,15 @@ def test_a_destroyed_day_opens_nothing_in_this_folder_or_in_the_copy(tmp_path: P
     assert names == {path.name for path in (tmp_path / "keys").iterdir()}
 
 
-def test_a_record_that_the_power_cut_tore_costs_nothing(tmp_path: Path) -> None:
-    """Cut at every byte of the last record: it was not acknowledged, all before it was."""
-    keyring = open_keyring(tmp_path)
-    sealed = keyring.seal(WORDS, LABEL)
-    (path,) = (tmp_path / "keys").glob("*-*.keys")
+def find_day_file(data: Path) -> Path:
+    (path,) = (data / "keys").glob("*-*.keys")
+    return path
+
+
+def test_a_batch_that_the_power_cut_tore_costs_nothing(tmp_path: Path) -> None:
+    """Cut at every byte of a record: it was given to nobody, all before it was synced."""
+    sealed = open_keyring(tmp_path).seal(WORDS, LABEL)
+    path = find_day_file(tmp_path)
     whole = path.read_bytes()
     other = Label("messages", "1", "text", "berta")
     for length in range(key_files.RECORD_BYTES):
@@ -147,16 +154,40 @@ def test_a_record_that_the_power_cut_tore_costs_nothing(tmp_path: Path) -> None:
         assert again.open(sealed, LABEL) == WORDS
 
 
-def test_a_record_of_noise_gives_way_to_a_new_key(tmp_path: Path) -> None:
-    keyring = open_keyring(tmp_path)
-    keyring.seal(WORDS, LABEL)
-    (path,) = (tmp_path / "keys").glob("*-*.keys")
-    content = bytearray(path.read_bytes())
-    content[-40:] = bytes(40)
-    path.write_bytes(content)
+def test_a_name_that_the_power_cut_took_costs_no_word_and_no_secret(tmp_path: Path) -> None:
+    """Names are not synced. What was sealed names its slot, and nobody else is given that one."""
+    sealed = open_keyring(tmp_path).seal(WORDS, LABEL)
+    path = find_day_file(tmp_path)
+    key_files.write_name(path, 0, key_files.NOBODY)
     again = open_keyring(tmp_path)
-    sealed = again.seal(WORDS, LABEL)
-    assert open_keyring(tmp_path).open(sealed, LABEL) == WORDS
+    assert again.open(sealed, LABEL) == WORDS
+    second = again.seal(WORDS, LABEL)
+    places = [read_place(one) for one in (sealed, second)]
+    assert places == [(FIRST_DAY, 0), (FIRST_DAY, BATCH)]
+    # With what its rows name both keys go; with the names alone one would be left.
+    assert again.destroy_session("anna", places) == 2
+    for one in (sealed, second):
+        with pytest.raises(Unreadable):
+            open_keyring(tmp_path).open(one, LABEL)
+
+
+def test_a_row_that_names_another_s_slot_destroys_nothing_of_it(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    other = Label("messages", "1", "text", "berta")
+    keyring.seal(WORDS, LABEL)
+    theirs = keyring.seal(WORDS, other)
+    assert keyring.destroy_session("anna", [read_place(theirs), (FIRST_DAY, 10_000)]) == 1
+    assert keyring.open(theirs, other) == WORDS
+
+
+def test_no_two_sessions_share_a_key_over_many_restarts(tmp_path: Path) -> None:
+    places = []
+    for start in range(3):
+        keyring = open_keyring(tmp_path)
+        for number in range(BATCH + 1):
+            label = Label("messages", "1", "text", f"{start}-{number}")
+            places.append(read_place(keyring.seal(WORDS, label)))
+    assert len({*places}) == len(places)
 
 
 @pytest.mark.parametrize("wrong", ["another", "missing", "short"])

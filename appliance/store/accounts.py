@@ -14,8 +14,14 @@ from appliance.events import Ending
 from appliance.store.audit import AuditLog
 from appliance.store.calls import StoredCall
 from appliance.store.keyring import Keyring
+from appliance.store.sealed_values import LEAST_BYTES, is_sealed, read_place
 from appliance.store.turn_record import describe_turn
 from appliance.store.verdicts import StoredVerdict
+
+HEADS = f"""
+SELECT DISTINCT substr(text, 1, {LEAST_BYTES}) FROM messages WHERE session_key = :key
+UNION SELECT DISTINCT substr(body, 1, {LEAST_BYTES}) FROM events WHERE session_key = :key
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,9 @@ class Accounts:
 
     def destroy(self, connection: sqlite3.Connection, session_key: str) -> Receipt:
         """Destroy the keys of a session. Raises OSError where that cannot be."""
-        destroyed = self._keyring.destroy_session(session_key)
+        rows = connection.execute(HEADS, {"key": session_key}).fetchall()
+        known = [read_place(row[0]) for row in rows if is_sealed(row[0])]
+        destroyed = self._keyring.destroy_session(session_key, known)
         # Sealed for the house and not for the session, whose keys shall stay destroyed.
         entry = self._log.forget(connection, session_key, {"keys_destroyed": destroyed})
         return Receipt(session_key, destroyed, entry.seq, entry.at_ms, entry.mac.hex())

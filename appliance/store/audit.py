@@ -69,6 +69,7 @@ class AuditLog:
         self._keyring = keyring
         self._read_clock_ms = read_clock_ms
         self._read_day = read_day
+        self._chain = b""
 
     def append(
         self,
@@ -79,7 +80,7 @@ class AuditLog:
         day: int | None = None,
     ) -> Entry:
         """`day` is today, or the day up to which a purge destroyed."""
-        chain = derive(self._keyring.chain_key, "audit chain")
+        chain = self._read_chain()
         last_seq, last_mac = _find_end(connection)
         seq, at_ms = last_seq + 1, self._read_clock_ms()
         day = self._read_day() if day is None else day
@@ -106,7 +107,7 @@ class AuditLog:
 
     def drop_rows(self, connection: sqlite3.Connection, upto_day: int) -> int:
         """Rows of the days up to `upto_day` go whole; an anchor holds the place of their end."""
-        chain = derive(self._keyring.chain_key, "audit chain")
+        chain = self._read_chain()
         seq = connection.execute(LAST_OLD, (upto_day,)).fetchone()[0] or 0
         row = connection.execute("SELECT mac FROM audit WHERE seq = ?", (seq,)).fetchone()
         if row is None:
@@ -123,7 +124,12 @@ class AuditLog:
             yield Entry(seq, day, at_ms, kind, session_key, mac, said)
 
     def check(self, connection: sqlite3.Connection) -> Checked:
-        return check_chain(connection, derive(self._keyring.chain_key, "audit chain"))
+        return check_chain(connection, self._read_chain())
+
+    def _read_chain(self) -> bytes:
+        """Derived once: each turn needs it."""
+        self._chain = self._chain or derive(self._keyring.chain_key, "audit chain")
+        return self._chain
 
     def _open(self, body: bytes | None, label: Label) -> Mapping[str, object] | None:
         try:

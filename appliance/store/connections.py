@@ -153,6 +153,15 @@ def connect_reader(path: Path, *, is_immutable: bool = False) -> sqlite3.Connect
     return connection
 
 
+def was_sealed(path: Path) -> bool:
+    """Whether a database is there whose words were sealed, as far as it can be read."""
+    if not path.exists():
+        return False
+    with suppress(sqlite3.Error, OSError), closing(connect_reader(path)) as connection:
+        return connection.execute("SELECT 1 FROM sealing WHERE is_done").fetchone() is not None
+    return False
+
+
 def read_text(content: bytes) -> str:
     """A worn card may flip a bit that no check sees: it shall cost one sign and no message."""
     return content.decode(errors="replace")

@@ -17,7 +17,8 @@ import structlog
 
 from appliance.store.audit import AuditLog
 from appliance.store.database import Store
-from appliance.store.keyring import DAY_AT, MAGIC, Keyring
+from appliance.store.keyring import Keyring
+from appliance.store.sealed_values import DAY_AT, MAGIC
 
 if TYPE_CHECKING:
     import sqlite_utils

@@ -1,18 +1,18 @@
 """Files of wrapped keys: one for each day, of records of one size.
 
     magic | id of the master | the day's key, wrapped by the master       first record
-    name of a session        | its key of that day, wrapped by the day's  every other one
+    name of a session, or 0  | a key of that day, wrapped by the day's    slots 0, 1, 2 …
 
-It derives nothing and keeps no key in memory; what a name stands for is `keyring.py`'s. The rules
-that must not break: a record is on disk before its key is used, what is destroyed is overwritten
-before it is removed, and a file is only ever replaced whole.
+It derives nothing and keeps no key in memory; who takes which slot is `day_keys.py`'s. The rules
+that must not break: a key is on disk before it is used, what is destroyed is overwritten before it
+is removed, and a file is only ever replaced whole.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,18 +31,18 @@ MASTER_ID_BYTES = 8
 NAME_BYTES = len(MAGIC) + MASTER_ID_BYTES
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 RECORD_BYTES = NAME_BYTES + WRAPPED_BYTES
+NOBODY = bytes(NAME_BYTES)
 SUFFIX = ".keys"
 PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """What stands in one file; of two records of one name the later one counts, because only the
-    first can be one that a power cut left half written."""
+    """What stands in one file; `slots` are name and wrapped key of each."""
 
     master_id: bytes
     wrapped: bytes
-    records: Mapping[bytes, bytes]
+    slots: tuple[tuple[bytes, bytes], ...]
 
 
 def wrap(cipher: AESGCM, key: bytes, bound: bytes) -> bytes:
@@ -68,43 +68,43 @@ def read(path: Path) -> KeyFile:
     head = content[:RECORD_BYTES]
     if len(head) < RECORD_BYTES or not head.startswith(MAGIC):
         raise Unreadable(f"{path.name} holds no keys")
-    records = {
-        content[at : at + NAME_BYTES]: content[at + NAME_BYTES : at + RECORD_BYTES]
+    slots = tuple(
+        (content[at : at + NAME_BYTES], content[at + NAME_BYTES : at + RECORD_BYTES])
         for at in range(RECORD_BYTES, len(content) - RECORD_BYTES + 1, RECORD_BYTES)
-    }
-    records.pop(bytes(NAME_BYTES), None)
-    return KeyFile(head[len(MAGIC) : NAME_BYTES], head[NAME_BYTES:], records)
+    )
+    return KeyFile(head[len(MAGIC) : NAME_BYTES], head[NAME_BYTES:], slots)
 
 
-def append(path: Path, name: bytes, wrapped: bytes) -> None:
-    """When this returns it is on disk; what a cut left half written is overwritten."""
+def append(path: Path, first_slot: int, wrapped: Sequence[bytes]) -> None:
+    """Keys for `first_slot` and those behind it, which nobody has yet; when this returns they are
+    on disk. What a cut left half written there is overwritten."""
+    content = b"".join(NOBODY + one for one in wrapped)
+    _write(path, {first_slot: content}, is_synced=True)
+
+
+def write_name(path: Path, slot: int, name: bytes) -> None:
+    """It is on disk with the next sync of anybody's: what was sealed names its slot itself."""
+    _write(path, {slot: name}, is_synced=False)
+
+
+def erase(path: Path, slots: Iterable[int]) -> None:
+    """Overwrite these slots; when this returns that is on disk."""
+    _write(path, dict.fromkeys(slots, bytes(RECORD_BYTES)), is_synced=True)
+
+
+def _write(path: Path, pieces: Mapping[int, bytes], *, is_synced: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY)
     try:
-        at = os.fstat(descriptor).st_size // RECORD_BYTES * RECORD_BYTES
-        os.pwrite(descriptor, name + wrapped, at)
-        os.fsync(descriptor)
+        for slot, content in pieces.items():
+            os.pwrite(descriptor, content, locate(slot))
+        if is_synced:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def erase(path: Path, name: bytes) -> int:
-    """Overwrite every record of `name`; how many there were."""
-    content = path.read_bytes()
-    places = [
-        at
-        for at in range(RECORD_BYTES, len(content), RECORD_BYTES)
-        if content[at : at + NAME_BYTES] == name
-    ]
-    if not places:
-        return 0
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        for at in places:
-            os.pwrite(descriptor, bytes(RECORD_BYTES), at)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    return len(places)
+def locate(slot: int) -> int:
+    return RECORD_BYTES * (slot + 1)
 
 
 def destroy(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Seals what customers say and are, and forgets how to open it.
 
     master → the day's key (random, wrapped) → a session's key of that day (random, wrapped)
-    magic | day | nonce | AES-256-GCM( value ), bound to table, row, column, session and day
+    magic | day | slot | nonce | AES-256-GCM( value ), bound to table, row, column, session, day
 
 It knows no table and deletes no row. Every call takes a lock and may wait for the disk, so none
 belongs on the event loop. The rules that must not break: a key is on disk before anything that it
@@ -10,16 +10,15 @@ sealed, and once a session or a day is destroyed no call gives back a byte of it
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -27,7 +26,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.errors import StoreUnavailable
 from appliance.store import key_files, masters
-from appliance.store.connections import connect_reader
+from appliance.store.connections import was_sealed
+from appliance.store.day_keys import DayKeys, find_slots, name_session
 from appliance.store.folder import FILE_NAME, sync_folder
 from appliance.store.master import (
     CREDENTIAL_NAME,
@@ -35,13 +35,20 @@ from appliance.store.master import (
     KEYS_FOLDER,
     MasterSource,
 )
+from appliance.store.sealed_values import (
+    BODY_AT,
+    NONCE_AT,
+    Place,
+    bind,
+    is_sealed,
+    make_head,
+    read_place,
+)
 from appliance.store.sealing import Label, Seals, Unreadable
 
-# No text begins so, and as the first of a list of token ids it would be beyond every vocabulary.
-MAGIC = b"\x00sl1"
-DAY_AT = len(MAGIC)
-NONCE_AT = DAY_AT + 4
-BODY_AT = NONCE_AT + key_files.NONCE_BYTES
+K = TypeVar("K")
+V = TypeVar("V")
+
 FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = (date.max - FIRST_DAY).days
 CHAIN = "chain"
@@ -50,10 +57,13 @@ CIPHERS_AT_HAND = 2048
 NOT_OPEN = "The keys of the conversations are not open."
 
 
-@dataclass(slots=True)
-class _Day:
+@dataclass(frozen=True, slots=True)
+class _Sealer:
+    """What seals a session's words today, and the head of what it seals."""
+
+    day: int
+    head: bytes
     cipher: AESGCM
-    wrapped: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class Keyring:
@@ -74,8 +84,9 @@ class Keyring:
         self._read_day = read_day
         self._lock = threading.RLock()
         self._masters: masters.Masters | None = None
-        self._days: OrderedDict[int, _Day] = OrderedDict()
-        self._ciphers: OrderedDict[tuple[int, bytes], AESGCM] = OrderedDict()
+        self._days: OrderedDict[int, DayKeys] = OrderedDict()
+        self._ciphers: OrderedDict[Place, AESGCM] = OrderedDict()
+        self._sealers: OrderedDict[str, _Sealer] = OrderedDict()
         self._chain = b""
         self._log = structlog.get_logger(__name__)
         self.seals = Seals(self.seal, self.open)
@@ -125,21 +136,23 @@ class Keyring:
         be kept."""
         today = self._read_day()
         day = today if day is None else min(day, today)
-        cipher = self._find_cipher(day, name_session(label.session_key), is_new=True)
+        # Without the lock: of each token of an answer.
+        sealer = self._sealers.get(label.session_key)
+        if sealer is None or sealer.day != day:
+            sealer = self._find_sealer(day, label.session_key)
         nonce = secrets.token_bytes(key_files.NONCE_BYTES)
-        head = MAGIC + day.to_bytes(4, "big")
-        return head + nonce + cipher.encrypt(nonce, value, _bind(label, day))
+        return sealer.head + nonce + sealer.cipher.encrypt(nonce, value, bind(label, day))
 
     def open(self, sealed: bytes, label: Label) -> bytes:
         """Raises Unreadable."""
         if not is_sealed(sealed):
             raise Unreadable("it was never sealed")
-        day = read_day(sealed)
+        day, slot = read_place(sealed)
         if day > LAST_DAY:
             raise Unreadable("it is of no day")
-        cipher = self._find_cipher(day, name_session(label.session_key))
+        cipher = self._find_cipher(day, slot)
         try:
-            return cipher.decrypt(sealed[NONCE_AT:BODY_AT], sealed[BODY_AT:], _bind(label, day))
+            return cipher.decrypt(sealed[NONCE_AT:BODY_AT], sealed[BODY_AT:], bind(label, day))
         except (InvalidTag, ValueError):
             raise Unreadable("it is not what was sealed here") from None
 
@@ -147,18 +160,30 @@ class Keyring:
         """Those that have a key."""
         return sorted(day for day, _ in _list_day_files(self._folder))
 
-    def destroy_session(self, session_key: str) -> int:
-        """Nothing of the session can be opened from here on; how many keys that took."""
-        name, erased = name_session(session_key), 0
+    def destroy_session(self, session_key: str, known: Iterable[Place] = ()) -> int:
+        """Nothing of the session can be opened from here on; how many keys that took. `known` are
+        places that its rows name: a power cut may have lost a name in the files."""
+        name, places, erased = name_session(session_key), [*known], 0
         with self._lock:
+            mirrored = dict(_list_day_files(self._mirror))
             for day, path in _list_day_files(self._folder):
-                erased += key_files.erase(path, name)
-                self._ciphers.pop((day, name), None)
-                if day in self._days:
-                    self._days[day].wrapped.pop(name, None)
-            for _, path in _list_day_files(self._mirror):
-                key_files.erase(path, name)
+                slots = find_slots(path, name, [slot for at, slot in places if at == day])
+                if not slots:
+                    continue
+                key_files.erase(path, slots)
+                if copy := mirrored.get(day):
+                    end = copy.stat().st_size
+                    key_files.erase(copy, [s for s in slots if key_files.locate(s) < end])
+                self._forget(day, name, slots)
+                erased += len(slots)
+            self._sealers.pop(session_key, None)
         return erased
+
+    def _forget(self, day: int, name: bytes, slots: list[int]) -> None:
+        for slot in slots:
+            self._ciphers.pop((day, slot), None)
+        if day in self._days:
+            self._days[day].forget(name, slots)
 
     def destroy_days(self, upto: int) -> list[int]:
         """Nothing of day `upto` or before can be opened from here on; the days that took."""
@@ -173,6 +198,8 @@ class Keyring:
                 del self._days[day]
             for known in [known for known in self._ciphers if known[0] <= upto]:
                 del self._ciphers[known]
+            for key in [key for key, sealer in self._sealers.items() if sealer.day <= upto]:
+                del self._sealers[key]
         return sorted({*destroyed})
 
     def copy_to(self, folder: Path) -> None:
@@ -187,7 +214,7 @@ class Keyring:
     def _find_masters(self, is_reading: bool) -> masters.Masters:
         if masters.exists(self._folder):
             return masters.read(self._folder, self._source)
-        if _list_day_files(self._folder) or _was_sealed(self._data / FILE_NAME):
+        if _list_day_files(self._folder) or was_sealed(self._data / FILE_NAME):
             raise StoreUnavailable(
                 f"The keys of the conversations are missing in {self._folder}; put that folder "
                 "back from the folder of the backups, or set APPLIANCE_DATA to another folder."
@@ -252,75 +279,61 @@ class Keyring:
             raise Unreadable(f"{path.name} is of another master key")
         return key_files.unwrap(cipher, file.wrapped, path.stem.encode())
 
-    def _find_cipher(self, day: int, name: bytes, *, is_new: bool = False) -> AESGCM:
+    def _find_sealer(self, day: int, session_key: str) -> _Sealer:
         with self._lock:
-            cipher = self._ciphers.get((day, name))
+            name, keys = name_session(session_key), self._find_day(day, is_new=True)
+            slot = keys.find(name)
+            try:
+                cipher = keys.open(slot) if slot is not None else None
+            except Unreadable:
+                cipher = None
+            if slot is None or cipher is None:
+                slot = keys.take(name)
+                cipher = keys.open(slot)
+            sealer = _Sealer(day, make_head(day, slot), cipher)
+            _keep(self._sealers, session_key, sealer)
+            return sealer
+
+    def _find_cipher(self, day: int, slot: int) -> AESGCM:
+        with self._lock:
+            cipher = self._ciphers.get((day, slot))
             if cipher is None:
-                cipher = self._load_cipher(day, name, is_new)
-                self._ciphers[day, name] = cipher
-                if len(self._ciphers) > CIPHERS_AT_HAND:
-                    self._ciphers.popitem(last=False)
-            else:
-                self._ciphers.move_to_end((day, name))
+                cipher = self._find_day(day).open(slot)
+                _keep(self._ciphers, (day, slot), cipher)
             return cipher
 
-    def _load_cipher(self, day: int, name: bytes, is_new: bool) -> AESGCM:
-        path = self._locate(day)
-        keys = self._find_day(day, path, is_new)
-        wrapped = keys.wrapped.get(name)
-        if wrapped is not None:
-            with suppress(Unreadable):
-                return AESGCM(key_files.unwrap(keys.cipher, wrapped, name))
-        if not is_new:
-            raise Unreadable("its key was destroyed")
-        key = secrets.token_bytes(key_files.KEY_BYTES)
-        wrapped = key_files.wrap(keys.cipher, key, name)
-        key_files.append(path, name, wrapped)
-        keys.wrapped[name] = wrapped
-        return AESGCM(key)
+    def _find_day(self, day: int, *, is_new: bool = False) -> DayKeys:
+        found = self._days.get(day)
+        if found is None:
+            found = self._load_day(self._locate(day), is_new)
+            _keep(self._days, day, found, DAYS_AT_HAND)
+        return found
 
-    def _find_day(self, day: int, path: Path, is_new: bool) -> _Day:
-        if day in self._days:
-            self._days.move_to_end(day)
-            return self._days[day]
+    def _load_day(self, path: Path, is_new: bool) -> DayKeys:
         self._require_open()
         try:
             file = key_files.read(path)
-            found = _Day(AESGCM(self._unwrap_head(path, file)), dict(file.records))
+            return DayKeys(path, AESGCM(self._unwrap_head(path, file)), file)
         except FileNotFoundError:
             if not is_new:
                 raise Unreadable("the key of its day was destroyed") from None
-            found = _Day(AESGCM(self._begin(path)))
         except Unreadable:
             if not is_new:
                 raise
             self._log.error("keys of the day damaged", file=path.name)
             path.rename(path.with_suffix(f".damaged-{secrets.token_hex(4)}"))
-            found = _Day(AESGCM(self._begin(path)))
-        self._days[day] = found
-        if len(self._days) > DAYS_AT_HAND:
-            self._days.popitem(last=False)
-        return found
+        key = self._begin(path)
+        return DayKeys(path, AESGCM(key), key_files.read(path))
 
     def _locate(self, day: int) -> Path:
         return self._folder / f"{FIRST_DAY + timedelta(day)}{key_files.SUFFIX}"
 
 
-def name_session(session_key: str) -> bytes:
-    return hashlib.sha256(session_key.encode()).digest()[: key_files.NAME_BYTES]
-
-
-def is_sealed(value: bytes) -> bool:
-    return value.startswith(MAGIC) and len(value) >= BODY_AT + key_files.TAG_BYTES
-
-
-def read_day(sealed: bytes) -> int:
-    return int.from_bytes(sealed[DAY_AT:NONCE_AT], "big")
-
-
-def _bind(label: Label, day: int) -> bytes:
-    parts = (label.table, label.row, label.column, label.session_key, str(day))
-    return "".join(f"{len(part)}:{part}" for part in parts).encode()
+def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int = CIPHERS_AT_HAND) -> None:
+    """The oldest gives way."""
+    kept[key] = value
+    if len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _list_day_files(folder: Path | None) -> list[tuple[int, Path]]:
@@ -331,12 +344,3 @@ def _find_day_files(folder: Path) -> Iterator[tuple[int, Path]]:
     for path in sorted(folder.glob(f"*{key_files.SUFFIX}")):
         with suppress(ValueError):
             yield (date.fromisoformat(path.stem) - FIRST_DAY).days, path
-
-
-def _was_sealed(database: Path) -> bool:
-    """Whether a database is there whose words were sealed with keys that are no longer here."""
-    if not database.exists():
-        return False
-    with suppress(sqlite3.Error, OSError), closing(connect_reader(database)) as connection:
-        return connection.execute("SELECT 1 FROM sealing WHERE is_done").fetchone() is not None
-    return False

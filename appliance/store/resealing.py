@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from appliance.store.database import Store
-from appliance.store.keyring import MAGIC, Keyring
+from appliance.store.keyring import Keyring
+from appliance.store.sealed_values import MAGIC
 from appliance.store.sealing import Label
 
 if TYPE_CHECKING:

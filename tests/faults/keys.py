@@ -6,33 +6,26 @@ the steps noted are those that the function takes, in its order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from appliance.store import key_files, master, masters
-from appliance.store.key_files import NAME_BYTES, RECORD_BYTES
+from appliance.store.key_files import RECORD_BYTES
 from tests.faults.tape import Create, Delete, Rename, Sync, SyncFolder, Tape, Write
 
 
 def record_keys(patch: pytest.MonkeyPatch, tape: Tape) -> None:
-    append, erase = key_files.append, key_files.erase
+    write = key_files._write
     destroy, replace_file = key_files.destroy, key_files.replace_file
 
-    def record_append(path: Path, name: bytes, wrapped: bytes) -> None:
-        at = path.stat().st_size // RECORD_BYTES * RECORD_BYTES
-        tape.note(Write(tell(path), at, name + wrapped))
-        append(path, name, wrapped)
-        tape.note(Sync(tell(path)))
-
-    def record_erase(path: Path, name: bytes) -> int:
-        content = path.read_bytes()
-        for at in range(RECORD_BYTES, len(content), RECORD_BYTES):
-            if content[at : at + NAME_BYTES] == name:
-                tape.note(Write(tell(path), at, bytes(RECORD_BYTES)))
-        erased = erase(path, name)
-        tape.note(Sync(tell(path)))
-        return erased
+    def record_write(path: Path, pieces: Mapping[int, bytes], *, is_synced: bool) -> None:
+        for slot, content in pieces.items():
+            tape.note(Write(tell(path), key_files.locate(slot), content))
+        write(path, pieces, is_synced=is_synced)
+        if is_synced:
+            tape.note(Sync(tell(path)))
 
     def record_destroy(path: Path) -> None:
         if not path.exists():
@@ -52,8 +45,7 @@ def record_keys(patch: pytest.MonkeyPatch, tape: Tape) -> None:
         tape.note(Rename(part, tell(path)))
         tape.note(SyncFolder(path.parent.name))
 
-    patch.setattr(key_files, "append", record_append)
-    patch.setattr(key_files, "erase", record_erase)
+    patch.setattr(key_files, "_write", record_write)
     patch.setattr(key_files, "destroy", record_destroy)
     for module in (key_files, master, masters):
         patch.setattr(module, "replace_file", record_replace)
