@@ -41,7 +41,6 @@ from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
 from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
-from appliance.store.resealing import reseal
 from appliance.store.retention import Retention
 from appliance.store.sessions import Sessions
 from appliance.vault import Vault, read_clock_ms
@@ -312,8 +311,7 @@ class House:
         while True:
             try:
                 if unfinished is None:
-                    await reseal(self.store, self.vault.keyring)
-                    await self.store.write(self.vault.keep_start)
+                    await self.vault.begin(self.store)
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,17 +18,16 @@ from appliance.settings import Settings
 from appliance.store.accounts import Accounts
 from appliance.store.audit import AuditLog
 from appliance.store.clock import HouseClock
+from appliance.store.database import Store
 from appliance.store.expiry import Expiry
 from appliance.store.keyring import Keyring
 from appliance.store.master import choose_source
 from appliance.store.masters import derive
 from appliance.store.network_log import NetworkLog
+from appliance.store.resealing import reseal
 from appliance.store.retention import DAY_MS
 from appliance.store.sealing import Label
 from appliance.store.turn_record import hash_settings
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 MIRROR = "keys"
 
@@ -68,9 +66,11 @@ class Vault:
         warning = self.keyring.warning
         return (warning,) if warning else ()
 
-    def keep_start(self, database: sqlite_utils.Database) -> None:
-        """A row of the audit log that names the settings of the turns to come."""
-        self.accounts.keep_start(database.conn, __version__)
+    async def begin(self, store: Store) -> None:
+        """Seal what is still in clear, and name the settings of the turns to come. Raises
+        StoreUnavailable."""
+        await reseal(store, self.keyring)
+        await store.write(lambda database: self.accounts.keep_start(database.conn, __version__))
 
     def read_day(self) -> int:
         """Days since 1970 by the house's own time."""
