@@ -18,6 +18,7 @@ import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
+from appliance.admission import Admission
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -94,6 +95,7 @@ class House:
         secret = settings.widget_secret.get_secret_value()
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self.admission = Admission(settings, read_clock_ms)
         self.application: Starlette = build_http(
             self.conversations,
             identities,
@@ -102,6 +104,9 @@ class House:
             web_folder,
             settings,
             self._live,
+            self.admission.operations,
+            self.admission.check,
+            self.admission.rates,
         )
         self._log = structlog.get_logger(__name__)
 

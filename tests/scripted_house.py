@@ -10,9 +10,10 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from appliance.app import House
@@ -46,6 +47,16 @@ print(order)
 如果还有不清楚的地方，随时都可以问我，我会一直在这里；要找人工客服，请在我们开门的时候说一声。
 """
 
+# All customers of a test stand at one address and have no time to lose.
+WITHOUT_LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        "address_connections": 0,
+        "address_per_minute": 0,
+        "session_per_minute": 0,
+        "address_answers": 0,
+    }
+)
+
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 
 
@@ -71,7 +82,8 @@ def choose_settings(folder: Path) -> Settings:
     has written nothing, so what no rule answers is the model's."""
     knowledge = folder / "knowledge"
     knowledge.mkdir(exist_ok=True)
-    return Settings(data=folder / "data", knowledge=knowledge, max_new_tokens=512)
+    settings = Settings(data=folder / "data", knowledge=knowledge, max_new_tokens=512)
+    return settings.model_copy(update=WITHOUT_LIMITS)
 
 
 def heed_signals() -> None:
