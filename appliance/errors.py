@@ -4,6 +4,7 @@
     ├── SettingsError            a setting stops the start
     ├── InvalidRequest           the client sent something malformed (400)
     │   ├── InvalidField         one field is wrong; `field` is its path (422)
+    │   │   └── ContextTooLong   more than the model can read at once (400)
     │   ├── BodyTooLarge         (413)
     │   └── WrongContentType     (415)
     ├── SessionNotFound          (404)
@@ -60,6 +61,13 @@ class InvalidField(InvalidRequest):
     @property
     def detail(self) -> dict[str, object]:
         return {"field": self.field}
+
+
+class ContextTooLong(InvalidField):
+    """The model cannot read so much at once."""
+
+    code = "context_length_exceeded"
+    status = 400
 
 
 class BodyTooLarge(InvalidRequest):

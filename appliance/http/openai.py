@@ -1,0 +1,189 @@
+"""OpenAI's interface: `/v1/models`, `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings`.
+
+Thin: what is asked is read by `openai_reading.py`, answered below by the ladder or by the bare
+model, and written by `openai_chunks.py`. The rule that must not break: a caller that leaves ends
+what is computed for it, unless its session is kept; then the answer is finished and stored.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from appliance.dialogue.bare import Bare
+from appliance.dialogue.callers import Callers
+from appliance.dialogue.functions import Functions
+from appliance.dialogue.replies import Reply
+from appliance.errors import ApplianceError, InvalidField, NotOffered
+from appliance.http.answers import JsonAnswer, dump
+from appliance.http.api_errors import show_openai_error
+from appliance.http.body import read_open_body
+from appliance.http.frames import stream
+from appliance.http.openai_chunks import Chat, Plain
+from appliance.http.openai_reading import (
+    NEW_SESSION,
+    SESSION_HEADER,
+    BarePlan,
+    LadderPlan,
+    plan_chat,
+    read_terms,
+    wants_usage,
+)
+from appliance.http.openai_shapes import (
+    MOST_TEXTS,
+    ChatWish,
+    CompletionWish,
+    EmbeddingList,
+    EmbeddingWish,
+    ModelCard,
+    ModelList,
+)
+from appliance.http.outlets import begin, gather, tell
+
+# The name of the appliance as a whole, beside that of the model that is loaded.
+APPLIANCE = "appliance"
+OWNER = "appliance"
+MAX_TEXT_CHARS = 8192
+
+
+class Vectors(Protocol):
+    """Texts as numbers: one row for each, as little-endian floats of four bytes."""
+
+    name: str
+
+    async def embed(self, texts: Sequence[str]) -> list[bytes]: ...
+
+
+class OpenAi:
+    def __init__(
+        self,
+        callers: Callers,
+        bare: Bare,
+        name_model: Callable[[], str],
+        find_vectors: Callable[[], Vectors | None],
+        max_message_chars: int,
+    ) -> None:
+        self._callers = callers
+        self._bare = bare
+        self._functions = Functions(bare)
+        self._name_model = name_model
+        self._find_vectors = find_vectors
+        self._max_message_chars = max_message_chars
+        self._began_s = int(time.time())
+
+    async def chat(self, request: Request) -> Response:
+        wish = await read_open_body(request, ChatWish)
+        asks_usage = wants_usage(wish)
+        plan = plan_chat(request, wish, self._max_message_chars)
+        reply, session_id = await self.answer(plan)
+        headers = {SESSION_HEADER: session_id} if session_id else {}
+        chat = Chat(self.name_model(), asks_usage)
+        if not wish.stream:
+            return JsonAnswer(chat.build_whole(await gather(request, reply)), headers=headers)
+        return stream_data(chat.stream(await begin(request, reply)), headers)
+
+    async def complete(self, request: Request) -> Response:
+        wish = await read_open_body(request, CompletionWish)
+        asks_usage = wants_usage(wish)
+        texts = [wish.prompt] if isinstance(wish.prompt, str) else wish.prompt
+        if len(texts) != 1 or not texts[0]:
+            raise InvalidField("prompt", "prompt must be one text that is not empty.")
+        reply = await self._bare.complete(texts[0], read_terms(wish, wish.max_tokens))
+        plain = Plain(self.name_model(), asks_usage)
+        if not wish.stream:
+            return JsonAnswer(plain.build_whole(await gather(request, reply)))
+        return stream_data(plain.stream(await begin(request, reply)), {})
+
+    async def list_models(self, _request: Request) -> JsonAnswer:
+        listed: ModelList = {"object": "list", "data": list(map(self._show_model, self._names()))}
+        return JsonAnswer(listed)
+
+    async def show_model(self, request: Request) -> JsonAnswer:
+        name = request.path_params["model"]
+        if name not in self._names():
+            raise NotOffered("There is no such model; GET /v1/models lists those there are.")
+        return JsonAnswer(self._show_model(name))
+
+    async def embed(self, request: Request) -> JsonAnswer:
+        wish = await read_open_body(request, EmbeddingWish)
+        texts = [wish.input] if isinstance(wish.input, str) else wish.input
+        if not 0 < len(texts) <= MOST_TEXTS or not all(
+            0 < len(text) <= MAX_TEXT_CHARS for text in texts
+        ):
+            sentence = f"input must be 1 to {MOST_TEXTS} texts of 1 to {MAX_TEXT_CHARS} characters."
+            raise InvalidField("input", sentence)
+        vectors = self._find_vectors()
+        if vectors is None:
+            raise NotOffered("No embedder is installed here, so there are no embeddings.")
+        rows = await vectors.embed(texts)
+        if wish.dimensions not in (None, len(rows[0]) // 4):
+            raise InvalidField("dimensions", f"dimensions can only be {len(rows[0]) // 4}.")
+        is_packed = wish.encoding_format == "base64"
+        # Nobody counts them; a character of text is seldom more than a token.
+        tokens = sum(map(len, texts))
+        listed: EmbeddingList = {
+            "object": "list",
+            "data": [
+                {
+                    "object": "embedding",
+                    "index": at,
+                    "embedding": base64.b64encode(row).decode() if is_packed else unpack(row),
+                }
+                for at, row in enumerate(rows)
+            ],
+            "model": vectors.name,
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+        return JsonAnswer(listed)
+
+    async def answer(self, plan: BarePlan | LadderPlan) -> tuple[Reply, str]:
+        """The reply, and the session that is kept, if one is."""
+        if isinstance(plan, LadderPlan):
+            session_id = plan.session_id
+            if session_id == NEW_SESSION:
+                session_id = await self._callers.open()
+            asked = await self._callers.ask(plan.question, plan.brief, session_id)
+            return asked.reply, session_id or ""
+        if plan.choice != "none":
+            reply = await self._functions.chat(
+                plan.messages, plan.terms, plan.functions, plan.choice, plan.is_after_result
+            )
+            return reply, ""
+        return await self._bare.chat(plan.messages, plan.terms, plan.shape), ""
+
+    def name_model(self) -> str:
+        return self._name_model() or APPLIANCE
+
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys((APPLIANCE, self.name_model())))
+
+    def _show_model(self, name: str) -> ModelCard:
+        return {"id": name, "object": "model", "created": self._began_s, "owned_by": OWNER}
+
+
+def stream_data(texts: AsyncIterator[str], headers: dict[str, str]) -> EventSourceResponse:
+    """Frames of nothing but data; a failure is the last of them."""
+
+    async def frames() -> AsyncIterator[dict[str, str | int]]:
+        async for text in tell(texts, show_failure):
+            yield {"data": text}
+
+    response = stream(frames())
+    response.headers.update(headers)
+    return response
+
+
+def show_failure(error: ApplianceError) -> str:
+    return dump(show_openai_error(error))
+
+
+def unpack(row: bytes) -> list[float]:
+    return memoryview(row).cast("f").tolist()
+
+
