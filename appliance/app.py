@@ -26,6 +26,7 @@ from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
+from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
@@ -94,6 +95,9 @@ class House:
         secret = settings.widget_secret.get_secret_value()
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self.interface = Interface(
+            engine, self.conversations, settings, lambda: self.knowledge.embedder
+        )
         self.application: Starlette = build_http(
             self.conversations,
             identities,
@@ -102,6 +106,7 @@ class House:
             web_folder,
             settings,
             self._live,
+            self.interface.operations,
         )
         self._log = structlog.get_logger(__name__)
 
@@ -178,6 +183,11 @@ class House:
             process_open_files=process.open_files,
             engine=self.engine.measure(),
         )
+
+    async def end_talk(self) -> None:
+        """Turns are parked, and what is parked nowhere ends: no connection is left to cut."""
+        await self.conversations.close()
+        await self.interface.close()
 
     def excuse_loading(self) -> None:
         """The process is asked to end while the model may still load."""
@@ -262,6 +272,7 @@ class House:
             ladder,
             self.conversations.handoffs,
             self._settings,
+            self.interface.briefs,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -315,7 +326,7 @@ class House:
         self._events.is_wanted.set()
         self.knowledge.stop()
         self.closing = "the turns"
-        await self.conversations.close()
+        await self.end_talk()
         self.closing = "the engine"
         await self._model.stop()
         self.closing = "the start, which was still under way"

@@ -8,6 +8,7 @@
     │   ├── BodyTooLarge         (413)
     │   └── WrongContentType     (415)
     ├── SessionNotFound          (404)
+    ├── NotOffered               a model, or an ability, that this appliance does not have (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
@@ -99,6 +100,11 @@ class WrongContentType(InvalidRequest):
 
 class SessionNotFound(ApplianceError):
     code = "session_not_found"
+    status = 404
+
+
+class NotOffered(ApplianceError):
+    code = "not_offered"
     status = 404
 
 

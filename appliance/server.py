@@ -28,6 +28,7 @@ from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, StoreUnavailable
 from appliance.greeting import find_addresses, greet, report_engine
+from appliance.http.socket import MAX_FRAME_BYTES
 from appliance.settings import Settings
 
 EXIT_OK = 0
@@ -52,7 +53,9 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 house.application,
                 http="h11",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,
                 lifespan="on",
                 access_log=False,
                 log_config=None,
@@ -97,7 +100,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """First the turns end, and with them their streams: no connection is left to cut."""
         self._closing = "the turns"
-        await self._house.conversations.close()
+        await self._house.end_talk()
         self._closing = "the open connections"
         await super().shutdown(sockets)
         self._closing = "the last threads"

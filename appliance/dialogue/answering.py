@@ -63,7 +63,13 @@ class Answering:
         self._settings = settings
         prompting = Prompting(engine, sessions, settings, ladder.memory, briefs)
         self._asking = Asking(
-            engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings, briefs
+            engine,
+            log,
+            lambda: ladder.charter.rules,
+            ladder.moderation,
+            prompting,
+            settings,
+            briefs,
         )
         self._prewarming = Prewarming(engine, sessions, prompting, settings.parallel)
         self._summarising = Summarising(engine, sessions, settings)

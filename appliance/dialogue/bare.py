@@ -253,5 +253,3 @@ def conclude(begun: Prefilled, end: Finished, began_at: float, first_at: float =
             total_ms=round((now - began_at) * 1000, 1),
         ),
     )
-
-

@@ -17,10 +17,10 @@ from typing import Any
 
 from appliance.dialogue.briefs import Brief, Briefs
 from appliance.dialogue.conversations import Conversations
-from appliance.dialogue.replies import Ended, Reply, ReplyFinish, Text
+from appliance.dialogue.replies import Ended, Part, Reply, ReplyFinish, Text
 from appliance.dialogue.turn import Turn
 from appliance.errors import ApplianceError, EngineFailure, Restarting
-from appliance.events import Done, Failed, FinishReason, Token
+from appliance.events import Done, Failed, FinishReason, Numbered, Token
 from appliance.store.sessions import key_of
 
 FINISHES: Mapping[FinishReason, ReplyFinish] = MappingProxyType(
@@ -60,7 +60,9 @@ class Callers:
                 self._briefs.drop(session_key)
             raise
         assert asked.turn is not None, "only a repeated client id begins no turn"
-        reply = self._follow(asked.turn, session_id, is_guest)
+        if not is_guest:
+            self._begin(self._drop_after(asked.turn))
+        reply = self._follow(asked.turn, session_id if is_guest else None)
         return Begun(session_id, asked.run_id, asked.number, reply)
 
     async def open(self) -> str:
@@ -70,23 +72,18 @@ class Callers:
     async def close(self) -> None:
         await asyncio.gather(*self._tidying, return_exceptions=True)
 
-    async def _follow(self, turn: Turn, session_id: str, is_guest: bool) -> Reply:
+    async def _follow(self, turn: Turn, guest_id: str | None) -> Reply:
         try:
             async for numbered in turn.watch():
-                match numbered.event:
-                    case Token(text):
-                        yield Text(text)
-                    case Done():
-                        yield conclude(numbered.event)
-                        return
-                    case Failed(code, message):
-                        failure = EngineFailure(message)
-                        failure.code = code
-                        raise failure
+                if (part := read_part(numbered)) is not None:
+                    yield part
+                if isinstance(numbered.event, Done):
+                    return
             raise Restarting("The appliance restarts; please ask again in a moment.")
         finally:
-            # Who is left alone with it has gone: there is nobody to answer, or to come back.
-            self._begin(self._forget(session_id) if is_guest else self._drop_after(turn))
+            if guest_id is not None:
+                # Nobody is left to answer, and nobody can come back.
+                self._begin(self._forget(guest_id))
 
     async def _forget(self, session_id: str) -> None:
         with suppress(ApplianceError):
@@ -103,6 +100,20 @@ class Callers:
         task = asyncio.create_task(work)
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
+
+
+def read_part(numbered: Numbered) -> Part | None:
+    """What a caller is told of an event. Raises EngineFailure for a turn that failed."""
+    match numbered.event:
+        case Token(text):
+            return Text(text)
+        case Done():
+            return conclude(numbered.event)
+        case Failed(code, message):
+            failure = EngineFailure(message)
+            failure.code = code
+            raise failure
+    return None
 
 
 def conclude(done: Done) -> Ended:

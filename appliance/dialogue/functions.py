@@ -1,4 +1,4 @@
-"""Functions that a caller declares: which one the model means, and its arguments as the schema says.
+"""Functions that a caller declares: which one the model means, and arguments that fit its schema.
 
 It runs none of them; the caller does and comes back with the result. The choice is one letter under
 a grammar, the arguments are written under the function's own schema. The rule that must not break:
@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from appliance.dialogue.bare import Bare, Said
@@ -61,7 +62,7 @@ def read_functions(declared: object, field: str = "tools") -> tuple[Function, ..
 
 
 def read_choice(choice: object, functions: Sequence[Function]) -> str:
-    """"none", "auto", "required", or the name of the function that is to be called. Raises
+    """ "none", "auto", "required", or the name of the function that is to be called. Raises
     InvalidField."""
     field = "tool_choice"
     if choice is None:
@@ -105,9 +106,14 @@ class Functions:
         if choice == "auto" and is_after_result:
             choice = "none"
         chosen = await self._choose(messages, functions, choice)
-        if chosen is None:
-            return await self._bare.chat(messages, terms)
-        return await self._call(messages, terms, functions, chosen)
+        reply = (
+            await self._bare.chat(messages, terms)
+            if chosen is None
+            else await self._call(messages, terms, functions, chosen)
+        )
+        async with aclosing(reply) as parts:
+            async for part in parts:
+                yield part
 
     async def _choose(
         self, messages: Sequence[Said], functions: Sequence[Function], choice: str
@@ -149,11 +155,9 @@ class Functions:
 
 async def _name_call(reply: Reply, name: str) -> Reply:
     """What is written is the arguments of one call."""
-    try:
-        async for part in reply:
+    async with aclosing(reply) as parts:
+        async for part in parts:
             yield _turn_to_call(part, name)
-    finally:
-        await reply.aclose()
 
 
 def _turn_to_call(part: Part, name: str) -> Part:
@@ -167,7 +171,8 @@ def _turn_to_call(part: Part, name: str) -> Part:
 
 async def read_text(reply: Reply) -> str:
     """The whole of a reply that is only text."""
-    return "".join([part.text async for part in reply if isinstance(part, Text)])
+    async with aclosing(reply) as parts:
+        return "".join([part.text async for part in parts if isinstance(part, Text)])
 
 
 def _show(function: Function) -> str:
@@ -193,7 +198,9 @@ def _read(declared: object, place: str) -> Function:
     if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
         sentence = f"must be text of at most {MAX_DESCRIPTION_CHARS} characters."
         raise InvalidField(f"{inner}.description", f"{inner}.description {sentence}")
-    parameters = told.get("parameters") or {"type": "object", "properties": {}}
+    parameters = told.get("parameters")
+    if parameters is None:
+        parameters = {"type": "object", "properties": {}}
     try:
         shape = shape_of(parameters)
     except SchemaRefused as error:

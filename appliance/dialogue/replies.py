@@ -1,4 +1,4 @@
-"""An answer as callers of the interface get it, whoever gave it: pieces, calls of functions, an end.
+"""An answer as callers of the interface get it, whoever gave it: pieces, calls, an end.
 
 It knows no wire format; `http/` writes these as OpenAI's chunks, its named events or Ollama's
 lines. The rule that must not break: a reply ends in exactly one `Ended`, or raises the one

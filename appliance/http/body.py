@@ -64,6 +64,11 @@ def parse_body(body: bytes, model: type[Model]) -> Model:
     return _validate(_parse(body), model)
 
 
+def check_fields(value: object, model: type[Model]) -> Model:
+    """What is JSON already as `model`. Raises InvalidRequest."""
+    return _validate(value, model)
+
+
 def clean_text(field: str, text: str, max_chars: int) -> str:
     """`text` without what must not be stored or shown, or InvalidField that names `field`."""
     _check_text(field, text)

@@ -7,16 +7,18 @@ what is computed for it, unless its session is kept; then the answer is finished
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 from sse_starlette.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
 from appliance.dialogue.bare import Bare
+from appliance.dialogue.briefs import Terms
 from appliance.dialogue.callers import Callers
 from appliance.dialogue.functions import Functions
 from appliance.dialogue.replies import Reply
@@ -46,18 +48,14 @@ from appliance.http.openai_shapes import (
 )
 from appliance.http.outlets import begin, gather, tell
 
+if TYPE_CHECKING:
+    from appliance.knowledge.embedder import Embedder
+
 # The name of the appliance as a whole, beside that of the model that is loaded.
 APPLIANCE = "appliance"
 OWNER = "appliance"
-MAX_TEXT_CHARS = 8192
-
-
-class Vectors(Protocol):
-    """Texts as numbers: one row for each, as little-endian floats of four bytes."""
-
-    name: str
-
-    async def embed(self, texts: Sequence[str]) -> list[bytes]: ...
+# The embedder reads no more of a text, and to cut it unsaid would be no answer.
+MAX_TEXT_CHARS = 1000
 
 
 class OpenAi:
@@ -66,14 +64,15 @@ class OpenAi:
         callers: Callers,
         bare: Bare,
         name_model: Callable[[], str],
-        find_vectors: Callable[[], Vectors | None],
+        find_embedder: Callable[[], Embedder | None],
         max_message_chars: int,
     ) -> None:
         self._callers = callers
         self._bare = bare
         self._functions = Functions(bare)
         self._name_model = name_model
-        self._find_vectors = find_vectors
+        self._find_embedder = find_embedder
+        self._embedding = asyncio.Lock()
         self._max_message_chars = max_message_chars
         self._began_s = int(time.time())
 
@@ -94,19 +93,19 @@ class OpenAi:
         texts = [wish.prompt] if isinstance(wish.prompt, str) else wish.prompt
         if len(texts) != 1 or not texts[0]:
             raise InvalidField("prompt", "prompt must be one text that is not empty.")
-        reply = await self._bare.complete(texts[0], read_terms(wish, wish.max_tokens))
+        reply = await self.complete_bare(texts[0], read_terms(wish, wish.max_tokens))
         plain = Plain(self.name_model(), asks_usage)
         if not wish.stream:
             return JsonAnswer(plain.build_whole(await gather(request, reply)))
         return stream_data(plain.stream(await begin(request, reply)), {})
 
     async def list_models(self, _request: Request) -> JsonAnswer:
-        listed: ModelList = {"object": "list", "data": list(map(self._show_model, self._names()))}
+        listed: ModelList = {"object": "list", "data": list(map(self._show_model, self.names()))}
         return JsonAnswer(listed)
 
     async def show_model(self, request: Request) -> JsonAnswer:
         name = request.path_params["model"]
-        if name not in self._names():
+        if name not in self.names():
             raise NotOffered("There is no such model; GET /v1/models lists those there are.")
         return JsonAnswer(self._show_model(name))
 
@@ -118,12 +117,14 @@ class OpenAi:
         ):
             sentence = f"input must be 1 to {MOST_TEXTS} texts of 1 to {MAX_TEXT_CHARS} characters."
             raise InvalidField("input", sentence)
-        vectors = self._find_vectors()
-        if vectors is None:
+        embedder = self._find_embedder()
+        if embedder is None:
             raise NotOffered("No embedder is installed here, so there are no embeddings.")
-        rows = await vectors.embed(texts)
-        if wish.dimensions not in (None, len(rows[0]) // 4):
-            raise InvalidField("dimensions", f"dimensions can only be {len(rows[0]) // 4}.")
+        # One at a time: it must not take the processor from those who are being answered.
+        async with self._embedding:
+            rows = await asyncio.to_thread(embedder.embed, texts)
+        if wish.dimensions not in (None, rows.shape[1]):
+            raise InvalidField("dimensions", f"dimensions can only be {rows.shape[1]}.")
         is_packed = wish.encoding_format == "base64"
         # Nobody counts them; a character of text is seldom more than a token.
         tokens = sum(map(len, texts))
@@ -133,11 +134,13 @@ class OpenAi:
                 {
                     "object": "embedding",
                     "index": at,
-                    "embedding": base64.b64encode(row).decode() if is_packed else unpack(row),
+                    "embedding": base64.b64encode(row.tobytes()).decode()
+                    if is_packed
+                    else row.tolist(),
                 }
                 for at, row in enumerate(rows)
             ],
-            "model": vectors.name,
+            "model": embedder.name,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
         return JsonAnswer(listed)
@@ -151,16 +154,20 @@ class OpenAi:
             asked = await self._callers.ask(plan.question, plan.brief, session_id)
             return asked.reply, session_id or ""
         if plan.choice != "none":
-            reply = await self._functions.chat(
+            reply = self._functions.chat(
                 plan.messages, plan.terms, plan.functions, plan.choice, plan.is_after_result
             )
             return reply, ""
         return await self._bare.chat(plan.messages, plan.terms, plan.shape), ""
 
+    async def complete_bare(self, text: str, terms: Terms) -> Reply:
+        """What the model writes behind `text`."""
+        return await self._bare.complete(text, terms)
+
     def name_model(self) -> str:
         return self._name_model() or APPLIANCE
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         return list(dict.fromkeys((APPLIANCE, self.name_model())))
 
     def _show_model(self, name: str) -> ModelCard:
@@ -181,9 +188,3 @@ def stream_data(texts: AsyncIterator[str], headers: dict[str, str]) -> EventSour
 
 def show_failure(error: ApplianceError) -> str:
     return dump(show_openai_error(error))
-
-
-def unpack(row: bytes) -> list[float]:
-    return memoryview(row).cast("f").tolist()
-
-

@@ -7,7 +7,7 @@ computed, with the field that asks for it, and every content becomes plain text 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -89,6 +89,14 @@ def plan_ladder(
         question, past = last, []
     question = clean_text("messages", question, max_message_chars)
     return LadderPlan(question, Brief(terms, tuple(past)), session)
+
+
+def redraw(plan: BarePlan | LadderPlan, **terms: Any) -> BarePlan | LadderPlan:
+    """The same plan on other terms, which OpenAI's fields have no word for."""
+    if isinstance(plan, LadderPlan):
+        drawn = replace(plan.brief.terms, **terms)
+        return replace(plan, brief=replace(plan.brief, terms=drawn))
+    return replace(plan, terms=replace(plan.terms, **terms))
 
 
 def choose_rungs(request: Request, asks_model: bool) -> Literal["on", "off"]:

@@ -1,8 +1,8 @@
 """The shapes of OpenAI's interface: what is asked, field by field, and what comes back.
 
 They hold no behaviour; `openai_reading.py` reads what a type cannot say. The rule that must not
-break: each field of a request is obeyed, refused by its name, or one of those that are named here as
-of no effect on an answer.
+break: each field of a request is obeyed, refused by its name, or one of those that are named here
+as of no effect on an answer.
 """
 
 from __future__ import annotations

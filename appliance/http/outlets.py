@@ -24,8 +24,11 @@ Frame = TypeVar("Frame")
 async def begin(request: Request, reply: Reply) -> Reply:
     """The same reply once its first part is there. Raises what the reply raises until then, and
     ClientDisconnect."""
-    first = await wait_unless_gone(request, anext(reply))
-    return _chain(first, reply)
+
+    async def read() -> Part:
+        return await anext(reply)
+
+    return _chain(await wait_unless_gone(request, read()), reply)
 
 
 async def gather(request: Request, reply: Reply) -> tuple[Part, ...]:

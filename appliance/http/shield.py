@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.errors import BodyTooLarge
+from appliance.http.api_errors import ApiErrors, find_kind
 from appliance.http.errors import ErrorBoundary, answer_appliance_error
 
 
@@ -47,6 +48,8 @@ SECURITY_HEADERS = {
 # One character of a message takes at most 12 bytes of JSON: an escaped surrogate pair.
 BYTES_PER_CHAR = 12
 BODY_OVERHEAD_BYTES = 1024
+# A client of the open interface sends the whole conversation each time.
+API_BODY_BYTES = 1 << 20
 
 # Python refuses to read a number of thousands of digits; these are already too many bytes.
 MAX_LENGTH_DIGITS = 18
@@ -56,6 +59,7 @@ def build_shield(max_message_chars: int) -> list[Middleware]:
     max_body_bytes = BYTES_PER_CHAR * max_message_chars + BODY_OVERHEAD_BYTES
     return [
         Middleware(SecurityHeaders),
+        Middleware(ApiErrors),
         Middleware(ErrorBoundary),
         Middleware(BodyLimit, max_body_bytes=max_body_bytes),
     ]
@@ -90,8 +94,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _get_declared_bytes(scope) > self._max_body_bytes:
-            await answer_appliance_error(self._make_error())(scope, receive, send)
+        most_bytes = API_BODY_BYTES if find_kind(scope) else self._max_body_bytes
+        if _get_declared_bytes(scope) > most_bytes:
+            await answer_appliance_error(_make_error(most_bytes))(scope, receive, send)
             return
         received_bytes = 0
 
@@ -99,14 +104,15 @@ class BodyLimit:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_body_bytes:
-                raise self._make_error()
+            if received_bytes > most_bytes:
+                raise _make_error(most_bytes)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _make_error(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The body is longer than {self._max_body_bytes} bytes; send less.")
+
+def _make_error(most_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is longer than {most_bytes} bytes; send less.")
 
 
 def _get_declared_bytes(scope: Scope) -> int:
