@@ -18,6 +18,7 @@ import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
+from appliance.admission import Admission
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -95,8 +96,9 @@ class House:
         secret = settings.widget_secret.get_secret_value()
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
-            engine, self.conversations, settings, lambda: self.knowledge.embedder
+            engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
         self.application: Starlette = build_http(
             self.conversations,
@@ -106,7 +108,9 @@ class House:
             web_folder,
             settings,
             self._live,
-            self.interface.operations,
+            (*self.admission.operations, *self.interface.operations),
+            self.admission.check,
+            self.admission.rates,
         )
         self._log = structlog.get_logger(__name__)
 
@@ -183,11 +187,6 @@ class House:
             process_open_files=process.open_files,
             engine=self.engine.measure(),
         )
-
-    async def end_talk(self) -> None:
-        """Turns are parked, and what is parked nowhere ends: no connection is left to cut."""
-        await self.conversations.close()
-        await self.interface.close()
 
     def excuse_loading(self) -> None:
         """The process is asked to end while the model may still load."""
@@ -326,7 +325,7 @@ class House:
         self._events.is_wanted.set()
         self.knowledge.stop()
         self.closing = "the turns"
-        await self.end_talk()
+        await self.interface.end_talk()
         self.closing = "the engine"
         await self._model.stop()
         self.closing = "the start, which was still under way"

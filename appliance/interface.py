@@ -6,9 +6,6 @@ no store and no rung, and is closed while both are still there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from appliance.dialogue.bare import Bare
 from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.callers import Callers
@@ -18,11 +15,10 @@ from appliance.http.api_routes import list_ollama, list_openai, list_responses
 from appliance.http.ollama import Ollama
 from appliance.http.openai import OpenAi
 from appliance.http.openapi import Operation
+from appliance.http.rates import Rates
 from appliance.http.responses import Responses
+from appliance.knowing import KnowledgeRung
 from appliance.settings import Settings
-
-if TYPE_CHECKING:
-    from appliance.knowledge.embedder import Embedder
 
 
 class Interface:
@@ -31,8 +27,10 @@ class Interface:
         engine: Engine,
         conversations: Conversations,
         settings: Settings,
-        find_embedder: Callable[[], Embedder | None],
+        knowledge: KnowledgeRung,
+        rates: Rates,
     ) -> None:
+        self._conversations = conversations
         self.briefs = Briefs()
         self._callers = Callers(conversations, self.briefs)
         self._bare = Bare(engine, settings)
@@ -40,8 +38,9 @@ class Interface:
             self._callers,
             self._bare,
             lambda: engine.status.model_id,
-            find_embedder,
+            lambda: knowledge.embedder,
             settings.max_message_chars,
+            rates,
         )
         responses = Responses(openai, self._callers, conversations, settings.max_message_chars)
         self.operations: tuple[Operation, ...] = (
@@ -50,7 +49,8 @@ class Interface:
             *list_ollama(Ollama(openai, settings.max_message_chars)),
         )
 
-    async def close(self) -> None:
-        """After the turns are parked and before the store closes."""
+    async def end_talk(self) -> None:
+        """Turns are parked, and what is parked nowhere ends: no connection is left to cut."""
+        await self._conversations.close()
         await self._bare.close()
         await self._callers.close()

@@ -34,7 +34,7 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
 
     with open_house(tmp_path, speak) as server:
         chat: Any = langchain_openai.ChatOpenAI(
-            base_url=f"{server.url}/v1", api_key="none", model="appliance", max_retries=0
+            base_url=f"{server.url}/v1", api_key=server.key, model="appliance", max_retries=0
         )
         assert chat.invoke("hello").content == "Hello."
         assert "".join(part.content for part in chat.stream("hello")) == "Hello."
@@ -52,7 +52,7 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
         assert shaped.invoke("What size?") == {"size": 42}
         embeddings: Any = langchain_openai.OpenAIEmbeddings(
             base_url=f"{server.url}/v1",
-            api_key="none",
+            api_key=server.key,
             model="m",
             check_embedding_ctx_length=False,
         )
@@ -65,7 +65,7 @@ def test_llamaindex_talks_and_streams(tmp_path: Path) -> None:
     with open_house(tmp_path, speak) as server:
         llm: Any = openai_like.OpenAILike(
             api_base=f"{server.url}/v1",
-            api_key="none",
+            api_key=server.key,
             model="appliance",
             is_chat_model=True,
             max_retries=0,
@@ -75,6 +75,6 @@ def test_llamaindex_talks_and_streams(tmp_path: Path) -> None:
         assert list(llm.stream_chat(hello))[-1].message.content == "Hello."
         assert llm.complete("hello").text == "Hello."
         plain: Any = openai_like.OpenAILike(
-            api_base=f"{server.url}/v1", api_key="none", model="appliance", is_chat_model=False
+            api_base=f"{server.url}/v1", api_key=server.key, model="appliance", is_chat_model=False
         )
         assert plain.complete("hello").text == "Hello."

@@ -12,13 +12,13 @@ import pytest
 
 from appliance.engine.scripted import ScriptedEngine
 from tests.scripted_house import HouseServer
-from tests.test_api_openai import OFF, WEATHER, open_house, post, speak_of_weather
+from tests.test_api_openai import OFF, WEATHER, bear, open_house, post, speak_of_weather
 
 HELLO = [{"role": "user", "content": "说说天空"}]
 
 
 def connect(server: HouseServer[Any]) -> ollama.Client:
-    return ollama.Client(host=server.url)
+    return ollama.Client(host=server.url, headers=bear(server))
 
 
 def test_a_chat_streams_lines_that_say_what_the_whole_says(
@@ -93,7 +93,9 @@ def test_functions_and_shapes_are_ollama_s(tmp_path: Path) -> None:
 def test_the_models_are_listed(lasting_server: HouseServer[ScriptedEngine]) -> None:
     with connect(lasting_server) as client:
         assert [one.model for one in client.list().models] == ["appliance", "scripted"]
-    assert httpx2.get(f"{lasting_server.url}/api/version").json()["version"]
+    assert httpx2.get(f"{lasting_server.url}/api/version", headers=bear(lasting_server)).json()[
+        "version"
+    ]
 
 
 def test_what_breaks_is_one_sentence(lasting_server: HouseServer[ScriptedEngine]) -> None:

@@ -82,15 +82,19 @@ def open_house(
 
 
 def connect(server: HouseServer[Any], **options: Any) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, **options)
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0, **options)
+
+
+def bear(server: HouseServer[Any]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {server.key}"}
 
 
 def post(server: HouseServer[Any], path: str, body: object, **headers: str) -> httpx2.Response:
     with httpx2.Client(timeout=30) as client:
         if isinstance(body, bytes):
-            sent = {"Content-Type": "application/json", **headers}
+            sent = {"Content-Type": "application/json", **bear(server), **headers}
             return client.post(f"{server.url}{path}", content=body, headers=sent)
-        return client.post(f"{server.url}{path}", json=body, headers=headers)
+        return client.post(f"{server.url}{path}", json=body, headers=bear(server) | headers)
 
 
 def count_sessions(server: HouseServer[Any]) -> int:
@@ -273,7 +277,7 @@ def test_without_a_model_the_shop_answers_and_the_bare_model_is_refused(
     refused = post(modelless_server, CHAT, ASK, **OFF)
     assert refused.status_code == 503 and refused.headers["retry-after"]
     assert refused.json()["error"]["code"] == "model_unavailable"
-    listed = httpx2.get(f"{modelless_server.url}/v1/models").json()
+    listed = httpx2.get(f"{modelless_server.url}/v1/models", headers=bear(modelless_server)).json()
     assert [one["id"] for one in listed["data"]] == ["appliance"]
 
 
@@ -498,13 +502,15 @@ def test_refusals_that_no_handler_made_have_that_shape_too(
     shared_server: HouseServer[Watching],
 ) -> None:
     too_long = post(shared_server, CHAT, b" " * (API_BODY_BYTES + 1))
-    no_json = httpx2.post(f"{shared_server.url}{CHAT}", content=b"{}")
+    keyless = httpx2.post(f"{shared_server.url}{CHAT}", json=ASK)
+    no_json = httpx2.post(f"{shared_server.url}{CHAT}", content=b"{}", headers=bear(shared_server))
     nowhere = httpx2.get(f"{shared_server.url}/v1/nothing")
     no_method = httpx2.delete(f"{shared_server.url}{CHAT}")
-    statuses = [one.status_code for one in (too_long, no_json, nowhere, no_method)]
-    assert statuses == [413, 415, 404, 405]
-    for told in (too_long, no_json, nowhere, no_method):
-        assert told.json()["error"]["type"] == "invalid_request_error"
+    refused = (too_long, no_json, nowhere, no_method, keyless)
+    assert [one.status_code for one in refused] == [413, 415, 404, 405, 401]
+    kinds = ["invalid_request_error"] * 4 + ["authentication_error"]
+    for told, kind in zip(refused, kinds, strict=True):
+        assert told.json()["error"]["type"] == kind
         assert told.headers["content-length"] == str(len(told.content))
         assert told.headers["x-content-type-options"] == "nosniff"
 
@@ -542,7 +548,9 @@ def test_a_caller_that_leaves_ends_the_answer_and_leaves_nothing(
         host = server.url.removeprefix("http://")
         connection = http.client.HTTPConnection(host, timeout=10)
         body = json.dumps({**ASK, "stream": wants_stream})
-        connection.request("POST", CHAT, body, {"Content-Type": "application/json", **headers})
+        connection.request(
+            "POST", CHAT, body, {"Content-Type": "application/json", **bear(server), **headers}
+        )
         assert server.engine.began.wait(5)
         connection.close()
         assert server.engine.was_cancelled.wait(5)
@@ -556,7 +564,10 @@ def test_a_kept_answer_goes_on_without_its_caller(tmp_path: Path) -> None:
     with open_house(tmp_path, lambda _: ["第一句。", Wait(go_on), "第二句。"]) as server:
         session_id = httpx2.post(f"{server.url}/sessions").json()["session_id"]
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
-        headers = {"Content-Type": "application/json", "X-Session-Id": session_id}
+        headers = bear(server) | {
+            "Content-Type": "application/json",
+            "X-Session-Id": session_id,
+        }
         connection.request("POST", CHAT, json.dumps(ASK), headers)
         assert server.engine.began.wait(5)
         connection.close()

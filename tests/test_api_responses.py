@@ -16,6 +16,7 @@ from appliance.engine.scripted import Line, ScriptedEngine, Wait
 from appliance.http.response_steps import Card, Steps
 from tests.scripted_house import HouseServer
 from tests.test_api_openai import (
+    bear,
     connect,
     count_sessions,
     open_house,
@@ -86,7 +87,8 @@ def test_whoever_comes_back_misses_and_doubles_nothing_at_any_number(
     told = post(lasting_server, PATH, {"input": "说得长一点", "stream": True})
     whole = read_steps(told.text)
     response_id = whole[0]["response"]["id"]
-    with httpx2.Client(base_url=lasting_server.url, timeout=30) as client:
+    headers = bear(lasting_server)
+    with httpx2.Client(base_url=lasting_server.url, timeout=30, headers=headers) as client:
         for after in range(-1, len(whole)):
             query = {"stream": "true"} | ({"starting_after": str(after)} if after >= 0 else {})
             rest = read_steps(client.get(f"{PATH}/{response_id}", params=query).text)
@@ -199,8 +201,10 @@ def test_a_wrong_body_is_refused(lasting_server: HouseServer[ScriptedEngine], bo
 def test_an_id_that_is_none_is_not_found(
     lasting_server: HouseServer[ScriptedEngine], wrong: str
 ) -> None:
-    address = f"{lasting_server.url}{PATH}/{wrong}"
-    found = [httpx2.get(address), httpx2.delete(address), httpx2.post(f"{address}/cancel")]
+    address = f"{PATH}/{wrong}"
+    headers = bear(lasting_server)
+    with httpx2.Client(base_url=lasting_server.url, headers=headers) as client:
+        found = [client.get(address), client.delete(address), client.post(f"{address}/cancel")]
     assert [one.status_code for one in found] == [404, 404, 404]
 
 

@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "app": (
         4,
         (
+            "admission",
             "app",
             "eval_cases",
             "eval_figures",
@@ -52,8 +53,11 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         5,
         (
             "__main__",
+            "access_cli",
+            "certificates",
             "chat_cli",
             "cli",
+            "connections",
             "eval_cli",
             "failures",
             "greeting",
@@ -79,7 +83,9 @@ OWNERS = {
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
-    "uvicorn": ("server.py",),
+    "uvicorn": ("connections.py", "server.py"),
+    "cryptography": ("certificates.py", "http/passwords.py"),
+    "limits": ("http/rates.py",),
     "prometheus_client": ("http/metrics.py",),
 }
 
@@ -99,6 +105,7 @@ DOORS = (
 LOGGING = ("exception", "error", "report_unexpected")
 
 SPEAKING = (
+    "access_cli.py",
     "cli.py",
     "eval_cli.py",
     "greeting.py",

@@ -20,7 +20,7 @@ from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply, ReplyFinish, Text
 from appliance.dialogue.turn import Turn
 from appliance.errors import ApplianceError, EngineFailure, Restarting
-from appliance.events import Done, Failed, FinishReason, Numbered, Token
+from appliance.events import NEAR, Done, Failed, FinishReason, Numbered, Token
 from appliance.store.sessions import key_of
 
 FINISHES: Mapping[FinishReason, ReplyFinish] = MappingProxyType(
@@ -30,11 +30,10 @@ FINISHES: Mapping[FinishReason, ReplyFinish] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A message that is being answered. `number` is its event's."""
+    """A message that is being answered."""
 
     session_id: str
-    run_id: str
-    number: int
+    turn: Turn
     reply: Reply
 
 
@@ -63,7 +62,7 @@ class Callers:
         if not is_guest:
             self._begin(self._drop_after(asked.turn))
         reply = self._follow(asked.turn, session_id if is_guest else None)
-        return Begun(session_id, asked.run_id, asked.number, reply)
+        return Begun(session_id, asked.turn, reply)
 
     async def open(self) -> str:
         """A session that is kept. Raises Busy, StoreUnavailable."""
@@ -75,7 +74,7 @@ class Callers:
     async def _follow(self, turn: Turn, guest_id: str | None) -> Reply:
         try:
             async for numbered in turn.watch():
-                if (part := read_part(numbered)) is not None:
+                for part in read_parts(numbered):
                     yield part
                 if isinstance(numbered.event, Done):
                     return
@@ -102,18 +101,22 @@ class Callers:
         task.add_done_callback(self._tidying.discard)
 
 
-def read_part(numbered: Numbered) -> Part | None:
-    """What a caller is told of an event. Raises EngineFailure for a turn that failed."""
+def read_parts(numbered: Numbered) -> tuple[Part, ...]:
+    """What a caller is told of an event. Raises EngineFailure for a turn that failed.
+
+    Questions that are only offered are buttons on the page; whoever has none reads them."""
     match numbered.event:
         case Token(text):
-            return Text(text)
-        case Done():
-            return conclude(numbered.event)
+            return (Text(text),)
+        case Done(rule=rule, suggestions=offered):
+            listed = "".join(f"\n- {question}" for question in offered) if rule == NEAR else ""
+            end = conclude(numbered.event)
+            return (Text(listed), end) if listed else (end,)
         case Failed(code, message):
             failure = EngineFailure(message)
             failure.code = code
             raise failure
-    return None
+    return ()
 
 
 def conclude(done: Done) -> Ended:

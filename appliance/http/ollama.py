@@ -76,7 +76,7 @@ class Ollama:
             return await self._answer(request, wish, plan, lines)
         terms = plan.terms if isinstance(plan, BarePlan) else plan.brief.terms
         return await self._send(
-            request, wish, await self._openai.complete_bare(wish.prompt, terms), lines, ""
+            request, wish, await self._openai.complete_bare(request, wish.prompt, terms), lines, ""
         )
 
     async def list_models(self, _request: Request) -> JsonAnswer:
@@ -118,7 +118,7 @@ class Ollama:
     async def _answer(
         self, request: Request, wish: OllamaAsked, plan: BarePlan | LadderPlan, lines: Lines
     ) -> Response:
-        reply, session_id = await self._openai.answer(plan)
+        reply, session_id = await self._openai.answer(request, plan)
         return await self._send(request, wish, reply, lines, session_id)
 
     async def _send(

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from sse_starlette.sse import EventSourceResponse
@@ -19,7 +20,7 @@ from starlette.responses import Response
 
 from appliance.dialogue.bare import Bare
 from appliance.dialogue.briefs import Terms
-from appliance.dialogue.callers import Callers
+from appliance.dialogue.callers import Begun, Callers
 from appliance.dialogue.functions import Functions
 from appliance.dialogue.replies import Reply
 from appliance.errors import ApplianceError, InvalidField, NotOffered
@@ -47,6 +48,7 @@ from appliance.http.openai_shapes import (
     ModelList,
 )
 from appliance.http.outlets import begin, gather, tell
+from appliance.http.rates import Rates
 
 if TYPE_CHECKING:
     from appliance.knowledge.embedder import Embedder
@@ -66,7 +68,9 @@ class OpenAi:
         name_model: Callable[[], str],
         find_embedder: Callable[[], Embedder | None],
         max_message_chars: int,
+        rates: Rates,
     ) -> None:
+        self._rates = rates
         self._callers = callers
         self._bare = bare
         self._functions = Functions(bare)
@@ -80,7 +84,7 @@ class OpenAi:
         wish = await read_open_body(request, ChatWish)
         asks_usage = wants_usage(wish)
         plan = plan_chat(request, wish, self._max_message_chars)
-        reply, session_id = await self.answer(plan)
+        reply, session_id = await self.answer(request, plan)
         headers = {SESSION_HEADER: session_id} if session_id else {}
         chat = Chat(self.name_model(), asks_usage)
         if not wish.stream:
@@ -93,7 +97,8 @@ class OpenAi:
         texts = [wish.prompt] if isinstance(wish.prompt, str) else wish.prompt
         if len(texts) != 1 or not texts[0]:
             raise InvalidField("prompt", "prompt must be one text that is not empty.")
-        reply = await self.complete_bare(texts[0], read_terms(wish, wish.max_tokens))
+        terms = read_terms(wish, wish.max_tokens)
+        reply = await self.complete_bare(request, texts[0], terms)
         plain = Plain(self.name_model(), asks_usage)
         if not wish.stream:
             return JsonAnswer(plain.build_whole(await gather(request, reply)))
@@ -145,24 +150,39 @@ class OpenAi:
         }
         return JsonAnswer(listed)
 
-    async def answer(self, plan: BarePlan | LadderPlan) -> tuple[Reply, str]:
-        """The reply, and the session that is kept, if one is."""
+    async def answer(self, request: Request, plan: BarePlan | LadderPlan) -> tuple[Reply, str]:
+        """The reply, and the session that is kept, if one is. Raises TooManyRequests."""
         if isinstance(plan, LadderPlan):
             session_id = plan.session_id
             if session_id == NEW_SESSION:
                 session_id = await self._callers.open()
-            asked = await self._callers.ask(plan.question, plan.brief, session_id)
-            return asked.reply, session_id or ""
+            begun = await self.begin(request, plan, session_id)
+            return begun.reply, session_id or ""
         if plan.choice != "none":
             reply = self._functions.chat(
                 plan.messages, plan.terms, plan.functions, plan.choice, plan.is_after_result
             )
-            return reply, ""
-        return await self._bare.chat(plan.messages, plan.terms, plan.shape), ""
+        else:
+            reply = await self._bare.chat(plan.messages, plan.terms, plan.shape)
+        return self._seat(request, reply), ""
 
-    async def complete_bare(self, text: str, terms: Terms) -> Reply:
+    async def begin(self, request: Request, plan: LadderPlan, session_id: str | None) -> Begun:
+        """A turn of the ladder, in a session of its own where none is named."""
+        with self._rates.seat(request.scope, session_id) as seat:
+            begun = await self._callers.ask(plan.question, plan.brief, session_id)
+            seat.turn = begun.turn
+        return begun
+
+    async def complete_bare(self, request: Request, text: str, terms: Terms) -> Reply:
         """What the model writes behind `text`."""
-        return await self._bare.complete(text, terms)
+        return self._seat(request, await self._bare.complete(text, terms))
+
+    async def _seat(self, request: Request, reply: Reply) -> Reply:
+        """The reply of the bare model holds its caller's place until its end."""
+        async with aclosing(reply) as parts:
+            with self._rates.seat(request.scope, None):
+                async for part in parts:
+                    yield part
 
     def name_model(self) -> str:
         return self._name_model() or APPLIANCE

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from appliance.dialogue.callers import Callers, read_part
+from appliance.dialogue.callers import Callers, read_parts
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply
 from appliance.errors import InvalidField, NotOffered, SessionNotFound
@@ -59,7 +59,7 @@ class Responses:
         if wish.previous_response_id is not None or wish.background:
             field = "background" if wish.background else "previous_response_id"
             raise InvalidField(field, f"{field} goes with a response that is stored.")
-        reply, _ = await self._openai.answer(plan)
+        reply, _ = await self._openai.answer(request, plan)
         card = self._make_card(f"resp_{secrets.token_hex(19)}", is_stored=False)
         return await self._send(request, wish, reply, card)
 
@@ -91,8 +91,8 @@ class Responses:
         if session_id in (None, NEW_SESSION):
             session_id = await self._callers.open()
         assert session_id is not None
-        begun = await self._callers.ask(plan.question, plan.brief, session_id)
-        card = self._make_card(f"resp_{session_id}{begun.run_id}", wish.previous_response_id)
+        begun = await self._openai.begin(request, plan, session_id)
+        card = self._make_card(f"resp_{session_id}{begun.turn.run_id}", wish.previous_response_id)
         if wish.background and not wish.stream:
             return JsonAnswer(card.show("in_progress", []))
         return await self._send(request, wish, begun.reply, card)
@@ -140,7 +140,7 @@ class Responses:
         steps = Steps(card)
         if running is not None and running.run_id == run_id:
             for numbered in tuple(running.events):
-                if numbered.number and (part := read_part(numbered)) is not None:
+                for part in read_parts(numbered):
                     steps.take(part)
             return steps.show_now()
         async for _ in steps.tell(self._follow(session_id, run_id)):
@@ -151,7 +151,7 @@ class Responses:
         """The parts of a run, from the log and then as they come. Raises what it ended with."""
         events = await self._conversations.watch(session_id, 0)
         async for numbered in events:
-            if numbered.run_id == run_id and (part := read_part(numbered)) is not None:
+            for part in read_parts(numbered) if numbered.run_id == run_id else ():
                 yield part
                 if isinstance(part, Ended):
                     return

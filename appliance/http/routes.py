@@ -27,6 +27,7 @@ from appliance.http.ops import Ops, Readiness
 from appliance.http.page_routes import list_ops, list_pages, list_widget
 from appliance.http.pages import Pages
 from appliance.http.policies import Policy, check_policies
+from appliance.http.rates import Rates
 from appliance.http.sessions import Sessions
 from appliance.http.shield import build_shield
 from appliance.http.socket import Sockets
@@ -44,16 +45,20 @@ def build_http(
     lifespan: Lifespan[Starlette] | None = None,
     more: Sequence[Operation] = (),
     check: Check = let_everybody_in,
+    rates: Rates | None = None,
 ) -> Starlette:
     """The whole room as one ASGI application; `more` are operations of other modules."""
-    operations = list_operations(conversations, identities, report, measure, web_folder, settings)
-    sockets = Sockets(conversations, settings.widget_origins, settings.max_message_chars)
+    rates = rates or Rates(settings)
+    operations = list_operations(
+        conversations, identities, report, measure, web_folder, settings, rates
+    )
+    sockets = Sockets(conversations, rates, settings.max_message_chars)
     application = Starlette(
         routes=[
             *build_routes([*operations, *more], check),
             GuardedSocket("/ws", sockets.talk, Policy.CHAT, check),
         ],
-        middleware=build_shield(settings.max_message_chars),
+        middleware=build_shield(settings, rates),
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
@@ -69,11 +74,12 @@ def list_operations(
     measure: Callable[[], Figures],
     web_folder: Path,
     settings: Settings,
+    rates: Rates,
 ) -> list[Operation]:
-    sessions = Sessions(conversations, identities, settings.max_message_chars)
+    sessions = Sessions(conversations, identities, settings.max_message_chars, rates)
     pages = Pages(web_folder)
     return [
-        list_chat(Chat(conversations, settings.max_message_chars)),
+        list_chat(Chat(conversations, settings.max_message_chars, rates)),
         *list_sessions(sessions),
         *list_acts(sessions),
         *list_visit(sessions),

@@ -6,9 +6,9 @@
     client   {"message": "…", "client_id": "…"}  {"stop": true}
     server   {"event": "accepted" | "stopped" | "refused", "data": {…}}
 
-It keeps nothing: a client that comes back names the last id it saw. The rules that must not break:
-a page of a foreign site opens none, whatever a client sends ends no turn but by "stop", and every
-message is answered or refused.
+It keeps nothing: a client that comes back names the last id it saw; whose page it may be is the
+shield's to check. The rules that must not break: whatever a client sends ends no turn but by
+"stop", and every message is answered or refused.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from appliance.dialogue.conversations import Conversations
@@ -29,6 +29,7 @@ from appliance.http.body import check_session_id, clean_text, parse_body
 from appliance.http.errors import report_unexpected
 from appliance.http.events import name_event, show_event
 from appliance.http.frames import SEND_TIMEOUT_S
+from appliance.http.rates import Rates
 from appliance.http.shapes import Hello, Spoken
 
 HELLO_S = 10
@@ -44,6 +45,10 @@ class Line:
 
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
+
+    @property
+    def scope(self) -> Scope:
+        return self._socket.scope
 
     async def read(self, shape: type[Shape]) -> Shape:
         """Raises InvalidRequest, WebSocketDisconnect."""
@@ -79,17 +84,12 @@ class Line:
 
 
 class Sockets:
-    def __init__(
-        self, conversations: Conversations, widget_origins: str, max_message_chars: int
-    ) -> None:
+    def __init__(self, conversations: Conversations, rates: Rates, max_message_chars: int) -> None:
         self._conversations = conversations
-        self._origins = frozenset(widget_origins.split())
+        self._rates = rates
         self._max_message_chars = max_message_chars
 
     async def talk(self, socket: WebSocket) -> None:
-        if not self._may_open(socket):
-            await socket.close(REFUSED)
-            return
         await socket.accept()
         line = Line(socket)
         try:
@@ -102,13 +102,6 @@ class Sockets:
         except Exception as error:
             report_unexpected(error)
             await line.close(BROKEN)
-
-    def _may_open(self, socket: WebSocket) -> bool:
-        """A browser always names the page's site; who names none is no page."""
-        origin = socket.headers.get("origin")
-        if origin is None or origin in self._origins:
-            return True
-        return urlsplit(origin).netloc == socket.headers.get("host")
 
     async def _serve(self, line: Line) -> int:
         """Returns the code to close with."""
@@ -145,7 +138,9 @@ class Sockets:
         if spoken.message is None:
             raise InvalidRequest('Send {"message": "…"} or {"stop": true}.')
         text = clean_text("message", spoken.message, self._max_message_chars)
-        asked = await self._conversations.say(text, session_id, spoken.client_id)
+        with self._rates.seat(line.scope, session_id) as seat:
+            asked = await self._conversations.say(text, session_id, spoken.client_id)
+            seat.turn = asked.turn
         await line.tell("accepted", {"run_id": asked.run_id, "event_id": asked.number})
 
 
