@@ -83,6 +83,8 @@ def check_headers(scope: Scope) -> None:
 def check_path(scope: Scope) -> None:
     """On what the router sees, never on a path that was put together from the Host header."""
     path = scope["path"]
+    if scope.get("http_version", "1.1") not in ("1.0", "1.1", "2"):
+        raise InvalidRequest("This version of HTTP is not spoken here.")
     if UNWANTED_IN_A_PATH.search(path) or not path.startswith("/"):
         raise InvalidRequest("The address holds characters that no address here has.")
 
