@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 import uvicorn
@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 house.application,
                 http=build_protocol(settings),
-                ws="websockets-sansio",
+                ws=make_socket_protocol,  # type: ignore[arg-type]
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
                 lifespan="on",
@@ -124,6 +124,13 @@ class Server(uvicorn.Server):
         task = asyncio.create_task(retry())
         self._retries.add(task)
         task.add_done_callback(self._retries.discard)
+
+
+def make_socket_protocol(**options: Any) -> asyncio.Protocol:
+    """What uvicorn would import at its start, imported when the first WebSocket is opened."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**options)
 
 
 def start_timer(wait_s: float, then: Callable[[], None]) -> None:

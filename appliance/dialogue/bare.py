@@ -81,10 +81,11 @@ class Bare:
         return self._reply(Work(prompt, terms, usual, shape), name_conversation(messages))
 
     async def choose(self, messages: Sequence[Said], grammar: Grammar) -> Reply:
-        """The likeliest of a few words, which `grammar` names."""
+        """The likeliest of a few words, which `grammar` names. What stands before the question
+        is read once for all questions."""
         prompt = await self._build(messages, "")
         work = Work(prompt, LIKELIEST, CHOICE_TOKENS, grammar=grammar)
-        return self._reply(work, name_conversation(messages))
+        return self._reply(work, name_conversation(messages[:1]))
 
     async def complete(self, text: str, terms: Terms) -> Reply:
         """The reply that goes on behind `text`, without any template."""
