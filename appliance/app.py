@@ -27,6 +27,7 @@ from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
+from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
@@ -96,6 +97,9 @@ class House:
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.admission = Admission(settings, read_clock_ms)
+        self.interface = Interface(
+            engine, self.conversations, settings, self.knowledge, self.admission.rates
+        )
         self.application: Starlette = build_http(
             self.conversations,
             identities,
@@ -104,7 +108,7 @@ class House:
             web_folder,
             settings,
             self._live,
-            self.admission.operations,
+            (*self.admission.operations, *self.interface.operations),
             self.admission.check,
             self.admission.rates,
         )
@@ -267,6 +271,7 @@ class House:
             ladder,
             self.conversations.handoffs,
             self._settings,
+            self.interface.briefs,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -320,7 +325,7 @@ class House:
         self._events.is_wanted.set()
         self.knowledge.stop()
         self.closing = "the turns"
-        await self.conversations.close()
+        await self.interface.end_talk()
         self.closing = "the engine"
         await self._model.stop()
         self.closing = "the start, which was still under way"

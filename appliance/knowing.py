@@ -68,6 +68,11 @@ class KnowledgeRung:
         return self._parts.library
 
     @property
+    def embedder(self) -> Embedder | None:
+        """None before `build`, and where none is installed."""
+        return self._embedder
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of the knowledge."""
         if self._parts is None:

@@ -30,6 +30,7 @@ DOCUMENTS = (
     *READMES,
     "CHANGELOG.md",
     ARCHITECTURE,
+    "docs/api.md",
     "docs/lab-notes.md",
     "docs/security.md",
     "docs/widget.md",
