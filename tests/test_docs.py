@@ -30,6 +30,7 @@ DOCUMENTS = (
     *READMES,
     "CHANGELOG.md",
     ARCHITECTURE,
+    "docs/growing.md",
     "docs/lab-notes.md",
     "docs/widget.md",
     "deploy/kiosk/README.md",

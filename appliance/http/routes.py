@@ -32,6 +32,7 @@ from appliance.http.answers import JsonAnswer
 from appliance.http.chat import Chat
 from appliance.http.errors import build_exception_handlers
 from appliance.http.events import Events
+from appliance.http.forwarded import build_forwarded
 from appliance.http.metrics import Figures, Metrics
 from appliance.http.openapi import EVENT_STREAM, Operation, Parameter, Reply, describe
 from appliance.http.ops import Ops, Readiness
@@ -77,7 +78,10 @@ def build_http(
     """The whole room as one ASGI application."""
     application = Starlette(
         routes=build_routes(conversations, identities, report, measure, web_folder, settings),
-        middleware=build_shield(settings.max_message_chars),
+        middleware=[
+            *build_forwarded(settings.trusted_proxies),
+            *build_shield(settings.max_message_chars),
+        ],
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
