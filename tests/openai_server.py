@@ -22,6 +22,11 @@ class Die:
 
 
 @dataclass(frozen=True)
+class HangUp:
+    """The connection is cut without a byte of an answer."""
+
+
+@dataclass(frozen=True)
 class Leave:
     """The answer's body ends in order, but the answer has no declared end."""
 
@@ -36,7 +41,7 @@ class Answer:
 
 
 # A text is a piece of the answer, an event is waited for, bytes are sent as they are.
-Act: TypeAlias = str | bytes | asyncio.Event | Die | Leave | Answer
+Act: TypeAlias = str | bytes | asyncio.Event | Die | HangUp | Leave | Answer
 Play: TypeAlias = Callable[[dict[str, Any]], Sequence[Act]]
 USAGE = {
     "prompt_tokens": 20,
@@ -143,6 +148,8 @@ class OpenAIServer:
         if acts and isinstance(acts[0], Answer):
             _send(writer, acts[0])
             return True
+        if acts and isinstance(acts[0], HangUp):
+            return False
         kind = b"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
         writer.write(b"HTTP/1.1 200 OK\r\n" + kind)
         for act in acts:

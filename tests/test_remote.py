@@ -31,7 +31,17 @@ from appliance.engine.remote import RemoteEngine
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import ModelUnavailable
 from appliance.settings import Settings
-from tests.openai_server import END, Act, Answer, Die, Leave, OpenAIServer, write_event, write_piece
+from tests.openai_server import (
+    END,
+    Act,
+    Answer,
+    Die,
+    HangUp,
+    Leave,
+    OpenAIServer,
+    write_event,
+    write_piece,
+)
 
 
 def say(*acts: Act) -> Any:
@@ -197,6 +207,17 @@ async def test_before_the_first_word_another_server_is_asked(fault: Act) -> None
         assert join(outputs) == "well"
         assert len(own.requests) == len(other.requests) == 1
         assert "continue_final_message" not in other.requests[0]
+
+
+async def test_a_connection_that_was_closed_meanwhile_is_no_fault_of_a_server() -> None:
+    async with serving(say(HangUp())) as [server], running(choose(server)) as engine:
+        server._play = lambda _: [HangUp()] if len(server.requests) == 1 else ["well"]
+        assert join(await hear(engine.generate(asking()))) == "well"
+        assert engine.measure().remote_failures == 0
+        server._play = say(HangUp())
+        assert isinstance((await hear(engine.generate(asking())))[-1], Broken)
+        assert engine.measure().remote_failures == 1
+        assert len(server.requests) == 4
 
 
 async def test_a_request_that_is_at_fault_is_tried_nowhere_else() -> None:

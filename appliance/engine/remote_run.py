@@ -29,7 +29,7 @@ from appliance.engine.engine import (
 )
 from appliance.engine.letters import Message, guess_tokens, read_messages
 from appliance.engine.local_turn import tell_local
-from appliance.engine.remote_server import RemoteServer, RequestRefused, ServerFailed
+from appliance.engine.remote_server import RemoteServer, RequestRefused, ServerFailed, Unheard
 from appliance.engine.remote_tally import RemoteTally
 from appliance.engine.remote_team import RemoteTeam
 from appliance.engine.remote_text import RemoteText
@@ -118,6 +118,7 @@ class RemoteRun:
 
     async def _speak(self) -> Finished | Broken:
         tried: list[RemoteServer] = []
+        may_ask_again = True
         while len(tried) < MOST_TRIES:
             server = self._team.choose(self._generation.conversation, tried)
             if server is None:
@@ -132,6 +133,10 @@ class RemoteRun:
                     self._team.note_refusal(server, str(error))
                     break
                 except ServerFailed as error:
+                    if isinstance(error, Unheard) and may_ask_again:
+                        may_ask_again = False
+                        tried.remove(server)
+                        continue
                     self._team.fail(server, str(error))
             if self._text.tokens_left <= 0:
                 return self._finish("length")

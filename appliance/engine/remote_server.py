@@ -22,6 +22,8 @@ CONNECT_S = 2.0
 PROBE_S = 5.0
 MAX_LIST_BYTES = 1 << 20
 STREAM = "text/event-stream"
+# Below what servers do themselves, who close an idle connection after 5 s and more.
+KEPT_S = 3.0
 # What another server would answer in the same way: the request is at fault.
 OWN_FAULTS = (400, 413, 422)
 
@@ -34,6 +36,10 @@ class RequestRefused(ServerFailed):
     """The server will not have this request, and no other of its kind would."""
 
 
+class Unheard(ServerFailed):
+    """Its connection broke before it said anything: it may have been one that it had closed."""
+
+
 def make_client(key: str, transport: httpx2.AsyncBaseTransport | None = None) -> httpx2.AsyncClient:
     headers = {"Accept-Encoding": "identity", "User-Agent": "appliance"}
     if key:
@@ -43,7 +49,9 @@ def make_client(key: str, transport: httpx2.AsyncBaseTransport | None = None) ->
     return httpx2.AsyncClient(
         headers=headers,
         timeout=timeout,
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
+        limits=httpx2.Limits(
+            max_connections=None, max_keepalive_connections=64, keepalive_expiry=KEPT_S
+        ),
         follow_redirects=False,
         trust_env=False,
         transport=transport,
@@ -111,10 +119,11 @@ class RemoteServer:
         headers = {"Content-Type": "application/json", "Accept": STREAM}
         url = f"{self.url}/chat/completions"
         reader = EventReader()
+        is_heard = is_ended = False
         try:
             async with self._client.stream("POST", url, content=body, headers=headers) as answer:
+                is_heard = True
                 self._check(answer)
-                is_ended = False
                 # Read to its very end: then the connection serves the next answer too.
                 async for data in answer.aiter_raw():
                     for payload in [] if is_ended else reader.feed(data):
@@ -125,7 +134,8 @@ class RemoteServer:
             self._go_down("it cannot be reached")
             raise ServerFailed(self.reason) from None
         except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise ServerFailed(f"its connection broke ({type(error).__name__})") from None
+            failure = ServerFailed if is_heard else Unheard
+            raise failure(f"its connection broke ({type(error).__name__})") from None
         except NoCompletion as error:
             raise ServerFailed(str(error)) from None
         except EventTooLong:

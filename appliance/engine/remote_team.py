@@ -47,7 +47,9 @@ class RemoteTeam:
 
     async def stop(self) -> None:
         self._is_ending.set()
-        await asyncio.gather(*self._watches)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
 
     def list_well(self) -> list[RemoteServer]:
         now_s = time.monotonic()
