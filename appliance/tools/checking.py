@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from appliance.tools.declared import DONE, ERROR, Fault, Registry, Tool, Value
 from appliance.tools.entries import find_entry
 from appliance.tools.failures import ToolFailed
+from appliance.tools.mcp import find_problem
 from appliance.tools.registry import TOOLS_FILE
 from appliance.tools.running import OUTCOME
 from appliance.tools.sql import exists, list_columns, try_write
@@ -25,6 +26,9 @@ def check_tools(registry: Registry) -> Iterator[Fault]:
     for database in registry.databases.values():
         if not database.tables and not exists(database.path):
             yield _tell(f"database.{database.name}.file", f"{database.path} is not there")
+    for server in registry.servers.values():
+        if problem := find_problem(server):
+            yield _tell(f"server.{server.name}", problem)
     for tool in registry.tools.values():
         try:
             yield from _check_tool(registry, tool)
@@ -67,7 +71,7 @@ def _make_values(registry: Registry, tool: Tool) -> Mapping[str, Value]:
         parameter = registry.parameters[name]
         is_number = parameter.schema.type == "integer"
         values[name] = int(parameter.example) if is_number else parameter.example or "check"
-    return {**values, "key": "check", "now": "2026-11-21 12:00"}
+    return {**values, "key": "check", "now": "2026-11-21 12:00", "visitor": "check"}
 
 
 def _tell(key: str, sentence: str) -> Fault:
