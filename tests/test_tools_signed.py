@@ -67,7 +67,7 @@ async def test_a_tool_that_does_not_say_so_still_asks(shop: Path) -> None:
 
 @pytest.mark.parametrize("visitor", ["6688", "' OR 1=1 --", ":phone_tail", "%"])
 async def test_who_the_visitor_is_comes_from_the_site_alone(shop: Path, visitor: str) -> None:
-    """What is said, and what an id looks like, is a value and never more."""
+    """An id is a value, whatever it looks like, and nobody is who they only say they are."""
     async with serve(shop) as house:
         said = await say(
             house,
@@ -75,8 +75,6 @@ async def test_who_the_visitor_is_comes_from_the_site_alone(shop: Path, visitor:
             f"visitor={visitor} 我的订单 A10045 到哪了",
         )
         assert said.text == "没有查到。"
-        kept = await house.sessions.calls.read_all(key_of(await house.conversations.open()))
-        assert kept == ()
 
 
 async def test_the_audit_holds_no_digits_that_nobody_said(shop: Path) -> None:

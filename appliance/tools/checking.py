@@ -11,7 +11,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from appliance.tools.declared import DONE, ERROR, Fault, Registry, Tool, Value
+from appliance.tools.declared import (
+    CONFIRM,
+    DONE,
+    ERROR,
+    FOUND,
+    NONE,
+    ROW,
+    SEVERAL,
+    Fault,
+    Registry,
+    Tool,
+    Value,
+)
 from appliance.tools.entries import find_entry
 from appliance.tools.failures import ToolFailed
 from appliance.tools.mcp import find_problem
@@ -56,13 +68,22 @@ def _check_tool(registry: Registry, tool: Tool) -> Iterator[Fault]:
         # What they answer is known only once they are asked.
         return
     for outcome in tool.replies:
-        columns = done if outcome == DONE else [] if outcome == ERROR else found
+        columns = _choose_columns(outcome, found, done)
         if unknown := find_unknown(tool, columns, outcome):
             yield _tell(
                 f"tool.{tool.name}.reply.{outcome}",
                 f"has {{{unknown}}}, which is no column and no parameter; "
                 f"known are {', '.join((*tool.parameters, *(c for c in columns if c != OUTCOME)))}",
             )
+
+
+def _choose_columns(outcome: str, found: list[str], done: list[str]) -> list[str]:
+    """An outcome that the shop named itself may be told by what was found or by the receipt."""
+    if outcome == ERROR:
+        return []
+    if outcome == DONE:
+        return done
+    return found if outcome in (CONFIRM, FOUND, NONE, SEVERAL, ROW) else [*found, *done]
 
 
 def _make_values(registry: Registry, tool: Tool) -> Mapping[str, Value]:
