@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
+from appliance.evaluation import wait_indexed
 from appliance.server import Server
 from appliance.settings import Settings
 
@@ -117,6 +118,12 @@ class HouseServer(Server, Generic[AnyEngine]):
         ready = asyncio.run_coroutine_threadsafe(self.engine.wait_ready(), self.event_loop)
         ready.result(timeout_s)
 
+    def wait_indexed(self, timeout_s: float = 60.0) -> None:
+        """Until the vectors are there: by words alone, a tiny shop offers its entries for almost
+        anything."""
+        indexed = asyncio.run_coroutine_threadsafe(wait_indexed(self.house), self.event_loop)
+        indexed.result(timeout_s)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """None of them: only the main thread can."""
@@ -142,6 +149,8 @@ def serving(settings: Settings, engine: AnyEngine) -> Iterator[HouseServer[AnyEn
     try:
         server.is_settled.wait()
         assert server.started, "the house did not open"
+        if settings.knowledge.is_dir() and any(settings.knowledge.iterdir()):
+            server.wait_indexed()
         yield server
     finally:
         server.should_exit = True

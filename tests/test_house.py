@@ -59,6 +59,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "install",
             "install_checks",
             "knowledge_cli",
+            "lean_imports",
             "models_bar",
             "models_cli",
             "server",

@@ -7,6 +7,8 @@ headers are the outermost layer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,13 +17,19 @@ from appliance.errors import BodyTooLarge
 from appliance.http.errors import ErrorBoundary, answer_appliance_error
 
 
-def build_policy(ancestors: str = "'none'", *more: str) -> str:
-    """What a page may load, and `ancestors` that may show it in a frame."""
+def build_policy(
+    ancestors: str = "'none'",
+    *more: str,
+    scripts: Iterable[str] = (),
+    styles: Iterable[str] = (),
+) -> str:
+    """What a page may load, and `ancestors` that may show it in a frame. `scripts` and `styles`
+    are the hashes of what stands in the page itself."""
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
+            " ".join(("script-src 'self'", *scripts)),
+            " ".join(("style-src 'self'", *styles)),
             "img-src 'self' data:",
             "connect-src 'self'",
             "manifest-src 'self'",
@@ -41,7 +49,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
 
 # One character of a message takes at most 12 bytes of JSON: an escaped surrogate pair.
