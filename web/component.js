@@ -32,7 +32,7 @@ import { describeTrouble } from "./phrases.js";
 import { Readiness } from "./readiness.js";
 import { Scroll } from "./scroll.js";
 import * as appliance from "./server.js";
-import { findTurn, findUnsent, listShown } from "./shown.js";
+import { findTurn, findUnsent, isGrowth, listShown } from "./shown.js";
 import { Talk } from "./talk.js";
 import { Transcript } from "./transcript.js";
 
@@ -57,6 +57,8 @@ export class Conversation extends HTMLElement {
   #scroll;
   #handoff;
   #announcer;
+  #shown = null;
+  #frame = 0;
   #leaving = new AbortController();
 
   start(options) {
@@ -136,6 +138,7 @@ export class Conversation extends HTMLElement {
   /** Ends all that runs by itself, before the element is taken away. */
   leave() {
     this.#leaving.abort();
+    cancelAnimationFrame(this.#frame);
     this.readiness.show(false);
     this.talk.leave();
   }
@@ -173,12 +176,7 @@ export class Conversation extends HTMLElement {
 
   #joinServer() {
     const { signal } = this.#leaving;
-    this.talk.addEventListener("change", () => {
-      this.#showTalk();
-      this.#announcer.follow(this.talk, this.#words, {
-        handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
-      });
-    });
+    this.talk.addEventListener("change", () => this.#follow());
     this.talk.addEventListener("joined", () => this.readiness.watch());
     this.readiness.addEventListener("change", () => this.#showServer());
     this.connection.addEventListener("change", () => {
@@ -194,7 +192,24 @@ export class Conversation extends HTMLElement {
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
+  /** Words that only grow are written once a frame, however many come in it. */
+  #follow() {
+    const isSoon = isGrowth(this.#shown ?? this.talk.state, this.talk.state);
+    if (!isSoon || document.visibilityState !== "visible") return this.#showNow();
+    this.#frame ||= requestAnimationFrame(() => this.#showNow());
+  }
+
+  #showNow() {
+    this.#showTalk();
+    this.#announcer.follow(this.talk, this.#words, {
+      handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
+    });
+  }
+
   #showTalk() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#shown = this.talk.state;
     const messages = listShown(this.talk.state);
     this.#transcript.show(messages, this.#words);
     this.#composer.showTurn(findTurn(this.talk.state), this.talk.isOpening);
