@@ -152,6 +152,7 @@ class House:
             notes=(*self.store.notes, *self.knowledge.notes, *status.notes),
             version=__version__,
             ready_ms=self._note_ready(),
+            questions=self.knowledge.questions,
         )
 
     def measure(self) -> Figures:
