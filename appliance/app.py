@@ -94,7 +94,7 @@ class House:
         )
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
-        identities = Identities(IdentityRows(self.store, PLAIN), secret)
+        self._identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
@@ -102,7 +102,7 @@ class House:
         )
         self.application: Starlette = build_http(
             self.conversations,
-            identities,
+            self._identities,
             self.report,
             self.measure,
             web_folder,
@@ -152,6 +152,7 @@ class House:
             notes=(*self.store.notes, *self.knowledge.notes, *status.notes),
             version=__version__,
             ready_ms=self._note_ready(),
+            questions=self.knowledge.questions,
         )
 
     def measure(self) -> Figures:
@@ -263,7 +264,8 @@ class House:
     def _build_answering(self, ladder: Ladder) -> Answering:
         from appliance.dialogue.answering import Answering
 
-        self.knowledge.equip(ladder, self.engine, self.sessions.calls)
+        find_visitor = self._identities.find_visitor
+        self.knowledge.equip(ladder, self.engine, self.sessions.calls, find_visitor)
         return Answering(
             self.engine,
             self.sessions,

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     ARCHITECTURE,
     "docs/api.md",
+    "docs/growing.md",
     "docs/lab-notes.md",
     "docs/security.md",
     "docs/widget.md",

@@ -25,7 +25,19 @@ MAX_FUNCTION_LINES = 50
 
 # A room is a folder, or loose files that make one floor together: (floor, what belongs to it).
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "values": (0, ("__init__", "config", "errors", "events", "patience", "persona", "settings")),
+    "values": (
+        0,
+        (
+            "__init__",
+            "config",
+            "errors",
+            "events",
+            "patience",
+            "persona",
+            "setting_rules",
+            "settings",
+        ),
+    ),
     "engine": (1, ("engine",)),
     "knowledge": (1, ("knowledge",)),
     "store": (1, ("store",)),
@@ -40,6 +52,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "eval_cases",
             "eval_figures",
             "eval_judging",
+            "eval_memory",
             "eval_report",
             "eval_tools",
             "evaluation",
@@ -80,7 +93,15 @@ OWNERS = {
     "llama_cpp": ("engine/llama.py", "engine/llama_sampling.py"),
     "sqlite3": ("store/", "knowledge/", "tools/"),
     "sqlite_utils": ("store/",),
-    "httpx2": ("engine/sources.py", "dialogue/moderation.py", "tools/requests.py"),
+    "httpx2": (
+        "engine/sources.py",
+        "engine/remote.py",
+        "engine/remote_server.py",
+        "dialogue/moderation.py",
+        "tools/mcp.py",
+        "tools/requests.py",
+    ),
+    "mcp": ("tools/mcp.py",),
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),

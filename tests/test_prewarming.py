@@ -26,8 +26,9 @@ from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.steps import Step, Task, Words
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Generation
+from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.prompt import Prompt
-from appliance.engine.scripted import CONTROL_IDS, Fail, Line, Script, ScriptedEngine, Wait
+from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.errors import StoreUnavailable
 from appliance.events import Done, Failed, Token
 from appliance.knowledge.entries import Origin, Passage

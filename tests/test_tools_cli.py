@@ -40,7 +40,7 @@ def test_what_the_template_shows_is_a_tool_once_the_marks_are_taken_out(place: P
     path = place / "knowledge" / "tools.toml"
     lines = path.read_text("utf-8").splitlines()
     opened = [line.removeprefix("# ") for line in lines[6:]]
-    kept = [line for line in opened if not line.startswith(("Words of", "Whole", "助手"))]
+    kept = [line for line in opened if not line.startswith(("Words of", "Whole", "How", "助手"))]
     make_shop(place / "knowledge", "\n".join(kept))
     checked = run("tools", "check")
     assert checked.stdout == (

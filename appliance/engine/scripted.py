@@ -26,15 +26,13 @@ from appliance.engine.engine import (
     Waiting,
 )
 from appliance.engine.figures import EngineFigures
+from appliance.engine.letters import CONTROL_IDS, TEMPLATE, read_ids
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.engine.text import StopMatcher
 from appliance.errors import ModelUnavailable
 
 # For tests to look at; a demo that runs for weeks keeps no more.
 KEPT = 64
-# Ids above Unicode's last code point stand for the template's control tokens.
-CONTROL_IDS = range(0x110000, 0x110004)
-TEMPLATE = Template(*[(control,) for control in CONTROL_IDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class ScriptedEngine:
             raise ModelUnavailable(self._status.reason or "The scripted engine is stopped.")
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        return [tuple(map(ord, text)) for text in texts]
+        return [read_ids(text) for text in texts]
 
     def generate(self, generation: Generation) -> ScriptedRun:
         if self._status.phase != "ready":

@@ -20,6 +20,7 @@ from appliance.http.chat import Chat
 from appliance.http.chat_routes import list_acts, list_chat, list_events, list_sessions, list_visit
 from appliance.http.errors import build_exception_handlers
 from appliance.http.events import Events
+from appliance.http.forwarded import build_forwarded
 from appliance.http.guarded import Check, GuardedRoute, GuardedSocket, let_everybody_in
 from appliance.http.metrics import Figures, Metrics
 from appliance.http.openapi import Operation, Reply, describe
@@ -58,7 +59,10 @@ def build_http(
             *build_routes([*operations, *more], check),
             GuardedSocket("/ws", sockets.talk, Policy.CHAT, check),
         ],
-        middleware=build_shield(settings, rates),
+        middleware=[
+            *build_forwarded(settings.trusted_proxies),
+            *build_shield(settings, rates),
+        ],
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
