@@ -36,8 +36,8 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
         chat: Any = langchain_openai.ChatOpenAI(
             base_url=f"{server.url}/v1", api_key=server.key, model="appliance", max_retries=0
         )
-        assert chat.invoke("hello").content == "Hello."
-        assert "".join(part.content for part in chat.stream("hello")) == "Hello."
+        assert chat.invoke("Tell me of the sky").content == "Hello."
+        assert "".join(part.content for part in chat.stream("Tell me of the sky")) == "Hello."
         called = chat.bind_tools([get_weather]).invoke("What is the weather in Lyon?")
         assert called.tool_calls[0]["args"] == {"city": "Lyon"}
         told = chat.bind_tools([get_weather]).invoke(
@@ -70,11 +70,11 @@ def test_llamaindex_talks_and_streams(tmp_path: Path) -> None:
             is_chat_model=True,
             max_retries=0,
         )
-        hello = [llms.ChatMessage(role="user", content="hello")]
+        hello = [llms.ChatMessage(role="user", content="Tell me of the sky")]
         assert llm.chat(hello).message.content == "Hello."
         assert list(llm.stream_chat(hello))[-1].message.content == "Hello."
-        assert llm.complete("hello").text == "Hello."
+        assert llm.complete("Tell me of the sky").text == "Hello."
         plain: Any = openai_like.OpenAILike(
             api_base=f"{server.url}/v1", api_key=server.key, model="appliance", is_chat_model=False
         )
-        assert plain.complete("hello").text == "Hello."
+        assert plain.complete("Tell me of the sky").text == "Hello."

@@ -11,8 +11,10 @@ import httpx2
 import openai
 import pytest
 
+from appliance.dialogue.callers import read_parts
 from appliance.dialogue.replies import Called, Ended, Part, Text
 from appliance.engine.scripted import Line, ScriptedEngine, Wait
+from appliance.events import NEAR, Done, Numbered
 from appliance.http.response_steps import Card, Steps
 from tests.scripted_house import HouseServer
 from tests.test_api_openai import (
@@ -220,3 +222,11 @@ async def test_two_items_have_two_places() -> None:
     assert [one["output_index"] for one in added] == [0, 1]
     assert steps[-1]["type"] == "response.incomplete"
     assert [one["type"] for one in steps[-1]["response"]["output"]] == ["message", "function_call"]
+
+
+def test_questions_that_are_offered_are_read_where_there_are_no_buttons() -> None:
+    offered = Done("stop", "faq", rule=NEAR, suggestions=("怎么退货", "怎么换货"))
+    text, end = read_parts(Numbered(4, "r", offered))
+    assert text == Text("\n- 怎么退货\n- 怎么换货") and isinstance(end, Ended)
+    surely = Done("stop", "faq", suggestions=("怎么退货",))
+    assert [type(part) for part in read_parts(Numbered(4, "r", surely))] == [Ended]
