@@ -185,8 +185,8 @@ def test_a_conversation_stays_with_its_box_and_no_log_holds_its_id(fleet: Fleet)
             ids.append(session_id)
             found.append(fleet.find_box(session_id))
             if last < 16:
-                assert say(client, session_id, "你好").status_code == 202
-                assert join(read_events(client, session_id, 0)).endswith("你好**")
+                assert say(client, session_id, "问问问").status_code == 202
+                assert join(read_events(client, session_id, 0)).endswith("问问问**")
             assert client.get(f"/sessions/{session_id}/messages").status_code == 200
         # Without the cookie the address alone leads there, as for curl.
         with fleet.client(f"127.0.0.{last}") as client:
@@ -252,8 +252,8 @@ def test_when_a_box_dies_its_visitors_are_told_and_served_by_the_other(fleet: Fl
         if lost.status_code == 404:
             assert lost.json()["error"]["code"] == "session_not_found"
         new = begin(again)
-        assert say(again, new, "你好").status_code == 202
-        assert join(read_events(again, new, 0)).endswith("你好**")
+        assert say(again, new, "问问问").status_code == 202
+        assert join(read_events(again, new, 0)).endswith("问问问**")
         # It comes back, at the same address and with its disk: the answer goes on where it was.
         port = int(re.findall(r"\d+$", dead.url)[0])
         with served(fleet.folders[at], port=port, trusted_proxies="127.0.0.1") as box:
