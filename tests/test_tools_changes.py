@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -25,8 +26,10 @@ ADDRESS = "杭州市西湖区文三路 88 号 3 幢 502"
 
 
 @asynccontextmanager
-async def serve() -> AsyncIterator[House]:
-    settings = Settings(knowledge=EXAMPLES[-1])
+async def serve(folder: Path) -> AsyncIterator[House]:
+    """The example's tools without its documents, which take a while to be read."""
+    shutil.copy(EXAMPLES[-1] / "tools.toml", folder)
+    settings = Settings(knowledge=folder)
     async with open_house(settings, ScriptedEngine(say_nothing)) as house:
         yield house
 
@@ -40,8 +43,8 @@ def list_rows(house: House, table: str) -> list[tuple[str, ...]]:
     return [tuple(map(str, row)) for row in rows]
 
 
-async def test_an_order_is_cancelled_after_a_plain_yes_and_twice_is_once() -> None:
-    async with serve() as house:
+async def test_an_order_is_cancelled_after_a_plain_yes_and_twice_is_once(tmp_path: Path) -> None:
+    async with serve(tmp_path) as house:
         session_id = await house.conversations.open()
         asked = await say(house, session_id, "帮我取消订单 A10045，尾号1357")
         assert asked.tools[-1] == "cancel_order:confirming"
@@ -56,8 +59,8 @@ async def test_an_order_is_cancelled_after_a_plain_yes_and_twice_is_once() -> No
         assert len(list_rows(house, "cancellations")) == 1
 
 
-async def test_what_has_left_is_not_cancelled_and_who_says_no_keeps_it() -> None:
-    async with serve() as house:
+async def test_what_has_left_is_not_cancelled_and_who_says_no_keeps_it(tmp_path: Path) -> None:
+    async with serve(tmp_path) as house:
         [late] = await talk(house, "please cancel my order A10023, ending 6688")
         assert "has left us" in late.text
         asked, kept = await talk(house, "cancel A10045, phone ending 1357", "no, don't cancel it")
@@ -66,8 +69,8 @@ async def test_what_has_left_is_not_cancelled_and_who_says_no_keeps_it() -> None
         assert not list_rows(house, "cancellations")
 
 
-async def test_an_address_is_taken_as_it_was_written_and_changed_once() -> None:
-    async with serve() as house:
+async def test_an_address_is_taken_as_it_was_written_and_changed_once(tmp_path: Path) -> None:
+    async with serve(tmp_path) as house:
         session_id = await house.conversations.open()
         await say(house, session_id, "帮我把 A10045 的收货地址改一下，尾号1357")
         shown = await say(house, session_id, ADDRESS)
@@ -84,8 +87,8 @@ async def test_an_address_is_taken_as_it_was_written_and_changed_once() -> None:
         assert len(list_rows(house, "address_changes")) == 1
 
 
-async def test_an_address_that_was_told_for_something_else_is_not_meant() -> None:
-    async with serve() as house:
+async def test_an_address_that_was_told_for_something_else_is_not_meant(tmp_path: Path) -> None:
+    async with serve(tmp_path) as house:
         *_, asked = await talk(
             house, f"我的收货地址是{ADDRESS}", "A10045 的地址帮我改一下，尾号1357"
         )

@@ -30,7 +30,7 @@ MINE = ("--arg", "order_no=A10023", "--arg", "phone_tail=6688")
 
 def test_the_example_shop_and_a_new_folder_are_in_order(place: Path) -> None:
     example = run("tools", "check")
-    assert (example.exit_code, example.stdout) == (0, "5 tools, 0 errors\n")
+    assert (example.exit_code, example.stdout) == (0, "7 tools, 0 errors\n")
     assert run("init").exit_code == 0
     assert run("tools", "check").stdout == "0 tools, 0 errors\n"
 
