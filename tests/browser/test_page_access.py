@@ -200,6 +200,7 @@ def test_at_twice_the_size_everything_is_there_and_nothing_scrolls_sideways(page
     send(page, "怎么退货")
     wait_for_answer(page)
     page.locator("[data-verdict=down]").click()
+    expect(page.locator("[data-reason=other]")).to_be_in_viewport()
     page.locator("[data-reason=wrong]").click()
     page.locator("#question").scroll_into_view_if_needed()
     for part in ("html", "main"):

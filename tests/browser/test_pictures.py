@@ -36,6 +36,8 @@ EXAMPLE = ROOT / "examples" / "shop"
 DESKTOP = {"width": 1280, "height": 800}
 COUNTERS = {"phone": {"width": 480, "height": 800}, "desktop": {"width": 1280, "height": 800}}
 SIZES = {"phone": PHONE, "desktop": DESKTOP}
+# A phone has several dots for a pixel; a frame of another site is drawn with one here, and blurred.
+SCALES = {"phone": 2, "desktop": 1}
 SHIPPING, RETURN = "运费怎么算？", "怎么申请退货？"
 # Far from every question of the shop, by words and by meaning.
 STORY = "讲一个大象去月球的故事"
@@ -88,7 +90,7 @@ def keep(page: Page, *name: str) -> None:
 def test_the_page(
     browser: Browser, shop: HouseServer[ScriptedEngine], size: str, scheme: str
 ) -> None:
-    with browsing(browser, SIZES[size], scheme) as context:
+    with browsing(browser, SIZES[size], scheme, SCALES[size]) as context:
         page = context.new_page()
         page.goto(shop.url)
         expect(page.locator(".starter").first).to_have_text(SHIPPING)
