@@ -87,6 +87,13 @@ def list_openai(openai: OpenAi) -> list[Operation]:
             errors=(*BARE, *TURN),
             policy=Policy.API,
         ),
+        *_list_bare(openai),
+    ]
+
+
+def _list_bare(openai: OpenAi) -> list[Operation]:
+    """What no rung of the appliance has a part in."""
+    return [
         Operation(
             "POST",
             "/v1/completions",
