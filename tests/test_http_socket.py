@@ -205,7 +205,7 @@ def test_a_line_ends_with_its_session_and_with_the_appliance(tmp_path: Path) -> 
         send(last)
         hear(last)
         server.should_exit = True
-        assert hear(last)["event"] == "bye"
         with pytest.raises(ConnectionClosed) as closed:
+            assert hear(last)["event"] == "bye"
             hear(last)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
