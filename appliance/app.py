@@ -22,6 +22,7 @@ from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
+from appliance.http.access_log import AccessLog, RequestLog
 from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
@@ -29,6 +30,7 @@ from appliance.http.routes import build_http
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
+from appliance.reloading import Reloading
 from appliance.settings import Settings
 from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
@@ -90,6 +92,7 @@ class House:
             Retention(self.store, clock, settings.retention_days, self.conversations.drop),
             Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
         )
+        self.reloading = Reloading(settings, self._jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
@@ -103,6 +106,8 @@ class House:
             settings,
             self._live,
         )
+        self._requests = RequestLog()
+        self.application.add_middleware(AccessLog, log=self._requests)
         self._log = structlog.get_logger(__name__)
 
     def take_folder(self) -> None:
@@ -161,6 +166,8 @@ class House:
             turns_running=talk.running,
             turns_waiting=talk.waiting,
             event_streams_open=talk.streams,
+            http_requests_total=self._requests.measure(),
+            build_info={__version__: 1},
             events_stored_total=log.events_total,
             event_commits_total=log.commits_total,
             store_written_bytes_total=store.written_bytes_total,
@@ -247,6 +254,7 @@ class House:
     async def _open_knowledge(self) -> None:
         ladder = await self.knowledge.build(self.conversations.handoffs, self.sessions.facts)
         self._answering = await asyncio.to_thread(self._build_answering, ladder)
+        self.reloading.join(self._answering)
         self.conversations.give(self._answering)
         await self.knowledge.open()
         self._note_ready()

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     ARCHITECTURE,
     "docs/lab-notes.md",
+    "docs/operation.md",
     "docs/widget.md",
     "deploy/kiosk/README.md",
 )
