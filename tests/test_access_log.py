@@ -96,7 +96,7 @@ def test_neither_words_nor_ids_of_conversations_are_logged(
     assert named == {key_of(session_id)[:12]}
 
 
-def test_probes_are_told_only_when_they_go_wrong(
+def test_neither_probes_nor_whole_files_of_a_page_are_told(
     lines: io.StringIO, server: HouseServer[ScriptedEngine]
 ) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/web/base.css", "/web/nothing.css"):

@@ -26,8 +26,10 @@ SWITCHED = 101
 SOCKET = "WS"
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 OTHER = "other"
-# Asked every few seconds by machines, or dozens at once by a page: told only when they go wrong.
-QUIET = ("/healthz", "/readyz", "/metrics", "/web/{path:path}")
+# Asked every few seconds by machines, whatever the answer; and dozens at once by a page, of which
+# only those are told that went wrong.
+PROBES = ("/healthz", "/readyz", "/metrics")
+FILES = ("/web/{path:path}",)
 SESSION_CHARS = 12
 
 
@@ -44,7 +46,7 @@ class RequestLog:
     def tell(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
         self._answers[str(status)] += 1
         route = getattr(scope.get("route"), "path", OTHER)
-        if status < 400 and route in QUIET:
+        if route in PROBES or (route in FILES and status < 400):
             return
         tell = self._log.info if status < 500 else self._log.warning
         tell(
