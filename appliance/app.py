@@ -18,11 +18,12 @@ import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
+from appliance.admission import Admission
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
-from appliance.http.access_log import AccessLog, RequestLog
+from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
@@ -97,6 +98,7 @@ class House:
         secret = settings.widget_secret.get_secret_value()
         identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self.admission = Admission(settings, read_clock_ms)
         self.application: Starlette = build_http(
             self.conversations,
             identities,
@@ -105,9 +107,11 @@ class House:
             web_folder,
             settings,
             self._live,
+            self.admission.operations,
+            self.admission.check,
+            self.admission.rates,
         )
-        self._requests = RequestLog()
-        self.application.add_middleware(AccessLog, log=self._requests)
+        self._requests = watch_requests(self.application)
         self._log = structlog.get_logger(__name__)
 
     def take_folder(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance import __version__
+from appliance.access_cli import accounts, keys, tls
 from appliance.bench_cli import bench
 from appliance.chat_cli import chat
 from appliance.doctor_cli import doctor
@@ -66,6 +67,9 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
 
         again = [argument for argument in sys.argv[1:] if argument != "--keep-alive"]
         sys.exit(keep_alive_with([sys.executable, "-m", "appliance", *again]))
+    from appliance.lean_imports import import_without
+
+    import_without("structlog", absent="rich")
     from appliance.config import load_settings
     from appliance.errors import SettingsError
 
@@ -131,7 +135,10 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-for command in (models, knowledge, tools, init, chat, evaluate, backup, restore):
+for command in (
+    *(models, knowledge, tools, init, chat, evaluate, backup, restore),
+    *(keys, accounts, tls),
+):
     main.add_command(command)
 for command in (bench, doctor, reload):
     main.add_command(command)

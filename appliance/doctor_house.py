@@ -11,6 +11,7 @@ import http.client
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -171,7 +172,14 @@ class Installed:
 def ask_ready(settings: Settings) -> dict[str, object]:
     """What the running appliance tells of itself. Raises OSError, HTTPException, ValueError."""
     host = ANY_HOST.get(settings.host, settings.host)
-    with closing(http.client.HTTPConnection(host, settings.port, timeout=ANSWER_S)) as connection:
+    if settings.tls_cert is None:
+        asked = http.client.HTTPConnection(host, settings.port, timeout=ANSWER_S)
+    else:
+        # Its certificate is not what is looked at, and names no loopback address.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        asked = http.client.HTTPSConnection(host, settings.port, timeout=ANSWER_S, context=context)
+    with closing(asked) as connection:
         connection.request("GET", "/readyz")
         told: dict[str, object] = json.loads(connection.getresponse().read())
     return told

@@ -25,9 +25,10 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 
 from appliance.app import House
+from appliance.connections import build_protocol
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
-from appliance.greeting import describe_engine, find_addresses, greet, report_engine
+from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
 from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
@@ -60,10 +61,11 @@ class Server(uvicorn.Server):
         read_settings: Callable[[], Settings] | None = None,
     ) -> None:
         """`read_settings` reads them anew, and may raise SettingsError."""
+        settings = house.admission.settings
         super().__init__(
             uvicorn.Config(
                 house.application,
-                http="h11",
+                http=build_protocol(settings),
                 ws="none",
                 lifespan="on",
                 access_log=False,
@@ -71,6 +73,8 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_S,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
             )
         )
         self._house = house
@@ -212,7 +216,9 @@ async def _serve(
         return EXIT_CANNOT_START
     server = Server(house, supervisor, read_settings)
     with listener, server.heed_signals():
-        greet(find_addresses(settings.host, listener.getsockname()[1]), sys.stdout)
+        scheme = "https" if settings.tls_cert else "http"
+        greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
+        greet_owner(issue_setup_code(house), sys.stdout)
         beside = (
             asyncio.create_task(_report_when_settled(engine, supervisor)),
             asyncio.create_task(supervisor.show_life()),
@@ -230,6 +236,13 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def issue_setup_code(house: House) -> str:
+    """Empty where nobody needs one, or where the file of accounts cannot be used."""
+    with suppress(StoreUnavailable):
+        return house.admission.logins.issue_code()
+    return ""
 
 
 async def _report_when_settled(engine: Engine, supervisor: Supervisor) -> None:

@@ -10,14 +10,16 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
+from appliance.evaluation import wait_indexed
 from appliance.server import Server
 from appliance.settings import Settings
 
@@ -45,6 +47,16 @@ print(order)
 如果还有不清楚的地方，随时都可以问我，我会一直在这里；要找人工客服，请在我们开门的时候说一声。
 """
 
+# All customers of a test stand at one address and have no time to lose.
+WITHOUT_LIMITS: Mapping[str, int] = MappingProxyType(
+    {
+        "address_connections": 0,
+        "address_per_minute": 0,
+        "session_per_minute": 0,
+        "address_answers": 0,
+    }
+)
+
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 
 
@@ -70,7 +82,8 @@ def choose_settings(folder: Path) -> Settings:
     has written nothing, so what no rule answers is the model's."""
     knowledge = folder / "knowledge"
     knowledge.mkdir(exist_ok=True)
-    return Settings(data=folder / "data", knowledge=knowledge, max_new_tokens=512)
+    settings = Settings(data=folder / "data", knowledge=knowledge, max_new_tokens=512)
+    return settings.model_copy(update=WITHOUT_LIMITS)
 
 
 def heed_signals() -> None:
@@ -117,6 +130,12 @@ class HouseServer(Server, Generic[AnyEngine]):
         ready = asyncio.run_coroutine_threadsafe(self.engine.wait_ready(), self.event_loop)
         ready.result(timeout_s)
 
+    def wait_indexed(self, timeout_s: float = 60.0) -> None:
+        """Until the vectors are there: by words alone, a tiny shop offers its entries for almost
+        anything."""
+        indexed = asyncio.run_coroutine_threadsafe(wait_indexed(self.house), self.event_loop)
+        indexed.result(timeout_s)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """None of them: only the main thread can."""
@@ -142,6 +161,8 @@ def serving(settings: Settings, engine: AnyEngine) -> Iterator[HouseServer[AnyEn
     try:
         server.is_settled.wait()
         assert server.started, "the house did not open"
+        if settings.knowledge.is_dir() and any(settings.knowledge.iterdir()):
+            server.wait_indexed()
         yield server
     finally:
         server.should_exit = True

@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "app": (
         4,
         (
+            "admission",
             "app",
             "bench",
             "bench_load",
@@ -58,9 +59,12 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         5,
         (
             "__main__",
+            "access_cli",
             "bench_cli",
+            "certificates",
             "chat_cli",
             "cli",
+            "connections",
             "doctor_cli",
             "eval_cli",
             "failures",
@@ -68,6 +72,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "install",
             "install_checks",
             "knowledge_cli",
+            "lean_imports",
             "models_bar",
             "models_cli",
             "notify",
@@ -90,7 +95,9 @@ OWNERS = {
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
-    "uvicorn": ("server.py",),
+    "uvicorn": ("connections.py", "server.py"),
+    "cryptography": ("certificates.py", "http/passwords.py"),
+    "limits": ("http/rates.py",),
     "prometheus_client": ("http/metrics.py",),
 }
 
@@ -107,6 +114,7 @@ DOORS = (
 LOGGING = ("exception", "error", "report_unexpected")
 
 SPEAKING = (
+    "access_cli.py",
     "cli.py",
     "eval_cli.py",
     "greeting.py",

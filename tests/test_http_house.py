@@ -281,7 +281,7 @@ def open_house(
         write_web(folder),
         Settings.model_validate(settings),
     )
-    with TestClient(application, raise_server_exceptions=True) as client:
+    with TestClient(application, "http://localhost") as client:
         yield client
 
 

@@ -7,25 +7,23 @@ value, and all the other rules stand.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from appliance.dialogue.language import Language
+from appliance.dialogue.own_file import Draft, show_value
 from appliance.dialogue.pattern_parser import PatternRefused
 from appliance.dialogue.patterns import Pattern, read_pattern
-from appliance.knowledge.entries import Fault, Origin
+from appliance.knowledge.entries import Fault
 from appliance.knowledge.folding import fold
 
 Changed = TypeVar("Changed", "Category", "Rule")
 
 SHIPPED = Path(__file__).with_name("guard.toml")
-MAX_FILE_BYTES = 2_000_000
 MAX_WORD_CHARS = 100
 MAX_TEXT_CHARS = 1000
-MAX_SHOWN_CHARS = 60
 
 Action: TypeAlias = Literal["refuse", "deflect", "handover", "answer"]
 OutgoingAction: TypeAlias = Literal["mask", "replace", "end"]
@@ -80,44 +78,26 @@ class _Refused(Exception):
 
 def read_rule_book(own: Path | None, shipped: Path = SHIPPED) -> RuleBook:
     """The shipped categories with the owner's file `own` laid over them."""
-    editor = _Editor(shipped.name)
-    editor.lay_over(tomllib.loads(shipped.read_text("utf-8")))
-    if editor.faults:
-        raise ValueError(f"the shipped rules are wrong: {editor.faults[0].message}")
-    if own is not None and own.exists():
-        editor.file = own.name
-        editor.lay_over(_read_own(own, editor))
+    editor = _Editor(shipped, "rules", max_bytes=2_000_000)
+    editor.read(own)
     return RuleBook(tuple(editor.categories.values()), tuple(editor.faults))
 
 
-def _read_own(own: Path, editor: _Editor) -> dict[str, object]:
-    try:
-        if own.stat().st_size > MAX_FILE_BYTES:
-            raise _Refused(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
-        return tomllib.loads(own.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, _Refused) as error:
-        editor.complain("", f"cannot be read as TOML in UTF-8, the shipped rules stand: {error}")
-        return {}
+class _Editor(Draft):
+    """Lays one file after the other over the categories."""
 
-
-class _Editor:
-    """Lays one file after the other over the categories; `file` is the one being read."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, shipped: Path, subject: str, max_bytes: int) -> None:
+        super().__init__(shipped, subject, max_bytes)
         self.categories: dict[str, Category] = {}
-        self.faults: list[Fault] = []
-
-    def complain(self, key: str, sentence: str) -> None:
-        place = f"{self.file}: {key} " if key else f"{self.file} "
-        self.faults.append(Fault("error", f"{place}{sentence}.", Origin(self.file, 0, key)))
 
     def lay_over(self, tables: Mapping[str, object]) -> None:
         for name, table in tables.items():
             if not _is_name(name):
                 self.complain(name, "is no name: letters, digits, - and _ are possible")
             elif not isinstance(table, dict):
-                self.complain(name, f"= {_show(table)} is not possible; write a table [{name}]")
+                self.complain(
+                    name, f"= {show_value(table)} is not possible; write a table [{name}]"
+                )
             else:
                 self._edit_category(name, table)
 
@@ -128,13 +108,13 @@ class _Editor:
                 category = self._change(category, f"{name}.{key}", key, value, CATEGORY_KEYS)
         rules = table.get("rules", {})
         if not isinstance(rules, dict):
-            self.complain(f"{name}.rules", f"= {_show(rules)} is not possible; write tables")
+            self.complain(f"{name}.rules", f"= {show_value(rules)} is not possible; write tables")
             rules = {}
         edited = dict(category.rules)
         for rule_name, rule_table in rules.items():
             place = f"{name}.rules.{rule_name}"
             if not _is_name(rule_name) or not isinstance(rule_table, dict):
-                self.complain(place, f"= {_show(rule_table)} is not possible; write a table")
+                self.complain(place, f"= {show_value(rule_table)} is not possible; write a table")
                 continue
             rule = edited.get(rule_name, Rule(rule_name))
             edited[rule_name] = self._edit_rule(rule, place, rule_table)
@@ -170,24 +150,24 @@ class _Editor:
     ) -> Changed:
         if key not in keys:
             known = ", ".join([*keys, *LIST_KEYS[type(target)]])
-            self.complain(place, f"= {_show(value)}: there is no such key; known are {known}")
+            self.complain(place, f"= {show_value(value)}: there is no such key; known are {known}")
             return target
         attribute, read = keys[key]
         try:
             return replace(target, **cast(dict[str, Any], {attribute: read(value)}))
         except _Refused as error:
-            self.complain(place, f"= {_show(value)} is not possible; allowed: {error}")
+            self.complain(place, f"= {show_value(value)} is not possible; allowed: {error}")
             return target
 
     def _list(self, place: str, value: object) -> Iterable[str]:
         if not isinstance(value, list):
-            self.complain(place, f"= {_show(value)} is not possible; allowed: a list of texts")
+            self.complain(place, f"= {show_value(value)} is not possible; allowed: a list of texts")
             return
         for item in value:
             if isinstance(item, str):
                 yield item
             else:
-                self.complain(place, f"= {_show(item)} is not possible; allowed: a text")
+                self.complain(place, f"= {show_value(item)} is not possible; allowed: a text")
 
     def _read_patterns(self, place: str, value: object) -> list[Pattern]:
         patterns = []
@@ -195,7 +175,7 @@ class _Editor:
             try:
                 patterns.append(read_pattern(source))
             except PatternRefused as error:
-                self.complain(place, f"= {_show(source)} is not possible: {error}")
+                self.complain(place, f"= {show_value(source)} is not possible: {error}")
         return patterns
 
     def _read_words(self, place: str, value: object) -> list[str]:
@@ -206,7 +186,7 @@ class _Editor:
                 words.append(word)
             else:
                 allowed = f"2 to {MAX_WORD_CHARS} visible characters"
-                self.complain(place, f"= {_show(source)} is not possible; allowed: {allowed}")
+                self.complain(place, f"= {show_value(source)} is not possible; allowed: {allowed}")
         return words
 
     def _remove(self, rule: Rule, place: str, value: object) -> Rule:
@@ -218,7 +198,9 @@ class _Editor:
                 patterns=tuple(each for each in rule.patterns if each.source != source),
             )
             if kept == rule:
-                self.complain(place, f"= {_show(source)}: this rule has no such word or pattern")
+                self.complain(
+                    place, f"= {show_value(source)}: this rule has no such word or pattern"
+                )
             rule = kept
         return rule
 
@@ -229,11 +211,6 @@ def fold_word(source: str) -> str:
 
 def _is_name(name: str) -> bool:
     return name.replace("-", "").replace("_", "").isalnum() and name.isascii() and len(name) <= 40
-
-
-def _show(value: object) -> str:
-    shown = f'"{value}"' if isinstance(value, str) else repr(value)
-    return shown if len(shown) <= MAX_SHOWN_CHARS else shown[: MAX_SHOWN_CHARS - 1] + "…"
 
 
 def _read_text(value: object) -> str:

@@ -8,7 +8,6 @@ message can hold up a turn, and an error costs only the key it stands in.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,12 +15,12 @@ from pathlib import Path
 
 from appliance.dialogue.language import Language
 from appliance.dialogue.memory_checks import CHECKS
+from appliance.dialogue.own_file import Draft
 from appliance.dialogue.pattern_parser import PatternRefused
 from appliance.dialogue.patterns import read_pattern, write
-from appliance.knowledge.entries import Fault, Origin
+from appliance.knowledge.entries import Fault
 
 SHIPPED = Path(__file__).with_name("memory.toml")
-MAX_FILE_BYTES = 500_000
 MAX_KINDS = 24
 MAX_FORMS = 24
 MAX_TEXT_CHARS = 60
@@ -82,38 +81,17 @@ class _Refused(Exception):
 
 
 def read_memory_book(own: Path | None = None) -> MemoryBook:
-    draft = _Draft(SHIPPED.name)
-    draft.lay_over(tomllib.loads(SHIPPED.read_text("utf-8")))
-    if draft.faults:
-        raise ValueError(f"the shipped memory.toml is wrong: {draft.faults[0].message}")
-    if own is not None and own.exists():
-        draft.file, draft.is_own = own.name, True
-        draft.lay_over(_read_own(own, draft))
+    draft = _Draft()
+    draft.read(own)
     return MemoryBook(tuple(draft.kinds.values()), draft.unless, tuple(draft.faults))
 
 
-def _read_own(own: Path, draft: _Draft) -> dict[str, object]:
-    try:
-        if own.stat().st_size > MAX_FILE_BYTES:
-            raise _Refused(f"the file is larger than {MAX_FILE_BYTES:,} bytes")
-        return tomllib.loads(own.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, _Refused) as error:
-        draft.complain("", f"cannot be read as TOML in UTF-8, the shipped kinds stand: {error}")
-        return {}
-
-
-class _Draft:
-    def __init__(self, file: str) -> None:
-        self.file = file
+class _Draft(Draft):
+    def __init__(self) -> None:
+        super().__init__(SHIPPED, "kinds")
         self.kinds: dict[str, Kind] = {}
         self.unless: tuple[re.Pattern[str], ...] = ()
-        self.faults: list[Fault] = []
         self._parts: dict[str, str] = {}
-        self.is_own = False
-
-    def complain(self, key: str, sentence: str) -> None:
-        place = f"{self.file}: {key} " if key else f"{self.file} "
-        self.faults.append(Fault("error", f"{place}{sentence}.", Origin(self.file, 0, key)))
 
     def lay_over(self, tables: Mapping[str, object]) -> None:
         for key, value in tables.items():

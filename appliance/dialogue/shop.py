@@ -8,18 +8,16 @@ lacks what it is about.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.dialogue.language import Language
-from appliance.knowledge.entries import Fault, Origin
+from appliance.dialogue.own_file import Draft, show_value
+from appliance.knowledge.entries import Fault
 
 SHIPPED = Path(__file__).with_name("shop.toml")
-MAX_FILE_BYTES = 500_000
 MAX_TEXT_CHARS = 1000
-MAX_SHOWN_CHARS = 60
 FACTS = ("name", "assistant", "phone", "wechat", "email", "address", "hours")
 MOMENTS = ("time", "date", "weekday", "kind", "remembered")
 PLACEHOLDERS = ("shop", "assistant", "phone", "wechat", "email", "address", "hours", "contact")
@@ -70,52 +68,34 @@ class Shop:
 
 def read_shop(path: Path | None = None, shipped: Path = SHIPPED) -> Shop:
     """The shipped shop with the owner's file `path` laid over it, as far as it can be taken."""
-    draft = _Draft(shipped.name)
-    draft.lay_over(tomllib.loads(shipped.read_text("utf-8")))
-    if draft.faults:
-        raise ValueError(f"the shipped texts are wrong: {draft.faults[0].message}")
-    if path is not None and path.exists():
-        draft.file, draft.is_shipped = path.name, False
-        draft.lay_over(_read_own(path, draft))
+    draft = _Draft(shipped)
+    draft.read(path)
     return Shop(draft.facts, draft.texts, tuple(draft.faults))
 
 
-def _read_own(path: Path, draft: _Draft) -> dict[str, object]:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            draft.complain("", f"is larger than {MAX_FILE_BYTES:,} bytes; the shipped texts stand")
-            return {}
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        draft.complain("", f"cannot be read as TOML in UTF-8, the shipped texts stand: {error}")
-        return {}
-
-
-class _Draft:
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.is_shipped = True
+class _Draft(Draft):
+    def __init__(self, shipped: Path) -> None:
+        super().__init__(shipped, "texts")
         self.facts: dict[str, dict[Language, str]] = {}
         self.texts: dict[str, dict[Language, str]] = {}
-        self.faults: list[Fault] = []
-
-    def complain(self, key: str, sentence: str) -> None:
-        place = f"{self.file}: {key} " if key else f"{self.file} "
-        self.faults.append(Fault("error", f"{place}{sentence}.", Origin(self.file, 0, key)))
 
     def lay_over(self, tables: Mapping[str, object]) -> None:
         for key, value in tables.items():
             if key not in ("shop", "words") or not isinstance(value, dict):
-                self.complain(key, f"= {_show(value)}: known are the tables [shop] and [words.…]")
+                self.complain(
+                    key, f"= {show_value(value)}: known are the tables [shop] and [words.…]"
+                )
         shop, words = tables.get("shop"), tables.get("words")
         for key, value in shop.items() if isinstance(shop, dict) else ():
             if key in FACTS:
                 self._take(self.facts, key, f"shop.{key}", value)
             else:
                 known = ", ".join(FACTS)
-                self.complain(f"shop.{key}", f"= {_show(value)}: no such key; known are {known}")
+                self.complain(
+                    f"shop.{key}", f"= {show_value(value)}: no such key; known are {known}"
+                )
         for key, value in words.items() if isinstance(words, dict) else ():
-            if self.is_shipped or key in self.texts:
+            if not self.is_own or key in self.texts:
                 self._take(self.texts, key, f"words.{key}", value)
             else:
                 known = ", ".join(self.texts)
@@ -131,9 +111,9 @@ class _Draft:
         taken = target.setdefault(key, {})
         for language, text in wordings.items():
             if language not in ("zh", "en"):
-                self.complain(f"{place}.{language}", f"= {_show(text)}: known are zh and en")
+                self.complain(f"{place}.{language}", f"= {show_value(text)}: known are zh and en")
             elif problem := self._find_problem(text, is_text=target is self.texts):
-                self.complain(place, f"= {_show(text)} is not possible; {problem}")
+                self.complain(place, f"= {show_value(text)} is not possible; {problem}")
             else:
                 taken[language] = str(text).strip()
 
@@ -147,8 +127,3 @@ class _Draft:
         names = set(PLACEHOLDER.findall(text)) - {*PLACEHOLDERS, *MOMENTS}
         known = " ".join(f"{{{name}}}" for name in (*PLACEHOLDERS, *MOMENTS))
         return f"{{{min(names)}}} is unknown; known are {known}" if names else ""
-
-
-def _show(value: object) -> str:
-    shown = f'"{value}"' if isinstance(value, str) else repr(value)
-    return shown if len(shown) <= MAX_SHOWN_CHARS else shown[: MAX_SHOWN_CHARS - 1] + "…"

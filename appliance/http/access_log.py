@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Mapping
 
 import structlog
+from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from appliance.http.policies import Access
 from appliance.store.sessions import key_of
 
 # Its client went away before there was an answer; the number is the one that proxies log for it.
@@ -71,10 +73,10 @@ def _tell_method(scope: Scope) -> str:
 def _tell_access(scope: Scope) -> dict[str, object]:
     """By which right it was asked: the route's policy, and the key's id or the account."""
     access = scope.get("state", {}).get("access")
-    if access is None:
+    if not isinstance(access, Access):
         return {}
-    who = getattr(access, "key_id", None) or getattr(access, "account", None)
-    return {"scope": str(getattr(access, "policy", ""))} | ({"who": who} if who else {})
+    who = access.key_id or access.account
+    return {"scope": access.policy.value} | ({"who": who} if who else {})
 
 
 def _tell_session(scope: Scope) -> dict[str, str]:
@@ -115,6 +117,13 @@ class AccessLog:
             await self._app(scope, receive, send_and_count)
         finally:
             self._requests.tell(scope, status, sent_bytes, time.perf_counter() - began_s)
+
+
+def watch_requests(application: Starlette) -> RequestLog:
+    """Put the layer around all others, and return what it counts."""
+    log = RequestLog()
+    application.add_middleware(AccessLog, log=log)
+    return log
 
 
 def _measure(message: Message) -> int:

@@ -1,13 +1,15 @@
 """The pages and their files, from one folder, compressed where the client takes it.
 
-It renders nothing and knows no session. The rule that must not break: the files are listed once
-when the appliance starts, and no path that a client sends ever reaches the file system.
+It renders nothing and knows no session; `inlining.py` puts a page together. The rule that must not
+break: the files are listed once when the appliance starts, and no path that a client sends ever
+reaches the file system.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from appliance.http.inlining import inline
 from appliance.http.shield import build_policy
 
 INDEX = "index.html"
@@ -45,6 +48,15 @@ MEDIA_TYPES = {
 
 # What is compressed already would only grow.
 COMPRESSED = (".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".webmanifest")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file as it is sent, and the headers that only this one needs."""
+
+    tag: str
+    content: bytes
+    headers: Mapping[str, str]
 
 
 class Pages:
@@ -78,28 +90,39 @@ class Pages:
             raise HTTPException(404)
         is_packed = path.suffix in COMPRESSED and _takes_gzip(request)
         try:
-            tag, content = await to_thread.run_sync(self._read, name, path, is_packed)
+            copy = await to_thread.run_sync(self._read, name, path, is_packed)
         except FileNotFoundError:
             raise HTTPException(404) from None
-        headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        tag = f'"{copy.tag}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        headers.update(copy.headers)
         headers.update(more)
-        if status == 200 and f'"{tag}"' in _list_tags(request):
+        if status == 200 and tag in _list_tags(request):
             return Response(status_code=304, headers=headers)
         if is_packed:
             headers["Content-Encoding"] = "gzip"
-        return Response(content, status, headers, MEDIA_TYPES[path.suffix])
+        return Response(copy.content, status, headers, MEDIA_TYPES[path.suffix])
 
-    def _read(self, name: str, path: Path, is_packed: bool) -> tuple[str, bytes]:
-        """The bytes to send and their tag. A file that did not change is packed once."""
-        content = path.read_bytes()
+    def _read(self, name: str, path: Path, is_packed: bool) -> Copy:
+        """The bytes to send. A file that did not change is packed once."""
+        content, headers = path.read_bytes(), NO_HEADERS
+        if path.suffix == ".html":
+            page = inline(content.decode(), self._read_text)
+            content = page.text.encode()
+            if page.scripts or page.styles:
+                policy = build_policy(scripts=page.scripts, styles=page.styles)
+                headers = {"Content-Security-Policy": policy}
         tag = sha256(content).hexdigest()[:32]
         if not is_packed:
-            return tag, content
+            return Copy(tag, content, headers)
         kept, packed = self._packed.get(name, ("", b""))
         if kept != tag:
             packed = gzip.compress(content, mtime=0)
             self._packed[name] = tag, packed
-        return f"{tag}-gzip", packed
+        return Copy(f"{tag}-gzip", packed, headers)
+
+    def _read_text(self, name: str) -> str:
+        return self._files[name].read_text("utf-8")
 
 
 def _list_tags(request: Request) -> list[str]:

@@ -1,27 +1,46 @@
 """What stands before every route, as a list from the outside in.
 
-Each layer is a small pure ASGI class with one duty; it knows no session and no route. The rule
+Each layer is a small pure ASGI class with one duty; it knows no session and no route. What stands
+before it, below ASGI, is `connections.py`; what comes after it is `guarded.py`. The rule
 that must not break: no answer leaves without the security headers, errors included, so the
 headers are the outermost layer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.errors import BodyTooLarge
+from appliance.http.checkpoint import (
+    Checkpoint,
+    build_host_check,
+    check_content_type,
+    check_headers,
+    check_origin,
+    check_path,
+)
 from appliance.http.errors import ErrorBoundary, answer_appliance_error
+from appliance.http.rates import Rates
+from appliance.settings import Settings
 
 
-def build_policy(ancestors: str = "'none'", *more: str) -> str:
-    """What a page may load, and `ancestors` that may show it in a frame."""
+def build_policy(
+    ancestors: str = "'none'",
+    *more: str,
+    scripts: Iterable[str] = (),
+    styles: Iterable[str] = (),
+) -> str:
+    """What a page may load, and `ancestors` that may show it in a frame. `scripts` and `styles`
+    are the hashes of what stands in the page itself."""
     return "; ".join(
         (
             "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
+            " ".join(("script-src 'self'", *scripts)),
+            " ".join(("style-src 'self'", *styles)),
             "img-src 'self' data:",
             "connect-src 'self'",
             "manifest-src 'self'",
@@ -52,12 +71,15 @@ BODY_OVERHEAD_BYTES = 1024
 MAX_LENGTH_DIGITS = 18
 
 
-def build_shield(max_message_chars: int) -> list[Middleware]:
-    max_body_bytes = BYTES_PER_CHAR * max_message_chars + BODY_OVERHEAD_BYTES
+def build_shield(settings: Settings, rates: Rates) -> list[Middleware]:
+    max_body_bytes = BYTES_PER_CHAR * settings.max_message_chars + BODY_OVERHEAD_BYTES
+    check_host = build_host_check(settings.hosts)
     return [
         Middleware(SecurityHeaders),
         Middleware(ErrorBoundary),
+        Middleware(Checkpoint, checks=(check_host, check_headers, check_path)),
         Middleware(BodyLimit, max_body_bytes=max_body_bytes),
+        Middleware(Checkpoint, checks=(check_origin, check_content_type, rates.check_address)),
     ]
 
 
@@ -67,7 +89,7 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
