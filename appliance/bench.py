@@ -24,9 +24,9 @@ from appliance.settings import Settings
 # Called with what is measured now, and how far all of it is, from 0 to 1.
 Watch: TypeAlias = Callable[[str, float], None]
 
-ROUNDS = 3
+ROUNDS = 2
 FAQ_QUESTIONS = 20
-PROMPT_SENTENCES = 40
+PROMPT_SENTENCES = 16
 WRITTEN_TOKENS = 64
 GREEDY = Sampling(temperature=0.0)
 # Nobody's FAQ, and long answers.

@@ -71,13 +71,18 @@ async def _measure(settings: Settings) -> Speeds:
     from appliance.bench import measure
     from appliance.engine.models import resolve
     from appliance.eval_cli import make_engine, quieted
-    from appliance.evaluation import open_house
+    from appliance.evaluation import carry_knowledge, open_house
 
     # Before the knowledge is read, which takes a while: is there anything to measure?
     resolve(settings)
-    _watch("loading the model", 0.0)
+
+    def prepare(measured: Settings) -> None:
+        carry_knowledge(settings.data, measured.data)
+
+    _watch("loading the model and the knowledge", 0.0)
+    engine = make_engine(settings, without_model=False)
     with quieted():
-        async with open_house(settings, make_engine(settings, without_model=False)) as house:
+        async with open_house(settings, engine, prepare) as house:
             return await measure(house, settings, _watch)
 
 

@@ -15,7 +15,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable
 from appliance.eval_cases import Case
 from appliance.eval_judging import Judge
-from appliance.evaluation import ask_all, open_house
+from appliance.evaluation import ask_all, carry_knowledge, open_house
 from appliance.knowledge.folders import EXAMPLES
 from appliance.settings import Settings
 
@@ -59,10 +59,14 @@ def for_example(settings: Settings) -> Settings:
 async def check(
     settings: Settings, engine: Engine, cases: Sequence[Case], watch: Callable[[int], None]
 ) -> Checked:
-    """Raises ModelUnavailable where the model cannot be loaded."""
+    """In a house of its own, that takes index and vectors from the data folder of `settings` and
+    leaves there what it had to compute. Raises ModelUnavailable where the model cannot be loaded.
+    """
+    kept = settings.data
     right, failures, broken = 0, [], []
     judge = Judge.of(settings)
-    async with open_house(settings, engine) as house:
+    async with open_house(settings, engine, lambda own: carry_knowledge(kept, own.data)) as house:
+        carry_knowledge(house.store.path.parent, kept)
         await engine.wait_ready()
         name = engine.status.model_name
         async for case, seen in ask_all(house, cases):

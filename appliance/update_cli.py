@@ -118,14 +118,22 @@ def _compare(
     is_own: bool,
 ) -> None:
     """Returns where the wanted model may be taken. Raises Failure, ModelUnavailable."""
+    from tempfile import TemporaryDirectory
+
+    from appliance.evaluation import carry_knowledge
     from appliance.model_check import find_fault, for_example
 
-    settings = settings if is_own else for_example(settings)
     for choice in (present, wanted):
         if choice is not None:
             _require_memory(choice)
-    before = _check(settings, present, cases) if present is not None else None
-    after = _check(settings, wanted, cases)
+    with TemporaryDirectory(prefix="appliance-update-") as folder:
+        scratch = Path(folder)
+        carry_knowledge(settings.data, scratch)
+        settings = (settings if is_own else for_example(settings)).model_copy(
+            update={"data": scratch}
+        )
+        before = _check(settings, present, cases) if present is not None else None
+        after = _check(settings, wanted, cases)
     for failure in after.failures[:SHOWN_FAILURES]:
         click.echo(f"  {failure}", err=True)
     if fault := find_fault(before, after):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.engine.scripted import ScriptedEngine
 from appliance.settings import Settings
+from tests.scripted_house import HouseServer
 
 ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "deploy" / "docker"
@@ -60,7 +64,10 @@ def test_what_compiles_stays_behind() -> None:
     stages = read_stages()
     served = stages["appliance"]
     assert not any("build-essential" in rest for _, rest in served)
-    assert list_values(served, "COPY") == ["--from=build /opt/appliance /opt/appliance"]
+    assert list_values(served, "COPY") == [
+        "--from=build /opt/appliance /opt/appliance",
+        "deploy/docker/healthcheck.py /opt/appliance/healthcheck.py",
+    ]
     # The engine stands before the sources, so that a change of these compiles nothing.
     steps = [rest for word, rest in stages["build"] if word in ("RUN", "COPY")]
     engine = next(at for at, step in enumerate(steps) if "llama-cpp-python" in step)
@@ -86,12 +93,22 @@ def test_its_health_is_asked_and_its_end_is_orderly() -> None:
     served = read_stages()["appliance"]
     (health,) = list_values(served, "HEALTHCHECK")
     program = yaml.safe_load(health.partition("CMD ")[2])
-    assert program[:2] == ["python", "-c"]
-    compile(program[2], "healthcheck", "exec")
-    assert "/healthz" in program[2] and str(Settings.model_fields["port"].default) in program[2]
+    assert program == ["python", "/opt/appliance/healthcheck.py"]
     assert list_values(served, "STOPSIGNAL") == ["SIGTERM"]
     # A shell in between would keep the signal for itself.
     assert list_values(served, "ENTRYPOINT") == ['["appliance"]']
+
+
+def test_the_health_of_one_that_answers_is_good_and_of_none_is_not(
+    scripted_server: HouseServer[ScriptedEngine],
+) -> None:
+    def ask(port: str) -> int:
+        program = [sys.executable, str(DOCKER / "healthcheck.py")]
+        environ = {"APPLIANCE_PORT": port}
+        return subprocess.run(program, env=environ, capture_output=True, timeout=30).returncode
+
+    assert ask(scripted_server.url.rpartition(":")[2]) == 0
+    assert ask("1") == 1
 
 
 def test_every_variable_is_a_setting() -> None:

@@ -163,19 +163,29 @@ def test_the_shipped_cases_are_asked_of_the_example_shop_whatever_is_set(tmp_pat
 
 def test_cases_are_asked_through_the_ladder(tmp_path: Path) -> None:
     cases = choose_cases(read_cases([find_golden()]), None, ["far", "injection"], 4)
-    settings = Settings(data=tmp_path, knowledge=tmp_path)
+    shop, kept = tmp_path / "shop", tmp_path / "kept"
+    for folder in (shop, kept):
+        folder.mkdir()
+    (shop / "faq.csv").write_text("question,answer\n几点开门,早上九点。\n", "utf-8")
+    settings = Settings(data=kept, knowledge=shop)
     told: list[int] = []
     engine = ScriptedEngine(lambda question: ["我不知道。"])
     checked = asyncio.run(check(settings, engine, cases, told.append))
     assert (checked.total, told) == (4, [1, 2, 3, 4])
     assert checked.right >= 3 and not checked.broken
+    # The next model is asked of the same index, which is not made again.
+    assert [file.suffix for file in kept.glob("knowledge-*.db")] == [".db"]
 
 
 def test_a_model_that_cannot_be_had_passes_no_check(tmp_path: Path) -> None:
     engine = ScriptedEngine(lambda question: [])
     engine.refuse("The file is broken.")
     with pytest.raises(ModelUnavailable, match="broken"):
-        asyncio.run(check(Settings(knowledge=tmp_path), engine, (), lambda done: None))
+        asyncio.run(
+            check(
+                Settings(knowledge=tmp_path, data=tmp_path / "data"), engine, (), lambda done: None
+            )
+        )
 
 
 def run_update(
