@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.doctor import Finding, Look, giga
 from appliance.engine.hardware import fits_in_memory
@@ -169,7 +170,7 @@ class Installed:
         return Finding(subject, "good", f"{len(kept)} kept, the newest {age_hours:.0f} hours old.")
 
 
-def ask_ready(settings: Settings) -> dict[str, object]:
+def ask_ready(settings: Settings) -> dict[str, Any]:
     """What the running appliance tells of itself. Raises OSError, HTTPException, ValueError."""
     host = ANY_HOST.get(settings.host, settings.host)
     if settings.tls_cert is None:
@@ -181,7 +182,7 @@ def ask_ready(settings: Settings) -> dict[str, object]:
         asked = http.client.HTTPSConnection(host, settings.port, timeout=ANSWER_S, context=context)
     with closing(asked) as connection:
         connection.request("GET", "/readyz")
-        told: dict[str, object] = json.loads(connection.getresponse().read())
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
     return told
 
 

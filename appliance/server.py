@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
             event_loop.add_signal_handler(number, self.handle_exit, number, None)
         event_loop.add_signal_handler(RETRIES_MODEL, self._begin, self._retry_model)
         event_loop.add_signal_handler(RELOADS, self._begin, self._reload)
-        heeded = HEEDED
+        heeded: tuple[signal.Signals, ...] = HEEDED
         # Who was started by `nohup` is to outlive the terminal.
         if signal.getsignal(HANGS_UP) is not signal.SIG_IGN:
             heeded = (*HEEDED, HANGS_UP)

@@ -112,7 +112,7 @@ def test_an_update_that_kills_the_process_is_taken_back_when_it_is_withheld(
     for _ in range(2):
         rung = ModelRung(Dies(tmp_path, "old"), CrashCounter(tmp_path), settings)
         # Its own clean-up must not count as an orderly end.
-        rung._clear = lambda: asyncio.sleep(0)  # type: ignore[method-assign,assignment]
+        rung._clear = lambda: asyncio.sleep(0)  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(rung.load())
     engine = Dies(tmp_path, "old")

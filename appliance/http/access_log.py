@@ -70,7 +70,7 @@ def _tell_method(scope: Scope) -> str:
     return method if method in METHODS else OTHER
 
 
-def _tell_access(scope: Scope) -> dict[str, object]:
+def _tell_access(scope: Scope) -> dict[str, str]:
     """By which right it was asked: the route's policy, and the key's id or the account."""
     access = scope.get("state", {}).get("access")
     if not isinstance(access, Access):
