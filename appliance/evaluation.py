@@ -25,7 +25,7 @@ from appliance.knowledge.entries import Match
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
 
-KNOWLEDGE_FILES = ("knowledge-*.db", "vectors.db")
+KNOWLEDGE_FILES = ("knowledge-*.db", "*vectors.db")
 # How far the vectors are is looked at so often.
 LOOK_S = 0.2
 
