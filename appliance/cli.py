@@ -87,11 +87,11 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
     from appliance.engine.engine import Engine
-    from appliance.engine.local import LocalEngine
+    from appliance.engine.makers import make_engine
     from appliance.engine.scripted import ScriptedEngine, play_demo
     from appliance.server import serve as serve_with
 
-    engine: Engine = LocalEngine(settings)
+    engine: Engine = make_engine(settings)
     if demo:
         engine = ScriptedEngine(play_demo, parallel=settings.parallel)
     sys.exit(serve_with(settings, engine, read_settings))

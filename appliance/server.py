@@ -29,6 +29,7 @@ from appliance.connections import build_protocol
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
 from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
+from appliance.http.socket import MAX_FRAME_BYTES
 from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
@@ -66,7 +67,9 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 house.application,
                 http=build_protocol(settings),
-                ws="none",
+                ws=make_socket_protocol,  # type: ignore[arg-type]
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,
                 lifespan="on",
                 access_log=False,
                 log_config=None,
@@ -129,7 +132,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """First the turns end, and with them their streams: no connection is left to cut."""
         self._closing = "the turns"
-        await self._house.conversations.close()
+        await self._house.interface.end_talk()
         self._closing = "the open connections"
         await super().shutdown(sockets)
         self._closing = "the last threads"
@@ -168,6 +171,13 @@ class Server(uvicorn.Server):
         )
         with suppress(OSError):
             await asyncio.to_thread(write_outcome, self._house.store.path.parent, reloaded)
+
+
+def make_socket_protocol(**options: Any) -> asyncio.Protocol:
+    """What uvicorn would import at its start, imported when the first WebSocket is opened."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**options)
 
 
 def start_timer(wait_s: float, then: Callable[[], None]) -> None:

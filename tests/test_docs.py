@@ -30,6 +30,8 @@ DOCUMENTS = (
     *READMES,
     "CHANGELOG.md",
     ARCHITECTURE,
+    "docs/api.md",
+    "docs/growing.md",
     "docs/lab-notes.md",
     "docs/operation.md",
     "docs/security.md",

@@ -57,6 +57,7 @@ READY = Readiness(
     model=ModelReadiness("ready", "tiny", "Tiny 0.1B", "", "", 1.0, 2, 2048),
     notes=("A sibling stands in for the default model.",),
     version="0.1.0",
+    questions={"zh": ("怎么退货？",), "en": ()},
 )
 
 
