@@ -123,6 +123,9 @@ def proxied(name: str, folder: Path, boxes: tuple[Served, Served]) -> Iterator[s
         process.wait(HANG_S)
 
 
+pytestmark = pytest.mark.slow
+
+
 # One fleet for all tests of a proxy: the last one kills a box of it.
 @pytest.fixture(params=["nginx", "haproxy"], scope="module")
 def fleet(
