@@ -12,6 +12,7 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.access_cli import accounts, keys, tls
 from appliance.chat_cli import chat
 from appliance.eval_cli import evaluate
 from appliance.knowledge_cli import init, knowledge
@@ -120,5 +121,8 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-for command in (models, knowledge, tools, init, chat, evaluate, backup, restore):
+for command in (
+    *(models, knowledge, tools, init, chat, evaluate, backup, restore),
+    *(keys, accounts, tls),
+):
     main.add_command(command)

@@ -47,13 +47,16 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "app": (
         4,
         (
+            "admission",
             "app",
             "eval_cases",
             "eval_figures",
             "eval_judging",
+            "eval_memory",
             "eval_report",
             "eval_tools",
             "evaluation",
+            "interface",
             "knowing",
             "loading",
             "toolbox",
@@ -63,8 +66,11 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         5,
         (
             "__main__",
+            "access_cli",
+            "certificates",
             "chat_cli",
             "cli",
+            "connections",
             "eval_cli",
             "failures",
             "greeting",
@@ -92,12 +98,16 @@ OWNERS = {
         "engine/remote.py",
         "engine/remote_server.py",
         "dialogue/moderation.py",
+        "tools/mcp.py",
         "tools/requests.py",
     ),
+    "mcp": ("tools/mcp.py",),
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
-    "uvicorn": ("server.py",),
+    "uvicorn": ("connections.py", "server.py"),
+    "cryptography": ("certificates.py", "http/passwords.py"),
+    "limits": ("http/rates.py",),
     "prometheus_client": ("http/metrics.py",),
 }
 
@@ -106,6 +116,9 @@ DOORS = (
     "http/errors.py",
     "http/events.py",
     "http/frames.py",
+    "http/outlets.py",
+    "http/responses.py",
+    "http/socket.py",
     "engine/cells.py",
     "engine/loop.py",
     "engine/local.py",
@@ -114,6 +127,7 @@ DOORS = (
 LOGGING = ("exception", "error", "report_unexpected")
 
 SPEAKING = (
+    "access_cli.py",
     "cli.py",
     "eval_cli.py",
     "greeting.py",

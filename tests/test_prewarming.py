@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from appliance.dialogue.answering import Answering
+from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.excerpts import Excerpt
 from appliance.dialogue.ladder import Asked, Ladder
@@ -121,7 +122,7 @@ async def desk(
     owners = Owners(store, log, lambda: next(clock))
     conversations = Conversations(engine, sessions, owners, log, settings)
     ladder = cast(Ladder, MixedLadder())
-    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings)
+    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings, Briefs())
     conversations.give(answering)
     await store.open()
     await log.open()
@@ -129,7 +130,7 @@ async def desk(
     conversations.open_door()
     await engine.start()
     try:
-        prompting = Prompting(engine, sessions, settings, ladder.memory)
+        prompting = Prompting(engine, sessions, settings, ladder.memory, Briefs())
         yield Desk(conversations, answering, prompting, sessions, engine)
     finally:
         await conversations.close()

@@ -33,6 +33,8 @@ class Sampling:
     top_p: float = 0.8
     repeat_penalty: float = 1.1
     repeat_window_tokens: int = 256
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     seed: int = 0
 
 
