@@ -18,6 +18,7 @@ import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
+from appliance.admission import Admission
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -26,6 +27,7 @@ from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s, measure_process
 from appliance.http.routes import build_http
+from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.patience import wait_at_most
@@ -94,6 +96,10 @@ class House:
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, PLAIN), secret)
         web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self.admission = Admission(settings, read_clock_ms)
+        self.interface = Interface(
+            engine, self.conversations, settings, self.knowledge, self.admission.rates
+        )
         self.application: Starlette = build_http(
             self.conversations,
             self._identities,
@@ -102,6 +108,9 @@ class House:
             web_folder,
             settings,
             self._live,
+            (*self.admission.operations, *self.interface.operations),
+            self.admission.check,
+            self.admission.rates,
         )
         self._log = structlog.get_logger(__name__)
 
@@ -143,6 +152,7 @@ class House:
             notes=(*self.store.notes, *self.knowledge.notes, *status.notes),
             version=__version__,
             ready_ms=self._note_ready(),
+            questions=self.knowledge.questions,
         )
 
     def measure(self) -> Figures:
@@ -263,6 +273,7 @@ class House:
             ladder,
             self.conversations.handoffs,
             self._settings,
+            self.interface.briefs,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -316,7 +327,7 @@ class House:
         self._events.is_wanted.set()
         self.knowledge.stop()
         self.closing = "the turns"
-        await self.conversations.close()
+        await self.interface.end_talk()
         self.closing = "the engine"
         await self._model.stop()
         self.closing = "the start, which was still under way"

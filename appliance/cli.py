@@ -12,6 +12,7 @@ import sys
 import click
 
 from appliance import __version__
+from appliance.access_cli import accounts, keys, tls
 from appliance.chat_cli import chat
 from appliance.eval_cli import evaluate
 from appliance.knowledge_cli import init, knowledge
@@ -70,11 +71,11 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
     from appliance.engine.engine import Engine
-    from appliance.engine.local import LocalEngine
+    from appliance.engine.makers import make_engine
     from appliance.engine.scripted import ScriptedEngine, play_demo
     from appliance.server import serve as serve_with
 
-    engine: Engine = LocalEngine(settings)
+    engine: Engine = make_engine(settings)
     if demo:
         # Named, because it is no fault of the script when a real model was withheld.
         settings = settings.model_copy(update={"model": "demo"})
@@ -120,5 +121,8 @@ def _write_toml(value: object) -> str:
     return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
-for command in (models, knowledge, tools, init, chat, evaluate, backup, restore):
+for command in (
+    *(models, knowledge, tools, init, chat, evaluate, backup, restore),
+    *(keys, accounts, tls),
+):
     main.add_command(command)

@@ -98,11 +98,11 @@ def evaluate(
 
 
 def make_engine(settings: Settings, without_model: bool) -> Engine:
-    from appliance.engine.local import LocalEngine
+    from appliance.engine import makers
     from appliance.engine.scripted import ScriptedEngine
 
     if not without_model:
-        return LocalEngine(settings)
+        return makers.make_engine(settings)
     engine = ScriptedEngine(lambda _: [])
     engine.refuse(WITHOUT_MODEL)
     return engine

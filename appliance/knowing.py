@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -69,6 +69,11 @@ class KnowledgeRung:
         return self._parts.library
 
     @property
+    def embedder(self) -> Embedder | None:
+        """None before `build`, and where none is installed."""
+        return self._embedder
+
+    @property
     def tools(self) -> Tooling | None:
         return self._tool_keeper.tooling if self._tool_keeper is not None else None
 
@@ -99,6 +104,17 @@ class KnowledgeRung:
                 "`appliance knowledge check` lists them."
             )
         return tuple(notes)
+
+    @property
+    def questions(self) -> Mapping[str, tuple[str, ...]]:
+        """To press on the pages, in each language."""
+        if self._parts is None:
+            return {}
+        from appliance.dialogue.openers import list_openers
+
+        entries = self.library.state.first_entries
+        today = datetime.now().astimezone().date()
+        return list_openers(self._parts.charter.current.shop, entries, today)
 
     async def build(self, handoffs: Handoffs, facts: Facts) -> Ladder:
         """The ladder, before the library is open: rules and words answer already."""

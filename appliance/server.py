@@ -18,16 +18,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 import uvicorn
 from sse_starlette.sse import AppStatus
 
 from appliance.app import House
+from appliance.connections import build_protocol
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, StoreUnavailable
-from appliance.greeting import find_addresses, greet, report_engine
+from appliance.greeting import find_addresses, greet, greet_owner, report_engine
+from appliance.http.socket import MAX_FRAME_BYTES
 from appliance.settings import Settings
 
 EXIT_OK = 0
@@ -48,17 +50,22 @@ class Server(uvicorn.Server):
     """Signals end it in order and are not raised again, so the exit code is our own."""
 
     def __init__(self, house: House) -> None:
+        settings = house.admission.settings
         super().__init__(
             uvicorn.Config(
                 house.application,
-                http="h11",
-                ws="none",
+                http=build_protocol(settings),
+                ws=make_socket_protocol,  # type: ignore[arg-type]
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,
                 lifespan="on",
                 access_log=False,
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_S,
+                ssl_certfile=settings.tls_cert,
+                ssl_keyfile=settings.tls_key,
             )
         )
         self._house = house
@@ -97,7 +104,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """First the turns end, and with them their streams: no connection is left to cut."""
         self._closing = "the turns"
-        await self._house.conversations.close()
+        await self._house.interface.end_talk()
         self._closing = "the open connections"
         await super().shutdown(sockets)
         self._closing = "the last threads"
@@ -117,6 +124,13 @@ class Server(uvicorn.Server):
         task = asyncio.create_task(retry())
         self._retries.add(task)
         task.add_done_callback(self._retries.discard)
+
+
+def make_socket_protocol(**options: Any) -> asyncio.Protocol:
+    """What uvicorn would import at its start, imported when the first WebSocket is opened."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(**options)
 
 
 def start_timer(wait_s: float, then: Callable[[], None]) -> None:
@@ -159,11 +173,20 @@ async def _serve(settings: Settings, engine: Engine) -> int:
         return EXIT_CANNOT_START
     server = Server(house)
     with listener, server.heed_signals():
-        greet(find_addresses(settings.host, listener.getsockname()[1]), sys.stdout)
+        scheme = "https" if settings.tls_cert else "http"
+        greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
+        greet_owner(issue_setup_code(house), sys.stdout)
         reporter = asyncio.create_task(_report_when_settled(engine))
         await server.serve(sockets=[listener])
         reporter.cancel()
     return EXIT_OK if server.started else EXIT_CANNOT_START
+
+
+def issue_setup_code(house: House) -> str:
+    """Empty where nobody needs one, or where the file of accounts cannot be used."""
+    with suppress(StoreUnavailable):
+        return house.admission.logins.issue_code()
+    return ""
 
 
 async def _report_when_settled(engine: Engine) -> None:

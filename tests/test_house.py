@@ -25,7 +25,19 @@ MAX_FUNCTION_LINES = 50
 
 # A room is a folder, or loose files that make one floor together: (floor, what belongs to it).
 ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "values": (0, ("__init__", "config", "errors", "events", "patience", "persona", "settings")),
+    "values": (
+        0,
+        (
+            "__init__",
+            "config",
+            "errors",
+            "events",
+            "patience",
+            "persona",
+            "setting_rules",
+            "settings",
+        ),
+    ),
     "engine": (1, ("engine",)),
     "knowledge": (1, ("knowledge",)),
     "store": (1, ("store",)),
@@ -35,6 +47,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
     "app": (
         4,
         (
+            "admission",
             "app",
             "eval_cases",
             "eval_figures",
@@ -43,6 +56,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "eval_report",
             "eval_tools",
             "evaluation",
+            "interface",
             "knowing",
             "loading",
             "toolbox",
@@ -52,8 +66,11 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         5,
         (
             "__main__",
+            "access_cli",
+            "certificates",
             "chat_cli",
             "cli",
+            "connections",
             "eval_cli",
             "failures",
             "greeting",
@@ -76,12 +93,21 @@ OWNERS = {
     "llama_cpp": ("engine/llama.py", "engine/llama_sampling.py"),
     "sqlite3": ("store/", "knowledge/", "tools/"),
     "sqlite_utils": ("store/",),
-    "httpx2": ("engine/sources.py", "dialogue/moderation.py", "tools/mcp.py", "tools/requests.py"),
+    "httpx2": (
+        "engine/sources.py",
+        "engine/remote.py",
+        "engine/remote_server.py",
+        "dialogue/moderation.py",
+        "tools/mcp.py",
+        "tools/requests.py",
+    ),
     "mcp": ("tools/mcp.py",),
     "ahocorasick": ("dialogue/lexicon.py",),
     "starlette": ("http/", "app.py"),
     "sse_starlette": ("http/", "server.py"),
-    "uvicorn": ("server.py",),
+    "uvicorn": ("connections.py", "server.py"),
+    "cryptography": ("certificates.py", "http/passwords.py"),
+    "limits": ("http/rates.py",),
     "prometheus_client": ("http/metrics.py",),
 }
 
@@ -90,6 +116,9 @@ DOORS = (
     "http/errors.py",
     "http/events.py",
     "http/frames.py",
+    "http/outlets.py",
+    "http/responses.py",
+    "http/socket.py",
     "engine/cells.py",
     "engine/loop.py",
     "engine/local.py",
@@ -98,6 +127,7 @@ DOORS = (
 LOGGING = ("exception", "error", "report_unexpected")
 
 SPEAKING = (
+    "access_cli.py",
     "cli.py",
     "eval_cli.py",
     "greeting.py",

@@ -57,6 +57,7 @@ READY = Readiness(
     model=ModelReadiness("ready", "tiny", "Tiny 0.1B", "", "", 1.0, 2, 2048),
     notes=("A sibling stands in for the default model.",),
     version="0.1.0",
+    questions={"zh": ("怎么退货？",), "en": ()},
 )
 
 
@@ -281,7 +282,7 @@ def open_house(
         write_web(folder),
         Settings.model_validate(settings),
     )
-    with TestClient(application, raise_server_exceptions=True) as client:
+    with TestClient(application, "http://localhost") as client:
         yield client
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 import structlog
 
 from appliance.dialogue.asking import Asking
+from appliance.dialogue.briefs import PLAIN, Briefs
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
 from appliance.dialogue.language import Language
@@ -51,16 +52,24 @@ class Answering:
         ladder: Ladder,
         handoffs: Handoffs,
         settings: Settings,
+        briefs: Briefs,
     ) -> None:
+        self._briefs = briefs
         self._engine = engine
         self._sessions = sessions
         self._events = log
         self._ladder = ladder
         self._handoffs = handoffs
         self._settings = settings
-        prompting = Prompting(engine, sessions, settings, ladder.memory)
+        prompting = Prompting(engine, sessions, settings, ladder.memory, briefs)
         self._asking = Asking(
-            engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
+            engine,
+            log,
+            lambda: ladder.charter.rules,
+            ladder.moderation,
+            prompting,
+            settings,
+            briefs,
         )
         self._prewarming = Prewarming(engine, sessions, prompting, settings.parallel)
         self._summarising = Summarising(engine, sessions, settings)
@@ -137,7 +146,9 @@ class Answering:
     async def _look_at(self, turn: Turn) -> Asked:
         await self._ladder.memory.take(turn.session_key, turn.run_id, turn.question)
         before = await self._sessions.count_exchanges(turn.session_key)
-        return Asked(turn.question, turn.session_key, not before, turn.run_id)
+        # What was drawn on other terms, or after other words, is no answer for the next to ask.
+        is_first = not before and self._briefs.find(turn.session_key) == PLAIN
+        return Asked(turn.question, turn.session_key, is_first, turn.run_id)
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""

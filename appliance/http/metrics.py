@@ -174,6 +174,22 @@ ENGINE_ROWS = (
         lambda engine: engine.divergences,
         "reason",
     ),
+    Row(
+        "engine_remote_servers",
+        "Servers elsewhere that the engine may ask, by how they are now.",
+        lambda engine: engine.remote_servers,
+        "state",
+    ),
+    Row(
+        "engine_remote_failures_total",
+        "Answers that a server elsewhere broke or never began, since the start.",
+        lambda engine: engine.remote_failures,
+    ),
+    Row(
+        "engine_remote_fallbacks_total",
+        "Answers for which the local model took a server's place, since the start.",
+        lambda engine: engine.remote_fallbacks,
+    ),
 )
 
 

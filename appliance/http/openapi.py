@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter
@@ -23,6 +23,7 @@ from appliance.errors import (
     InvalidRequest,
     WrongContentType,
 )
+from appliance.http.policies import Policy
 from appliance.http.shapes import ErrorBody
 
 Schema: TypeAlias = dict[str, Any]
@@ -57,13 +58,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the surface: what is called, who answers, and what comes back."""
+    """One line of the surface: what is called, who answers, who may, and what comes back."""
 
     method: str
     path: str
     handler: Callable[[Request], Awaitable[Response]]
     summary: str
     replies: tuple[Reply, ...]
+    policy: Policy = field(kw_only=True)
     body: type[BaseModel] | None = None
     is_body_required: bool = True
     errors: tuple[type[ApplianceError], ...] = ()

@@ -45,7 +45,8 @@ class ModelReadiness:
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """`ready` is whether the model rung can answer now; `notes` are plain sentences. `rungs` stand
-    in the order in which they come up; `ready_ms` tells when each did, from the process's start."""
+    in the order in which they come up; `ready_ms` tells when each did, from the process's start.
+    `questions` are the shop's to press, in each language; where it has none the pages have some."""
 
     ready: bool
     rungs: Mapping[str, RungState]
@@ -54,6 +55,7 @@ class Readiness:
     notes: tuple[str, ...]
     version: str
     ready_ms: Mapping[str, int] = field(default_factory=dict)
+    questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Ops:

@@ -23,6 +23,7 @@ from appliance.settings import Settings
 from tests.faults.dying_tools import STEPS, die_at
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
+from tests.scripted_house import WITHOUT_LIMITS
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 # Words in a question that end the process: at once, in mid-answer, in mid-answer but only once.
@@ -92,7 +93,7 @@ def main() -> int:
         context_tokens=4096,
         answer_deadline_s=600.0,
         backup_hours=0,
-    )
+    ).model_copy(update=WITHOUT_LIMITS)
     return serve(settings, build_engine(chosen.engine, settings, chosen.piece_s, chosen.phrases))
 
 
