@@ -4,12 +4,22 @@
     ├── SettingsError            a setting stops the start
     ├── InvalidRequest           the client sent something malformed (400)
     │   ├── InvalidField         one field is wrong; `field` is its path (422)
+    │   │   └── ContextTooLong   more than the model can read at once (400)
     │   ├── BodyTooLarge         (413)
     │   └── WrongContentType     (415)
+    ├── NotAuthenticated         no key or session, or one that does not count (401)
+    │   └── LoginRefused         wrong name, password or setup code (401)
+    ├── AccessDenied             a key or an operator that may not do this (403)
+    ├── ForeignOrigin            a page of another site asks for it (403)
+    ├── InsecureConnection       what must not pass an open network unencrypted (403)
     ├── SessionNotFound          (404)
+    ├── NotOffered               a model, or an ability, that this appliance does not have (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
+    ├── UnknownHost              called by a name that is not its own (421)
+    ├── TooManyRequests          more than one address, conversation or key may ask for (429)
+    ├── HeadersTooLarge          (431)
     ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
     ├── Restarting               the appliance stops; a turn goes on after the restart (503)
     ├── StoreUnavailable         the conversation cannot be saved now (503)
@@ -62,6 +72,13 @@ class InvalidField(InvalidRequest):
         return {"field": self.field}
 
 
+class ContextTooLong(InvalidField):
+    """The model cannot read so much at once."""
+
+    code = "context_length_exceeded"
+    status = 400
+
+
 class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
     status = 413
@@ -89,8 +106,56 @@ class WrongContentType(InvalidRequest):
     status = 415
 
 
+class NotAuthenticated(ApplianceError):
+    code = "not_authenticated"
+    status = 401
+
+
+class LoginRefused(NotAuthenticated):
+    code = "login_refused"
+
+
+class AccessDenied(ApplianceError):
+    code = "access_denied"
+    status = 403
+
+
+class ForeignOrigin(ApplianceError):
+    code = "foreign_origin"
+    status = 403
+
+
+class InsecureConnection(ApplianceError):
+    code = "insecure_connection"
+    status = 403
+
+
+class UnknownHost(ApplianceError):
+    code = "unknown_host"
+    status = 421
+
+
+class HeadersTooLarge(ApplianceError):
+    code = "headers_too_large"
+    status = 431
+
+
+class TooManyRequests(ApplianceError):
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, sentence: str, retry_after_s: int) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
 class SessionNotFound(ApplianceError):
     code = "session_not_found"
+    status = 404
+
+
+class NotOffered(ApplianceError):
+    code = "not_offered"
     status = 404
 
 

@@ -27,11 +27,12 @@ class Addresses:
     lan: str | None
 
 
-def find_addresses(host: str, port: int) -> Addresses:
+def find_addresses(host: str, port: int, scheme: str = "http") -> Addresses:
     if host not in ANY_ADDRESS:
-        return Addresses(f"http://{_bracket(host)}:{port}", None)
-    lan_host = _find_lan_host()
-    return Addresses(f"http://localhost:{port}", f"http://{lan_host}:{port}" if lan_host else None)
+        return Addresses(f"{scheme}://{_bracket(host)}:{port}", None)
+    lan_host = find_lan_host()
+    lan = f"{scheme}://{lan_host}:{port}" if lan_host else None
+    return Addresses(f"{scheme}://localhost:{port}", lan)
 
 
 def greet(addresses: Addresses, out: TextIO) -> None:
@@ -43,6 +44,25 @@ def greet(addresses: Addresses, out: TextIO) -> None:
         if out.isatty():
             print(f"\n{draw_qr_code(addresses.lan)}", file=out)
     print("\n    Ctrl-C ends it · 按 Ctrl-C 结束\n", file=out, flush=True)
+
+
+def describe_engine(status: EngineStatus) -> str:
+    """In one sentence, for who looks after the process."""
+    if status.phase == "ready":
+        return f"Ready: {status.model_name}."
+    if status.phase == "unavailable":
+        return f"Answers without a model: {status.reason}"
+    return "Pages are served; the model is being loaded."
+
+
+def greet_owner(code: str, out: TextIO) -> None:
+    """Nobody administrates it yet: whoever reads this terminal may."""
+    if code:
+        print(
+            f"    setup code of the first owner · 首位管理员的设置码    {code}\n",
+            file=out,
+            flush=True,
+        )
 
 
 def report_engine(status: EngineStatus, out: TextIO) -> None:
@@ -68,7 +88,7 @@ def draw_qr_code(text: str) -> str:
     return drawing.getvalue()
 
 
-def _find_lan_host() -> str | None:
+def find_lan_host() -> str | None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(SOMEWHERE_ELSE)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_core import PydanticCustomError
 
 from appliance.persona import DEFAULT_SYSTEM_PROMPT
+from appliance.setting_rules import HeaderSecret, ModelName, Networks, ServerUrls
 
 # As browsers write an origin: in small letters, without a path, IPv6 in brackets.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII)
@@ -27,6 +28,51 @@ class Settings(BaseModel):
 
     host: str = Field("0.0.0.0", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    hosts: str = Field(
+        "",
+        description="Names under which the appliance may be called, with blanks between, besides "
+        "its addresses, localhost and the machine's name with .local.",
+    )
+    tls_cert: Path | None = Field(
+        None, description="File of the TLS certificate; `appliance tls init` makes one."
+    )
+    tls_key: Path | None = Field(None, description="File of the certificate's private key.")
+    chat_access: Literal["open", "key"] = Field(
+        "open", description="Who may chat: everybody who reaches the appliance, or who has a key."
+    )
+    metrics_access: Literal["guarded", "open"] = Field(
+        "guarded",
+        description="Who may read /metrics: this machine, keys and operators, or everybody.",
+    )
+    receive_deadline_s: float = Field(
+        10.0, ge=0.1, le=600.0, description="Longest time in which a request has to arrive whole."
+    )
+    address_connections: int = Field(
+        16, ge=0, le=65536, description="Open connections of one address; 0 sets no limit."
+    )
+    address_per_minute: int = Field(
+        120,
+        ge=0,
+        le=1_000_000,
+        description="Requests of one address in a minute that change something; 0 sets no limit.",
+    )
+    session_per_minute: int = Field(
+        30, ge=0, le=1_000_000, description="Messages of one conversation in a minute; 0 sets none."
+    )
+    key_per_minute: int = Field(
+        600, ge=0, le=1_000_000, description="Requests of one API key in a minute; 0 sets no limit."
+    )
+    address_answers: int = Field(
+        3, ge=0, le=1024, description="Answers of one address at the same time; 0 sets no limit."
+    )
+    key_answers: int = Field(
+        8, ge=0, le=1024, description="Answers of one API key at the same time; 0 sets no limit."
+    )
+    trusted_proxies: Networks = Field(
+        "",
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed, with "
+        "blanks between, as 192.168.1.5 10.0.0.0/24; empty believes none.",
+    )
     data: Path = Field(Path("data"), description="Folder of the conversations' database.")
     knowledge: Path = Field(
         Path("knowledge"),
@@ -112,6 +158,41 @@ class Settings(BaseModel):
         le=600.0,
         description="Longest wait in the queue before other words are said.",
     )
+    engine: Literal["local", "remote"] = Field(
+        "local",
+        description="Who speaks where a model is needed: this machine, or servers (remote_urls).",
+    )
+    remote_urls: ServerUrls = Field(
+        "",
+        description="Addresses of OpenAI-compatible servers (vLLM, llama-server, Ollama), with "
+        "blanks between, as http://gpu.lan:8000.",
+    )
+    remote_model: ModelName = Field(
+        "", description="The model to ask these servers for; empty takes the first they list."
+    )
+    remote_key: HeaderSecret = Field(
+        SecretStr(""), description="API key for these servers; empty sends none."
+    )
+    remote_fallback: Literal["local", "none"] = Field(
+        "local",
+        description="Who answers while no remote server can: the model of this machine, which is "
+        "loaded as well, or only what needs none.",
+    )
+    remote_context_tokens: int = Field(
+        8192,
+        ge=512,
+        le=1048576,
+        description="Longest prompt and answer for these servers; a letter counts as one token.",
+    )
+    remote_first_token_s: float = Field(
+        15.0,
+        ge=0.5,
+        le=600.0,
+        description="Longest wait for a remote server's first word before another is asked.",
+    )
+    remote_silence_s: float = Field(
+        10.0, ge=0.5, le=600.0, description="Longest pause in an answer of a remote server."
+    )
     moderation_url: str = Field(
         "",
         description="Address of a moderation service that every message and answer must pass; "
@@ -196,7 +277,7 @@ class Settings(BaseModel):
             raise PydanticCustomError("boolean", "a boolean")
         return value
 
-    @field_validator("cache", "backups", "master_key_file", mode="before")
+    @field_validator("cache", "backups", "master_key_file", "tls_cert", "tls_key", mode="before")
     @classmethod
     def _read_empty_as_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -217,6 +298,13 @@ class Settings(BaseModel):
     def _hold_secret(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_SECRET_CHARS:
             raise ValueError(f"{MIN_SECRET_CHARS} characters or more, or nothing")
+        return value
+
+    @field_validator("tls_key")
+    @classmethod
+    def _hold_pair(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert") is None):
+            raise ValueError("a path where tls_cert is one too, else nothing")
         return value
 
     @field_validator("max_new_tokens")

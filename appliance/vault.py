@@ -15,7 +15,7 @@ import structlog
 from appliance import __version__
 from appliance.engine.parked_files import PREFIX_LABEL
 from appliance.settings import Settings
-from appliance.store.accounts import Accounts
+from appliance.store.accounting import Accounting
 from appliance.store.audit import AuditLog
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
@@ -41,7 +41,7 @@ class Vault:
             settings.data, choose_source(settings, ask), self.read_day, backups / MIRROR
         )
         self.audit = AuditLog(self.keyring, read_clock_ms, self.read_day)
-        self.accounts = Accounts(self.keyring, self.audit, hash_settings(settings))
+        self.accounts = Accounting(self.keyring, self.audit, hash_settings(settings))
         log_days = settings.network_log_days
         self.network_log = NetworkLog(
             settings.data,

@@ -27,6 +27,7 @@ from benchmarks.engine_answer import Answer
 from benchmarks.engine_process import ServerProcess, WrongAnswer, read_cpu_s
 from benchmarks.engine_watch import FILE
 from benchmarks.engine_wire import Heard, ignore, post
+from tests.scripted_house import WITHOUT_LIMITS
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET_S = 0.1
@@ -108,6 +109,7 @@ class Appliance:
             "repeat_penalty": 1,
             "answer_deadline_s": 300,
             "queue_wait_s": 300,
+            **WITHOUT_LIMITS,
             **setup.more,
         }
         environ = {f"APPLIANCE_{key.upper()}": str(value) for key, value in settings.items()}
@@ -186,6 +188,10 @@ class OpenAIPeer:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def port(self) -> int:
+        return self._process.port
 
     async def stop(self) -> None:
         await self._process.end()

@@ -25,7 +25,7 @@ from statistics import median
 import structlog
 
 from appliance.events import Done, Token
-from appliance.store.accounts import Accounts
+from appliance.store.accounting import Accounting
 from appliance.store.audit import AuditLog
 from appliance.store.database import Store
 from appliance.store.events import EventLog
@@ -84,7 +84,7 @@ async def opened(folder: Path, keyring: Keyring | None) -> AsyncIterator[Side]:
     await log.open()
     accounts = None
     if keyring is not None:
-        accounts = Accounts(keyring, AuditLog(keyring, read_ms, read_day), "settings")
+        accounts = Accounting(keyring, AuditLog(keyring, read_ms, read_day), "settings")
     try:
         yield Side(Sessions(store, log, seals, read_ms, read_ms, accounts), log)
     finally:

@@ -111,6 +111,9 @@ def run_server() -> Iterator[Server]:
                 "APPLIANCE_DATA": data,
                 "APPLIANCE_KNOWLEDGE": empty_shop,
                 "PATH": "/usr/bin:/bin",
+                "APPLIANCE_ADDRESS_ANSWERS": "0",
+                "APPLIANCE_ADDRESS_PER_MINUTE": "0",
+                "APPLIANCE_SESSION_PER_MINUTE": "0",
             },
             stdout=subprocess.DEVNULL,
         )

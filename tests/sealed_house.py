@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.events import Done, Token
-from appliance.store.accounts import Accounts
+from appliance.store.accounting import Accounting
 from appliance.store.audit import AuditLog
 from appliance.store.database import Store
 from appliance.store.events import EventLog
@@ -74,7 +74,7 @@ async def open_sealed(data: Path, calendar: Calendar | None = None) -> AsyncIter
     await store.open()
     log = EventLog(store, LiveLog(data, keyring.seals), keyring.seals)
     await log.open()
-    accounts = Accounts(keyring, audit, "settings")
+    accounts = Accounting(keyring, audit, "settings")
     sessions = Sessions(store, log, keyring.seals, calendar.read_ms, calendar.read_ms, accounts)
     try:
         yield Sealed(calendar, keyring, audit, store, log, sessions, [])

@@ -30,8 +30,12 @@ DOCUMENTS = (
     *READMES,
     "CHANGELOG.md",
     ARCHITECTURE,
+    "docs/api.md",
+    "docs/growing.md",
     "docs/lab-notes.md",
     "docs/privacy.md",
+    "docs/operation.md",
+    "docs/security.md",
     "docs/widget.md",
     "deploy/kiosk/README.md",
 )
@@ -88,7 +92,7 @@ def test_the_requests_are_the_routes_and_the_contract(document: str, house: Hous
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     ]
-    contract = TestClient(house.application).get("/openapi.json").json()
+    contract = TestClient(house.application, "http://localhost").get("/openapi.json").json()
     described = [
         f"{method.upper()} {path}" for path, item in contract["paths"].items() for method in item
     ]

@@ -21,12 +21,12 @@ class Terminal(StringIO):
 def test_all_addresses_are_shown_as_this_machine_and_the_network(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(greeting, "_find_lan_host", lambda: "192.0.2.7")
+    monkeypatch.setattr(greeting, "find_lan_host", lambda: "192.0.2.7")
     assert find_addresses(host, 80) == Addresses("http://localhost:80", "http://192.0.2.7:80")
 
 
 def test_without_a_network_only_this_machine_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(greeting, "_find_lan_host", lambda: None)
+    monkeypatch.setattr(greeting, "find_lan_host", lambda: None)
     assert find_addresses("0.0.0.0", 80) == Addresses("http://localhost:80", None)
 
 

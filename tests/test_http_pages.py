@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -103,8 +104,8 @@ def test_a_range_is_ignored(tmp_path: Path) -> None:
 def test_nothing_else_is_served(tmp_path: Path, path: str) -> None:
     with open_house(tmp_path) as client:
         answer = client.get(path)
-    assert answer.status_code == 404
-    assert answer.json()["error"]["code"] == "not_found"
+    refused = (400, "invalid_request") if re.search("%(00|0a|5c)", path) else (404, "not_found")
+    assert (answer.status_code, answer.json()["error"]["code"]) == refused
 
 
 def test_an_absolute_path_is_served_to_nobody(tmp_path: Path) -> None:

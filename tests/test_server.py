@@ -23,7 +23,7 @@ import httpx2
 import pytest
 
 from appliance.engine.scripted import DEMO_GREETING
-from tests.scripted_house import heed_signals
+from tests.scripted_house import WITHOUT_LIMITS, heed_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 SOON_S = 5.0
@@ -58,7 +58,8 @@ class Served:
 
 
 def environ(folder: Path, **settings: object) -> dict[str, str]:
-    ours = {f"APPLIANCE_{key.upper()}": str(value) for key, value in settings.items()}
+    chosen = {**WITHOUT_LIMITS, **settings}
+    ours = {f"APPLIANCE_{key.upper()}": str(value) for key, value in chosen.items()}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("APPLIANCE_")}
     knowledge = folder / "knowledge"
     knowledge.mkdir(exist_ok=True)

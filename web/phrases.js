@@ -24,6 +24,7 @@ const ERRORS = {
   invalid_field: "errorTooLong",
   body_too_large: "errorTooLong",
   unanswered: "errorUnanswered",
+  too_many_requests: "errorBusy",
 };
 
 const HANDOFFS = {
@@ -87,7 +88,8 @@ export function describeEnding(words, message) {
 
 /** What befell `message`: a question that was not taken, or an answer that broke off. */
 export function describeError(words, { error, role }) {
-  if (error.code === "busy" && error.retryAfterS > 0) {
+  const isTooMuch = error.code === "busy" || error.code === "too_many_requests";
+  if (isTooMuch && error.retryAfterS > 0) {
     return words.say("errorBusySeconds", { seconds: error.retryAfterS });
   }
   if (error.code === "store_unavailable" && role === "assistant") {

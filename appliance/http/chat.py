@@ -18,21 +18,25 @@ from appliance.http.answers import JsonAnswer, show_end
 from appliance.http.body import check_session_id, clean_text, read_body
 from appliance.http.errors import answer_error
 from appliance.http.frames import PARKED, stream_turn
+from appliance.http.rates import Rates
 from appliance.http.shapes import Say, WholeAnswer
 
 FAILED_TURN_STATUS = 503
 
 
 class Chat:
-    def __init__(self, conversations: Conversations, max_message_chars: int) -> None:
+    def __init__(self, conversations: Conversations, max_message_chars: int, rates: Rates) -> None:
         self._conversations = conversations
         self._max_message_chars = max_message_chars
+        self._rates = rates
 
     async def answer(self, request: Request) -> Response:
         say = await read_body(request, Say)
         message = clean_text("message", say.message, self._max_message_chars)
         session_id = None if say.session_id is None else check_session_id(say.session_id)
-        asked = await self._conversations.say(message, session_id)
+        with self._rates.seat(request.scope, session_id) as seat:
+            asked = await self._conversations.say(message, session_id)
+            seat.turn = asked.turn
         assert asked.turn is not None, "only a repeated client id begins no turn"
         if wants_json(request):
             return await answer_whole(asked.turn, asked.session_id)

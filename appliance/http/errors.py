@@ -58,6 +58,7 @@ def answer_appliance_error(error: ApplianceError) -> JsonAnswer:
         str(error),
         detail=error.detail,
         retry_after_s=error.retry_after_s,
+        headers={"WWW-Authenticate": "Bearer"} if error.status == 401 else None,
     )
 
 

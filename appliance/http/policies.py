@@ -17,7 +17,8 @@ from starlette.types import Scope
 class Policy(StrEnum):
     """OPEN: everybody. CHAT: a customer, whose session's id is the capability; everybody on the
     LAN, or who has the widget's key. API: a key with the scope `v1`. KNOWLEDGE, ADMIN, METRICS: a
-    key with that scope, or an operator whose role has it. CONSOLE: an operator."""
+    key with that scope, or an operator whose role has it. LOGIN: everybody, where nobody can read
+    along. CONSOLE: an operator."""
 
     OPEN = "open"
     CHAT = "chat"
@@ -25,6 +26,7 @@ class Policy(StrEnum):
     KNOWLEDGE = "knowledge"
     ADMIN = "admin"
     METRICS = "metrics"
+    LOGIN = "login"
     CONSOLE = "console"
 
 

@@ -20,15 +20,18 @@ from appliance.http.chat import Chat
 from appliance.http.chat_routes import list_acts, list_chat, list_events, list_sessions, list_visit
 from appliance.http.errors import build_exception_handlers
 from appliance.http.events import Events
-from appliance.http.guarded import Check, GuardedRoute, let_everybody_in
+from appliance.http.forwarded import build_forwarded
+from appliance.http.guarded import Check, GuardedRoute, GuardedSocket, let_everybody_in
 from appliance.http.metrics import Figures, Metrics
 from appliance.http.openapi import Operation, Reply, describe
 from appliance.http.ops import Ops, Readiness
 from appliance.http.page_routes import list_ops, list_pages, list_widget
 from appliance.http.pages import Pages
 from appliance.http.policies import Policy, check_policies
+from appliance.http.rates import Rates
 from appliance.http.sessions import Sessions
 from appliance.http.shield import build_shield
+from appliance.http.socket import Sockets
 from appliance.http.widget import Widget
 from appliance.settings import Settings
 
@@ -43,15 +46,27 @@ def build_http(
     lifespan: Lifespan[Starlette] | None = None,
     more: Sequence[Operation] = (),
     check: Check = let_everybody_in,
+    rates: Rates | None = None,
 ) -> Starlette:
     """The whole room as one ASGI application; `more` are operations of other modules."""
-    operations = list_operations(conversations, identities, report, measure, web_folder, settings)
+    rates = rates or Rates(settings)
+    operations = list_operations(
+        conversations, identities, report, measure, web_folder, settings, rates
+    )
+    sockets = Sockets(conversations, rates, settings.max_message_chars)
     application = Starlette(
-        routes=build_routes([*operations, *more], check),
-        middleware=build_shield(settings.max_message_chars),
+        routes=[
+            *build_routes([*operations, *more], check),
+            GuardedSocket("/ws", sockets.talk, Policy.CHAT, check),
+        ],
+        middleware=[
+            *build_forwarded(settings.trusted_proxies),
+            *build_shield(settings, rates),
+        ],
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
+    application.state.sockets = sockets
     application.router.redirect_slashes = False  # it would build an address from the Host header
     check_policies(application.routes)
     return application
@@ -64,11 +79,12 @@ def list_operations(
     measure: Callable[[], Figures],
     web_folder: Path,
     settings: Settings,
+    rates: Rates,
 ) -> list[Operation]:
-    sessions = Sessions(conversations, identities, settings.max_message_chars)
+    sessions = Sessions(conversations, identities, settings.max_message_chars, rates)
     pages = Pages(web_folder)
     return [
-        list_chat(Chat(conversations, settings.max_message_chars)),
+        list_chat(Chat(conversations, settings.max_message_chars, rates)),
         *list_sessions(sessions),
         *list_acts(sessions),
         *list_visit(sessions),

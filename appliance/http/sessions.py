@@ -17,6 +17,7 @@ from appliance.errors import InvalidField
 from appliance.events import label_of
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
+from appliance.http.rates import Rates
 from appliance.http.shapes import (
     Accepted,
     Deleted,
@@ -44,11 +45,16 @@ from appliance.store.messages import StoredMessage
 
 class Sessions:
     def __init__(
-        self, conversations: Conversations, identities: Identities, max_message_chars: int
+        self,
+        conversations: Conversations,
+        identities: Identities,
+        max_message_chars: int,
+        rates: Rates,
     ) -> None:
         self._conversations = conversations
         self._identities = identities
         self._max_message_chars = max_message_chars
+        self._rates = rates
 
     async def open(self, request: Request) -> JsonAnswer:
         await read_optional_body(request, Nothing)
@@ -59,14 +65,17 @@ class Sessions:
         session_id = _get_session_id(request)
         message = await read_body(request, SayLater)
         text = clean_text("message", message.message, self._max_message_chars)
-        asked = await self._conversations.say(text, session_id, message.client_id)
+        with self._rates.seat(request.scope, session_id) as seat:
+            asked = await self._conversations.say(text, session_id, message.client_id)
+            seat.turn = asked.turn
         accepted: Accepted = {"run_id": asked.run_id, "event_id": asked.number}
         return JsonAnswer(accepted, 202)
 
     async def read(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
-        transcript = await self._conversations.read(session_id)
         identity = await self._identities.find(session_id)
+        # Last, and nothing is waited for after it: else the answer under way would have grown.
+        transcript = await self._conversations.read(session_id)
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),

@@ -1,6 +1,7 @@
 """What stands before every route, as a list from the outside in.
 
-Each layer is a small pure ASGI class with one duty; it knows no session and no route. The rule
+Each layer is a small pure ASGI class with one duty; it knows no session and no route. What stands
+before it, below ASGI, is `connections.py`; what comes after it is `guarded.py`. The rule
 that must not break: no answer leaves without the security headers, errors included, so the
 headers are the outermost layer.
 """
@@ -14,7 +15,18 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.errors import BodyTooLarge
+from appliance.http.api_errors import ApiErrors, find_kind
+from appliance.http.checkpoint import (
+    Checkpoint,
+    build_host_check,
+    check_content_type,
+    check_headers,
+    check_origin,
+    check_path,
+)
 from appliance.http.errors import ErrorBoundary, answer_appliance_error
+from appliance.http.rates import Rates
+from appliance.settings import Settings
 
 
 def build_policy(
@@ -49,23 +61,29 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
 
 # One character of a message takes at most 12 bytes of JSON: an escaped surrogate pair.
 BYTES_PER_CHAR = 12
 BODY_OVERHEAD_BYTES = 1024
+# A client of the open interface sends the whole conversation each time.
+API_BODY_BYTES = 1 << 20
 
 # Python refuses to read a number of thousands of digits; these are already too many bytes.
 MAX_LENGTH_DIGITS = 18
 
 
-def build_shield(max_message_chars: int) -> list[Middleware]:
-    max_body_bytes = BYTES_PER_CHAR * max_message_chars + BODY_OVERHEAD_BYTES
+def build_shield(settings: Settings, rates: Rates) -> list[Middleware]:
+    max_body_bytes = BYTES_PER_CHAR * settings.max_message_chars + BODY_OVERHEAD_BYTES
+    check_host = build_host_check(settings.hosts)
     return [
         Middleware(SecurityHeaders),
+        Middleware(ApiErrors),
         Middleware(ErrorBoundary),
+        Middleware(Checkpoint, checks=(check_host, check_headers, check_path)),
         Middleware(BodyLimit, max_body_bytes=max_body_bytes),
+        Middleware(Checkpoint, checks=(check_origin, check_content_type, rates.check_address)),
     ]
 
 
@@ -75,7 +93,7 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
@@ -98,8 +116,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _get_declared_bytes(scope) > self._max_body_bytes:
-            await answer_appliance_error(self._make_error())(scope, receive, send)
+        most_bytes = API_BODY_BYTES if find_kind(scope) else self._max_body_bytes
+        if _get_declared_bytes(scope) > most_bytes:
+            await answer_appliance_error(_make_error(most_bytes))(scope, receive, send)
             return
         received_bytes = 0
 
@@ -107,14 +126,15 @@ class BodyLimit:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_body_bytes:
-                raise self._make_error()
+            if received_bytes > most_bytes:
+                raise _make_error(most_bytes)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _make_error(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The body is longer than {self._max_body_bytes} bytes; send less.")
+
+def _make_error(most_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is longer than {most_bytes} bytes; send less.")
 
 
 def _get_declared_bytes(scope: Scope) -> int:

@@ -1,69 +1,132 @@
-"""What the appliance can account for: a row for every turn, and a receipt for what it destroyed.
+"""Operators' accounts and their sessions: who there is, and who is logged in.
 
-It joins the keys with the audit log and runs in its callers' transactions. The rule that must not
-break: the keys are destroyed before the rows go, so that what a cut leaves behind is unreadable.
+It hashes no password and sets no cookie; what a role may do is said in `http/access.py`. The rule
+that must not break: a session's token is kept only as its hash, and what is ended here is ended
+for every tab at the next request.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
 
-from appliance.events import Ending
-from appliance.store.audit import AuditLog
-from appliance.store.calls import StoredCall
-from appliance.store.keyring import Keyring
-from appliance.store.sealed_values import LEAST_BYTES, is_sealed, read_place
-from appliance.store.turn_record import describe_turn
-from appliance.store.verdicts import StoredVerdict
+from appliance.store.access_file import AccessFile
 
-HEADS = f"""
-SELECT DISTINCT substr(text, 1, {LEAST_BYTES}) FROM messages WHERE session_key = :key
-UNION SELECT DISTINCT substr(body, 1, {LEAST_BYTES}) FROM events WHERE session_key = :key
+TOKEN_BYTES = 32
+IDLE_MS = 30 * 60_000
+LONGEST_MS = 12 * 3_600_000
+SEEN_STEP_MS = 60_000
+FIND = """
+SELECT accounts.name, accounts.role, began_ms, seen_ms
+FROM operator_sessions JOIN accounts ON accounts.name = operator_sessions.account
+WHERE hash = ?
 """
+DROP_OLD = "DELETE FROM operator_sessions WHERE began_ms < ? OR seen_ms < ?"
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    OPERATOR = "operator"
+    VIEWER = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """That a conversation can be read by nobody any more: `mac` is the sign of row `audit_row` of
-    the audit log, which says so too."""
-
-    session: str
-    keys_destroyed: int
-    audit_row: int
-    at_ms: int
-    mac: str
+class Account:
+    name: str
+    role: Role
 
 
 class Accounts:
-    def __init__(self, keyring: Keyring, log: AuditLog, settings_hash: str) -> None:
-        self._keyring = keyring
-        self._log = log
-        self._settings_hash = settings_hash
+    def __init__(self, file: AccessFile, clock: Callable[[], int]) -> None:
+        """`clock` gives milliseconds since 1970. Every call may raise StoreUnavailable."""
+        self._file = file
+        self._clock = clock
 
-    def keep_start(self, connection: sqlite3.Connection, version: str) -> None:
-        """With what the turns from here on were answered."""
-        self._log.append(connection, "start", {"version": version, "settings": self._settings_hash})
+    def has_owner(self) -> bool:
+        query = "SELECT 1 FROM accounts WHERE role = 'owner' LIMIT 1"
+        return bool(self._file.do(lambda connection: connection.execute(query).fetchone()))
 
-    def keep_turn(
-        self,
-        connection: sqlite3.Connection,
-        session_key: str,
-        run_id: str,
-        ending: Ending,
-        model_id: str,
-        verdicts: Sequence[StoredVerdict],
-        calls: Sequence[StoredCall],
-    ) -> None:
-        said = describe_turn(run_id, ending, model_id, self._settings_hash, verdicts, calls)
-        self._log.append(connection, "turn", said, session_key)
+    def list_all(self) -> list[Account]:
+        query = "SELECT name, role FROM accounts ORDER BY name"
+        rows = self._file.do(lambda connection: connection.execute(query).fetchall())
+        return [Account(row["name"], Role(row["role"])) for row in rows]
 
-    def destroy(self, connection: sqlite3.Connection, session_key: str) -> Receipt:
-        """Destroy the keys of a session. Raises OSError where that cannot be."""
-        rows = connection.execute(HEADS, {"key": session_key}).fetchall()
-        known = [read_place(row[0]) for row in rows if is_sealed(row[0])]
-        destroyed = self._keyring.destroy_session(session_key, known)
-        # Sealed for the house and not for the session, whose keys shall stay destroyed.
-        entry = self._log.forget(connection, session_key, {"keys_destroyed": destroyed})
-        return Receipt(session_key, destroyed, entry.seq, entry.at_ms, entry.mac.hex())
+    def keep(self, account: Account, password_hash: str) -> None:
+        """A new account, or another password and role for one: its sessions are ended then."""
+        values = (account.name, str(account.role), password_hash, self._clock())
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM accounts WHERE name = ?", (account.name,))
+            connection.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", values)
+
+        self._file.do(change)
+
+    def keep_first(self, account: Account, password_hash: str) -> bool:
+        """The same for the first owner only; whether there was none before."""
+        values = (account.name, str(account.role), password_hash, self._clock())
+
+        def change(connection: sqlite3.Connection) -> bool:
+            query = "SELECT 1 FROM accounts WHERE role = 'owner' OR name = ?"
+            if connection.execute(query, (account.name,)).fetchone():
+                return False
+            connection.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", values)
+            return True
+
+        return self._file.do(change)
+
+    def remove(self, name: str) -> bool:
+        """Whether there was one; its sessions go with it."""
+        change = "DELETE FROM accounts WHERE name = ?"
+        return bool(self._file.do(lambda connection: connection.execute(change, (name,)).rowcount))
+
+    async def find_password(self, name: str) -> str | None:
+        """The hash of the password of `name`."""
+        query = "SELECT password FROM accounts WHERE name = ?"
+        row = await self._file.ask(lambda connection: connection.execute(query, (name,)).fetchone())
+        return row[0] if row else None
+
+    async def begin_session(self, name: str) -> str | None:
+        """The token of a new session; None where the account is gone meanwhile."""
+        token, now_ms = secrets.token_urlsafe(TOKEN_BYTES), self._clock()
+
+        def change(connection: sqlite3.Connection) -> str | None:
+            connection.execute(DROP_OLD, (now_ms - LONGEST_MS, now_ms - IDLE_MS))
+            query = "SELECT 1 FROM accounts WHERE name = ?"
+            if connection.execute(query, (name,)).fetchone() is None:
+                return None
+            values = (_hash(token), name, now_ms, now_ms)
+            connection.execute("INSERT INTO operator_sessions VALUES (?, ?, ?, ?)", values)
+            return token
+
+        return await self._file.ask(change)
+
+    async def find_session(self, token: str) -> Account | None:
+        """Whose session it is, if it goes on."""
+        now_ms = self._clock()
+
+        def look(connection: sqlite3.Connection) -> Account | None:
+            row = connection.execute(FIND, (_hash(token),)).fetchone()
+            if row is None:
+                return None
+            # A clock that was set back must not make a session last.
+            age_ms, idle_ms = abs(now_ms - row["began_ms"]), abs(now_ms - row["seen_ms"])
+            if age_ms > LONGEST_MS or idle_ms > IDLE_MS:
+                return None
+            if idle_ms > SEEN_STEP_MS:
+                change = "UPDATE operator_sessions SET seen_ms = ? WHERE hash = ?"
+                connection.execute(change, (now_ms, _hash(token)))
+            return Account(row["name"], Role(row["role"]))
+
+        return await self._file.ask(look)
+
+    async def end_session(self, token: str) -> None:
+        change = "DELETE FROM operator_sessions WHERE hash = ?"
+        await self._file.ask(lambda connection: connection.execute(change, (_hash(token),)))
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()

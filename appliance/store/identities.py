@@ -48,8 +48,11 @@ class IdentityRows:
         await self._store.write(change)
 
     async def find(self, session_id: str) -> Identity | None:
+        """Raises StoreUnavailable."""
+        return await self.find_by_key(key_of(session_id))
+
+    async def find_by_key(self, session_key: str) -> Identity | None:
         """None too where its day is over. Raises StoreUnavailable."""
-        session_key = key_of(session_id)
 
         def query(connection: sqlite3.Connection) -> Identity | None:
             row = connection.execute(

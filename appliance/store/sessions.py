@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from appliance.errors import SessionNotFound, TurnRunning
 from appliance.events import Done, Ending, Failed, Message, Numbered
-from appliance.store.accounts import Accounts, Receipt
+from appliance.store.accounting import Accounting, Receipt
 from appliance.store.asked import Accepted as Accepted
 from appliance.store.asked import find_asked, name_call
 from appliance.store.calls import Calls, StoredCall, insert_calls
@@ -74,7 +74,7 @@ class Sessions:
         seals: Seals,
         clock: Callable[[], int],
         house_clock: Callable[[], int] | None = None,
-        accounts: Accounts | None = None,
+        accounts: Accounting | None = None,
     ) -> None:
         """`clock` gives milliseconds since 1970, to show; `house_clock` those to count age by,
         which a wrong clock does not move. Without `accounts` nothing is audited and no key is

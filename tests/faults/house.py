@@ -20,8 +20,10 @@ from appliance.engine.local import LocalEngine
 from appliance.engine.scripted import Crash, Fail, Line, Script, ScriptedEngine
 from appliance.server import serve
 from appliance.settings import Settings
+from tests.faults.dying_tools import STEPS, die_at
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
+from tests.scripted_house import WITHOUT_LIMITS
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 # Words in a question that end the process: at once, in mid-answer, in mid-answer but only once.
@@ -73,7 +75,10 @@ def main() -> int:
     parser.add_argument("--phrases", type=int, default=10)
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--queue", type=int, default=32)
+    parser.add_argument("--dies-at", choices=STEPS)
     chosen = parser.parse_args()
+    if chosen.dies_at:
+        die_at(chosen.dies_at, chosen.data.with_name("died"))
     # A process that is meant to die leaves no core behind.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = Settings(
@@ -88,7 +93,7 @@ def main() -> int:
         context_tokens=4096,
         answer_deadline_s=600.0,
         backup_hours=0,
-    )
+    ).model_copy(update=WITHOUT_LIMITS)
     return serve(settings, build_engine(chosen.engine, settings, chosen.piece_s, chosen.phrases))
 
 

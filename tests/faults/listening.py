@@ -17,6 +17,7 @@ from appliance.engine.engine import Engine
 from appliance.server import Server
 from appliance.settings import Settings
 from tests.faults.client import Client
+from tests.scripted_house import WITHOUT_LIMITS
 
 
 class QuietServer(Server):
@@ -56,7 +57,7 @@ def choose_settings(folder: Path) -> Settings:
         parallel=8,
         max_new_tokens=512,
         backup_hours=0,
-    )
+    ).model_copy(update=WITHOUT_LIMITS)
 
 
 def open_empty_shop(data: Path) -> Path:
