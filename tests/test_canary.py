@@ -42,9 +42,11 @@ def settings(tmp_path: Path) -> Settings:
 def talk(client: TestClient, session: int) -> None:
     session_id = client.post("/sessions").json()["session_id"]
     for number in range(TURNS):
-        form = "NFC" if number % 2 else "NFD"
         said = f"我叫{CANARY}" if number == 0 else f"{CANARY} {session} {number}"
-        body = {"message": unicodedata.normalize(form, said), "session_id": session_id}
+        body = {
+            "message": unicodedata.normalize("NFC" if number % 2 else "NFD", said),
+            "session_id": session_id,
+        }
         headers = {"Accept": "application/json", "User-Agent": "Browser"}
         answered = client.post("/chat", json=body, headers=headers)
         assert answered.status_code == 200, answered.text

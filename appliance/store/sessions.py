@@ -292,7 +292,8 @@ class Sessions:
         def change(database: sqlite_utils.Database) -> Forgotten:
             connection = database.conn
             check_access(connection, session_key)
-            receipt = self._accounts and self._accounts.destroy(connection, session_key)
+            accounts = self._accounts
+            receipt = accounts.destroy(connection, session_key) if accounts else None
             # Facts, summaries and calls go with their session.
             counts = [
                 connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
