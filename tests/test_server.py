@@ -291,8 +291,8 @@ def test_what_hangs_at_the_end_is_named_and_not_waited_for(tmp_path: Path) -> No
     with hanging(tmp_path) as house:
         assert house.end(signal.SIGTERM) < SOON_S
         assert house.process.returncode == 0
-    (line,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert (line["level"], line["hung"]) == ("error", "the engine")
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line["hung"] for line in lines if line["level"] == "error"] == ["the engine"]
 
 
 def test_a_log_that_nobody_reads_does_not_keep_it_alive(tmp_path: Path) -> None:

@@ -80,11 +80,12 @@ class Expiry:
     async def _end_days(self, store: Store, upto: int) -> None:
         if await store.read(read_purged_day) >= upto:
             return
-        await store.write(lambda _: self._keyring.destroy_days(upto))
+        ended = await store.write(lambda _: self._keyring.destroy_days(upto))
         while await store.write(lambda database: _delete_turns(database, upto)):
             continue
         await store.write(lambda database: self._end(database.conn, upto))
-        self._log.info("old days ended", upto=upto)
+        if ended:
+            self._log.info("old days ended", days=len(ended))
 
     def _end(self, connection: sqlite3.Connection, upto: int) -> None:
         connection.execute(HOLD_NUMBERS, (_pack(upto),))
