@@ -94,13 +94,7 @@ class House:
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
-        backups = settings.backups or settings.data / "backups"
-        drop, copy_keys = self.conversations.drop, vault.keyring.copy_to_mirror
-        self._jobs: tuple[Retention | Backups | NetworkLog, ...] = (
-            Retention(self.store, clock, settings.retention_days, drop, vault.expiry),
-            Backups(self.store, backups, settings.backup_hours, settings.backups_kept, copy_keys),
-            vault.network_log,
-        )
+        self._jobs = self._list_jobs(vault)
         self.reloading = Reloading(settings, self._jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
@@ -132,6 +126,18 @@ class House:
         )
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
+
+    def _list_jobs(self, vault: Vault) -> tuple[Retention | Backups | NetworkLog, ...]:
+        """What runs by the clock, once the store is open."""
+        settings, copy_keys = self._settings, vault.keyring.copy_to_mirror
+        folder = settings.backups or settings.data / "backups"
+        hours, kept, days = settings.backup_hours, settings.backups_kept, settings.retention_days
+        drop = self.conversations.drop
+        return (
+            Retention(self.store, vault.clock, days, drop, vault.expiry),
+            Backups(self.store, folder, hours, kept, copy_keys),
+            vault.network_log,
+        )
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from appliance.settings import Settings
 from appliance.store.audit import AuditLog
 from appliance.store.database import Store
 from appliance.store.keyring import Keyring
@@ -69,6 +70,9 @@ class Expiry:
         self._log_days = log_days
         self._drop_log = drop_log
         self._log = structlog.get_logger(__name__)
+
+    def adopt(self, settings: Settings) -> None:
+        self._days = settings.retention_days
 
     async def run(self, store: Store, today: int) -> None:
         """Raises StoreUnavailable."""

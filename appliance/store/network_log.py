@@ -22,6 +22,7 @@ from pathlib import Path
 import structlog
 
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.keyring import FIRST_DAY
 
 FOLDER = "network"
@@ -69,6 +70,9 @@ class NetworkLog:
         while not is_over:
             is_over = await wait_at_most(self._stopping, WRITE_PAUSE_S)
             await asyncio.to_thread(self.write)
+
+    def adopt(self, settings: Settings) -> None:
+        """How long it stays is asked at the next start."""
 
     def stop(self) -> None:
         self._stopping.set()

@@ -71,6 +71,8 @@ class Retention:
 
     def adopt(self, settings: Settings) -> None:
         self._days = settings.retention_days
+        if self._expiry is not None:
+            self._expiry.adopt(settings)
 
     def stop(self) -> None:
         self._stopping.set()
