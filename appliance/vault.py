@@ -30,12 +30,14 @@ from appliance.store.sealing import Label
 from appliance.store.turn_record import hash_settings
 
 MIRROR = "keys"
+LOOK_S = 1.0
 
 
 class Vault:
     def __init__(self, settings: Settings, ask: Callable[[], str] = lambda: "") -> None:
         """`ask` has a person type the passphrase, where the settings want one and have none."""
         self.clock = HouseClock()
+        self._today = (0, 0.0)
         backups = settings.backups or settings.data / "backups"
         self.keyring = Keyring(
             settings.data, choose_source(settings, ask), self.read_day, backups / MIRROR
@@ -73,8 +75,13 @@ class Vault:
         await store.write(lambda database: self.accounts.keep_start(database.conn, __version__))
 
     def read_day(self) -> int:
-        """Days since 1970 by the house's own time."""
-        return self.clock.read_house_ms() // DAY_MS
+        """Days since 1970 by the house's own time, as it was within the last second: it is asked
+        for every token, and looks at the disk."""
+        day, until_s = self._today
+        if time.monotonic() >= until_s:
+            day = self.clock.read_house_ms() // DAY_MS
+            self._today = (day, time.monotonic() + LOOK_S)
+        return day
 
     def seal_state(self, value: bytes, conversation: str) -> bytes:
         """A parked state; the common prefix holds the owner's words alone and stays in clear."""
