@@ -165,18 +165,20 @@ async def _serve(settings: Settings, engine: Engine) -> int:
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
         greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
-        greet_owner(issue_setup_code(house), sys.stdout)
-        reporter = asyncio.create_task(_report_when_settled(engine))
+        reporters = [
+            asyncio.create_task(_report_when_settled(engine)),
+            asyncio.create_task(_show_setup_code(house)),
+        ]
         await server.serve(sockets=[listener])
-        reporter.cancel()
+        for reporter in reporters:
+            reporter.cancel()
     return EXIT_OK if server.started else EXIT_CANNOT_START
 
 
-def issue_setup_code(house: House) -> str:
-    """Empty where nobody needs one, or where the file of accounts cannot be used."""
+async def _show_setup_code(house: House) -> None:
+    """Nothing where nobody needs one, or where the file of accounts cannot be used."""
     with suppress(StoreUnavailable):
-        return house.admission.logins.issue_code()
-    return ""
+        greet_owner(await house.admission.logins.issue_code(), sys.stdout)
 
 
 async def _report_when_settled(engine: Engine) -> None:

@@ -220,7 +220,7 @@ def test_chat_and_figures_can_be_set_otherwise(tmp_path: Path) -> None:
 
 
 def test_the_setup_code_makes_one_owner_once(box: Box) -> None:
-    code = box.admission.logins.issue_code()
+    code = asyncio.run(box.admission.logins.issue_code())
     wish = {"code": code.lower(), "name": "chef", "password": PASSWORD}
     with box.client() as client:
         short = client.post("/console/setup", json={**wish, "password": "kurz"}, headers=ORIGIN)
@@ -234,12 +234,12 @@ def test_the_setup_code_makes_one_owner_once(box: Box) -> None:
         assert client.get("/console/me").json() == made.json()
         again = client.post("/console/setup", json={**wish, "name": "b"}, headers=ORIGIN)
         assert again.status_code == 401
-    assert box.admission.logins.issue_code() == ""
+    assert asyncio.run(box.admission.logins.issue_code()) == ""
     assert box.accounts.list_all() == [Account("chef", Role.OWNER)]
 
 
 def test_ten_wrong_codes_end_the_tries_of_everybody(box: Box) -> None:
-    code = box.admission.logins.issue_code()
+    code = asyncio.run(box.admission.logins.issue_code())
     wish = {"name": "chef", "password": PASSWORD}
 
     def try_code(client: TestClient, text: str) -> int:
