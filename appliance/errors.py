@@ -4,6 +4,7 @@
     ├── SettingsError            a setting stops the start
     ├── InvalidRequest           the client sent something malformed (400)
     │   ├── InvalidField         one field is wrong; `field` is its path (422)
+    │   │   └── ContextTooLong   more than the model can read at once (400)
     │   ├── BodyTooLarge         (413)
     │   └── WrongContentType     (415)
     ├── NotAuthenticated         no key or session, or one that does not count (401)
@@ -12,6 +13,7 @@
     ├── ForeignOrigin            a page of another site asks for it (403)
     ├── InsecureConnection       what must not pass an open network unencrypted (403)
     ├── SessionNotFound          (404)
+    ├── NotOffered               a model, or an ability, that this appliance does not have (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
@@ -68,6 +70,13 @@ class InvalidField(InvalidRequest):
     @property
     def detail(self) -> dict[str, object]:
         return {"field": self.field}
+
+
+class ContextTooLong(InvalidField):
+    """The model cannot read so much at once."""
+
+    code = "context_length_exceeded"
+    status = 400
 
 
 class BodyTooLarge(InvalidRequest):
@@ -142,6 +151,11 @@ class TooManyRequests(ApplianceError):
 
 class SessionNotFound(ApplianceError):
     code = "session_not_found"
+    status = 404
+
+
+class NotOffered(ApplianceError):
+    code = "not_offered"
     status = 404
 
 

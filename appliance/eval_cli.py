@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.engine.engine import Engine
     from appliance.eval_cases import Case, Kind, Split
     from appliance.eval_figures import Judged
+    from appliance.eval_memory import FactCase
     from appliance.settings import Settings
 
 EXIT_BAD_CASES = 2
@@ -67,18 +68,27 @@ def evaluate(
     \b
     Example: appliance eval evals/*.toml
              appliance eval evals/zh.toml --without-model --kind paraphrase --split tune
+             appliance eval evals/memory/facts.toml
     """
     from appliance.config import load_settings
     from appliance.errors import ApplianceError
     from appliance.eval_cases import BadCases, choose_cases, read_cases
+    from appliance.eval_memory import is_fact_file, read_fact_cases
 
     try:
         settings = load_settings().settings
         wanted: Split | None = None if split == "all" else "tune" if split == "tune" else "report"
-        cases = choose_cases(read_cases(files), wanted, kinds, limit or 0)
+        of_memory = [file for file in files if is_fact_file(file)]
+        asked = [file for file in files if file not in of_memory]
+        cases = choose_cases(read_cases(asked), wanted, kinds, limit or 0)
+        facts = [one for one in read_fact_cases(of_memory) if wanted in (None, one.split)]
     except (ApplianceError, BadCases) as error:
         click.echo(error, err=True)
         sys.exit(EXIT_BAD_CASES)
+    if facts:
+        _tell_memory(settings, facts)
+    if not asked:
+        return
     if not cases:
         click.echo("No case is of this split and kind.", err=True)
         return
@@ -88,14 +98,32 @@ def evaluate(
 
 
 def make_engine(settings: Settings, without_model: bool) -> Engine:
-    from appliance.engine.local import LocalEngine
+    from appliance.engine import makers
     from appliance.engine.scripted import ScriptedEngine
 
     if not without_model:
-        return LocalEngine(settings)
+        return makers.make_engine(settings)
     engine = ScriptedEngine(lambda _: [])
     engine.refuse(WITHOUT_MODEL)
     return engine
+
+
+def _tell_memory(settings: Settings, cases: Sequence[FactCase]) -> None:
+    """By the kinds of the shop's own memory.toml."""
+    from appliance.dialogue.charter import MEMORY_FILE
+    from appliance.dialogue.memory_kinds import read_memory_book
+    from appliance.eval_memory import count_memory_figures, describe_wrong, read_each
+    from appliance.eval_report import tell_figures
+    from appliance.knowledge.folders import find_folder
+
+    read = read_each(read_memory_book(find_folder(settings.knowledge)[0] / MEMORY_FILE), cases)
+    for title, lines in (
+        ("What the memory got wrong", describe_wrong(read)),
+        ("Figures of the memory", tell_figures(count_memory_figures(read))),
+    ):
+        click.echo(f"\n{title}")
+        for line in lines:
+            click.echo(f"  {line}")
 
 
 async def _run(settings: Settings, engine: Engine, cases: Sequence[Case]) -> list[Judged]:

@@ -17,6 +17,8 @@ FinishReason: TypeAlias = Literal[
 Role: TypeAlias = Literal["customer", "assistant", "operator", "system"]
 # The rule of an answer that is a line of a document, to the letter.
 QUOTED = "quoted"
+# The rule of an answer that only offers known questions, because none is surely meant.
+NEAR = "near"
 Verdict: TypeAlias = Literal["up", "down"]
 Label: TypeAlias = Literal["official", "ai"]
 HandoffState: TypeAlias = Literal["bot", "waiting", "human", "closed"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from appliance.dialogue.charter import CharterKeeper
     from appliance.dialogue.handoff import Handoffs
     from appliance.dialogue.ladder import Ladder
+    from appliance.dialogue.language import Language
     from appliance.dialogue.moderation import Moderation
-    from appliance.dialogue.tooling import Tooling
+    from appliance.dialogue.tooling import FindVisitor, Tooling
     from appliance.engine.engine import Engine
     from appliance.knowledge.embedder import Embedder
     from appliance.knowledge.library import Library
     from appliance.store.calls import Calls
     from appliance.store.facts import Facts
+    from appliance.toolbox import ToolKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class KnowledgeRung:
         self._may_work = may_work
         self.folder, self.is_example = find_folder(settings.knowledge)
         self._parts: Parts | None = None
-        self.tools: Tooling | None = None
+        self._tool_keeper: ToolKeeper | None = None
         self._embedder: Embedder | None = None
         self._is_stopping = False
         self._running: list[asyncio.Task[None]] = []
@@ -68,6 +70,15 @@ class KnowledgeRung:
         return self._parts.library
 
     @property
+    def embedder(self) -> Embedder | None:
+        """None before `build`, and where none is installed."""
+        return self._embedder
+
+    @property
+    def tools(self) -> Tooling | None:
+        return self._tool_keeper.tooling if self._tool_keeper is not None else None
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know of the knowledge."""
         if self._parts is None:
@@ -83,7 +94,7 @@ class KnowledgeRung:
                 "there; `appliance init` makes one of your own. 当前使用示例店铺的资料，"
                 "`appliance init` 可以建立您自己的资料夹。"
             )
-        if self.tools is not None and (tool_faults := self.tools.registry.faults):
+        if self.tools is not None and (tool_faults := self.tools.faults):
             notes.append(
                 f"{len(tool_faults)} errors in the tools, the first: {tool_faults[0].message} "
                 "`appliance tools check` lists them."
@@ -94,6 +105,17 @@ class KnowledgeRung:
                 "`appliance knowledge check` lists them."
             )
         return tuple(notes)
+
+    @property
+    def questions(self) -> Mapping[Language, tuple[str, ...]]:
+        """To press on the pages, in each language."""
+        if self._parts is None:
+            return {}
+        from appliance.dialogue.openers import list_openers
+
+        entries = self.library.state.first_entries
+        today = datetime.now().astimezone().date()
+        return list_openers(self._parts.charter.current.shop, entries, today)
 
     async def build(self, handoffs: Handoffs, facts: Facts) -> Ladder:
         """The ladder, before the library is open: rules and words answer already."""
@@ -109,17 +131,20 @@ class KnowledgeRung:
         await self.library.open()
         self._parts.ladder.is_open.set()
         self._running.append(asyncio.create_task(self.library.run_forever()))
-        if self.tools is not None:
-            self._running.append(asyncio.create_task(self.tools.prepare()))
+        if self._tool_keeper is not None:
+            self._running.append(asyncio.create_task(self._tool_keeper.run_forever()))
 
-    def equip(self, ladder: Ladder, engine: Engine, calls: Calls) -> None:
+    def equip(
+        self, ladder: Ladder, engine: Engine, calls: Calls, find_visitor: FindVisitor
+    ) -> None:
         """The tools that the shop declares; what is wrong with them stands in `notes`."""
-        from appliance.toolbox import build_tools
+        from appliance.toolbox import ToolKeeper
 
-        self.tools = build_tools(
-            self.folder, self._settings.data, engine, calls, ladder, self._embedder
+        data = self._settings.data
+        self._tool_keeper = ToolKeeper(
+            self.folder, data, engine, calls, ladder, self._embedder, find_visitor
         )
-        ladder.tools = self.tools
+        ladder.tools = self._tool_keeper.tooling
 
     def stop(self) -> None:
         """A building under way ends too; `close` waits for it."""
@@ -127,6 +152,8 @@ class KnowledgeRung:
         if self._parts is not None:
             self._parts.library.stop()
             self._parts.charter.stop()
+        if self._tool_keeper is not None:
+            self._tool_keeper.stop()
 
     async def close(self) -> None:
         if self._parts is None:

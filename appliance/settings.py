@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_core import PydanticCustomError
 
 from appliance.persona import DEFAULT_SYSTEM_PROMPT
+from appliance.setting_rules import HeaderSecret, ModelName, Networks, ServerUrls
 
 # As browsers write an origin: in small letters, without a path, IPv6 in brackets.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII)
@@ -66,6 +67,11 @@ class Settings(BaseModel):
     )
     key_answers: int = Field(
         8, ge=0, le=1024, description="Answers of one API key at the same time; 0 sets no limit."
+    )
+    trusted_proxies: Networks = Field(
+        "",
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed, with "
+        "blanks between, as 192.168.1.5 10.0.0.0/24; empty believes none.",
     )
     data: Path = Field(Path("data"), description="Folder of the conversations' database.")
     knowledge: Path = Field(
@@ -151,6 +157,41 @@ class Settings(BaseModel):
         ge=1.0,
         le=600.0,
         description="Longest wait in the queue before other words are said.",
+    )
+    engine: Literal["local", "remote"] = Field(
+        "local",
+        description="Who speaks where a model is needed: this machine, or servers (remote_urls).",
+    )
+    remote_urls: ServerUrls = Field(
+        "",
+        description="Addresses of OpenAI-compatible servers (vLLM, llama-server, Ollama), with "
+        "blanks between, as http://gpu.lan:8000.",
+    )
+    remote_model: ModelName = Field(
+        "", description="The model to ask these servers for; empty takes the first they list."
+    )
+    remote_key: HeaderSecret = Field(
+        SecretStr(""), description="API key for these servers; empty sends none."
+    )
+    remote_fallback: Literal["local", "none"] = Field(
+        "local",
+        description="Who answers while no remote server can: the model of this machine, which is "
+        "loaded as well, or only what needs none.",
+    )
+    remote_context_tokens: int = Field(
+        8192,
+        ge=512,
+        le=1048576,
+        description="Longest prompt and answer for these servers; a letter counts as one token.",
+    )
+    remote_first_token_s: float = Field(
+        15.0,
+        ge=0.5,
+        le=600.0,
+        description="Longest wait for a remote server's first word before another is asked.",
+    )
+    remote_silence_s: float = Field(
+        10.0, ge=0.5, le=600.0, description="Longest pause in an answer of a remote server."
     )
     moderation_url: str = Field(
         "",

@@ -189,6 +189,10 @@ class OpenAIPeer:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def port(self) -> int:
+        return self._process.port
+
     async def stop(self) -> None:
         await self._process.end()
 

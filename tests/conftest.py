@@ -34,6 +34,17 @@ def scripted_server(tmp_path: Path) -> Iterator[HouseServer[ScriptedEngine]]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def lasting_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[HouseServer[ScriptedEngine]]:
+    """The same, one for all tests of a file: for those that leave nothing behind."""
+    settings = choose_settings(tmp_path_factory.mktemp("house"))
+    with serving(settings, ScriptedEngine(answer)) as server:
+        server.wait_ready(READY_S)
+        yield server
+
+
 @pytest.fixture
 def loading_server(tmp_path: Path) -> Iterator[HouseServer[LoadingEngine]]:
     """The same while its model loads; `server.call(server.engine.loaded.set)` ends that."""

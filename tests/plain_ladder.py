@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from appliance.dialogue.answering import Answering
+from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.guard import Cut
 from appliance.dialogue.ladder import NOT_KNOWN, RESTING, Asked, Ladder
@@ -74,5 +75,5 @@ def give_plain_answers(
 ) -> None:
     """From here on the turns of `conversations` are led up the plain ladder."""
     ladder = cast(Ladder, PlainLadder())
-    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings)
+    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings, Briefs())
     conversations.give(answering)

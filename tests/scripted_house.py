@@ -12,16 +12,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from appliance.app import House
+from appliance.app import House, read_clock_ms
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.evaluation import wait_indexed
 from appliance.server import Server
 from appliance.settings import Settings
+from appliance.store.access_file import AccessFile
+from appliance.store.keys import Keys
 
 PACE_S = 0.02
 PIECE_CHARS = 4
@@ -54,6 +57,8 @@ WITHOUT_LIMITS: Mapping[str, int] = MappingProxyType(
         "address_per_minute": 0,
         "session_per_minute": 0,
         "address_answers": 0,
+        "key_per_minute": 0,
+        "key_answers": 0,
     }
 )
 
@@ -116,6 +121,7 @@ class HouseServer(Server, Generic[AnyEngine]):
         self.house = House(settings, engine)
         super().__init__(self.house)
         self.engine = engine
+        self._data = settings.data
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.event_loop = asyncio.new_event_loop()
@@ -124,6 +130,12 @@ class HouseServer(Server, Generic[AnyEngine]):
     def call(self, action: Callable[[], object]) -> None:
         """Let `action` happen in the server's thread."""
         self.event_loop.call_soon_threadsafe(action)
+
+    @cached_property
+    def key(self) -> str:
+        """One that opens the interface for programs."""
+        keys = Keys(AccessFile(self._data), read_clock_ms)
+        return keys.create("tests", ("v1",))
 
     def wait_ready(self, timeout_s: float) -> None:
         """Raises ModelUnavailable when the model will not come."""

@@ -159,6 +159,11 @@ def test_a_text_is_changed_in_one_language_or_in_both(tmp_path: Path) -> None:
         ("shop = 1", "shop", "1"),
         ("[colours]\na = 1", "colours", "known are"),
         ("[shop", "", "TOML"),
+        ("[questions]\nzh = '怎么退货？'", "questions.zh", "up to 8"),
+        ("[questions]\nzh = ['怎么退货？', 7]", "questions.zh", "up to 8"),
+        ("[questions]\nen = ['" + "a" * 121 + "']", "questions.en", "120 characters"),
+        ("[questions]\nen = ['a', ' ']", "questions.en", "up to 8"),
+        ("[questions]\nfr = ['a']", "questions.fr", "zh and en"),
     ],
 )
 def test_a_fault_names_file_key_and_value_and_the_rest_stands(

@@ -29,8 +29,8 @@ from appliance.dialogue.conversations import (
 from appliance.dialogue.ladder import RESTING
 from appliance.dialogue.transcript import Asked, Transcript
 from appliance.dialogue.turn import Turn
+from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import (
-    CONTROL_IDS,
     Fail,
     Line,
     Script,

@@ -71,6 +71,16 @@ def test_the_address_goes_to_the_browser_as_it_is(tmp_path: Path) -> None:
     assert log[0].endswith("http://192.168.1.10:8000/healthz")
 
 
+def test_more_flags_are_given_to_the_browser_one_by_one(tmp_path: Path) -> None:
+    run(tmp_path, "chromium", APPLIANCE_KIOSK_FLAGS="--enable-speech-dispatcher --mute-audio")
+    assert {"--enable-speech-dispatcher", "--mute-audio"} <= set(read_log(tmp_path))
+
+
+def test_without_more_flags_nothing_empty_is_given_to_the_browser(tmp_path: Path) -> None:
+    run(tmp_path, "chromium")
+    assert "" not in read_log(tmp_path)
+
+
 def test_without_a_browser_it_says_what_to_install(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 1

@@ -39,6 +39,7 @@ def test_ready_names_the_model_and_what_was_chosen(tmp_path: Path) -> None:
         "notes": ["A sibling stands in for the default model."],
         "version": "0.1.0",
         "ready_ms": {},
+        "questions": {"zh": ["怎么退货？"], "en": []},
     }
 
 

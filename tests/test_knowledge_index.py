@@ -42,6 +42,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     opened.close()
 
 
+def test_the_first_entries_of_each_language_stand_in_the_owner_s_order(index: Index) -> None:
+    assert index.first_entries == ENTRIES
+
+
 @pytest.mark.parametrize("question", ["請問怎麼申請退貨", "我想退货！", "怎么申请退货呢，谢谢"])
 def test_an_exact_question_is_answered_with_the_entry_to_the_letter(
     index: Index, question: str

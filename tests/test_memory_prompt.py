@@ -17,8 +17,9 @@ from appliance.dialogue.memory_kinds import read_memory_book
 from appliance.dialogue.shop import read_shop
 from appliance.dialogue.summarising import Summarising
 from appliance.engine.engine import Generation
+from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.prompt import Prompt, TokenIds
-from appliance.engine.scripted import CONTROL_IDS, Line, ScriptedEngine, ScriptedRun, read_question
+from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, read_question
 from appliance.store.sessions import key_of
 from tests.test_prewarming import Desk, desk
 from tests.test_summaries import is_order, settle

@@ -6,52 +6,36 @@ written with, and no case stands in both.
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
+import re
 from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
+from appliance.cli import main
 from appliance.dialogue.memory import Memory
 from appliance.dialogue.memory_kinds import read_memory_book
 from appliance.dialogue.memory_reading import read_message
-from appliance.eval_cases import read_cases
+from appliance.eval_cases import BadCases, read_cases
+from appliance.eval_memory import (
+    FactCase,
+    count_memory_figures,
+    is_fact_file,
+    read_each,
+    read_fact_cases,
+)
 from appliance.store.sessions import key_of
 from tests.test_memory import Desk, opened
 
 EVALS = Path(__file__).parents[1] / "evals"
 BOOK = read_memory_book()
 KINDS = tuple(kind.name for kind in BOOK.kinds)
-LEAST_RECALL, MOST_TRAPPED = 0.95, 0.02
 CONVERSATIONS, TURNS = 60, 30
 
 
-@dataclass(frozen=True, slots=True)
-class FactCase:
-    id: str
-    language: str
-    split: str
-    message: str
-    facts: tuple[tuple[str, str], ...]
-
-
-def read_facts() -> tuple[FactCase, ...]:
-    rows = tomllib.loads((EVALS / "memory" / "facts.toml").read_text("utf-8"))["case"]
-    return tuple(
-        FactCase(
-            row["id"],
-            row["language"],
-            row["split"],
-            row["message"],
-            tuple((kind, value) for kind, value in row["facts"]),
-        )
-        for row in rows
-    )
-
-
-CASES = read_facts()
+CASES = read_fact_cases([EVALS / "memory" / "facts.toml"])
 
 
 def read(message: str) -> set[tuple[str, str]]:
@@ -69,12 +53,9 @@ def test_no_message_stands_in_the_set_twice() -> None:
 def test_facts_are_found_and_traps_are_not_taken(split: str) -> None:
     cases = [case for case in CASES if case.split == split]
     assert {case.language for case in cases} == {"zh", "en"}
-    wanted = sum(len(case.facts) for case in cases)
-    found = sum(len(read(case.message) & {*case.facts}) for case in cases)
-    traps = [case for case in cases if not case.facts]
-    trapped = sum(bool(read(case.message)) for case in traps)
-    assert found >= wanted * LEAST_RECALL and wanted >= 25
-    assert trapped <= len(traps) * MOST_TRAPPED and len(traps) >= 90
+    found, trapped, *_ = count_memory_figures(read_each(BOOK, cases))
+    assert found.holds and found.total >= 25
+    assert trapped.holds and trapped.total >= 90
 
 
 def test_questions_of_all_other_sets_hold_hardly_a_fact() -> None:
@@ -83,6 +64,35 @@ def test_questions_of_all_other_sets_hold_hardly_a_fact() -> None:
     questions = [case.question for file in files for case in read_cases([file])]
     taken = [question for question in questions if read(question)]
     assert len(questions) > 900 and len(taken) <= len(questions) * 0.005
+
+
+def test_the_command_tells_the_memory_s_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLIANCE_KNOWLEDGE", "/nowhere")
+    told = CliRunner().invoke(main, ["eval", str(EVALS / "memory" / "facts.toml")])
+    assert told.exit_code == 0, told.output
+    assert "Figures of the memory" in told.output
+    assert re.search(r"^ *facts found +[0-9.]+% +\d+/\d+ +≥ 95% +✓", told.output, re.MULTILINE)
+    assert re.search(r"^ *zh traps taken ", told.output, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("facts = 3", "facts: must be a list of pairs"),
+        ('facts = []\nwhy = "x"', "why: the keys are"),
+        ("facts = []", ""),
+    ],
+)
+def test_a_case_that_cannot_be_read_is_named(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "facts.toml"
+    rest = 'id = "f1"\nlanguage = "zh"\nsplit = "tune"\nmessage = "你好"'
+    file.write_text(f"[[case]]\n{rest}\n{text}\n", "utf-8")
+    assert is_fact_file(file)
+    if not told:
+        assert len(read_fact_cases([file])) == 1
+        return
+    with pytest.raises(BadCases, match=told):
+        read_fact_cases([file])
 
 
 async def lead(desk: Desk, told: tuple[FactCase, ...], fillers: list[str]) -> str:

@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from appliance.dialogue.answering import Answering
+from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.excerpts import Excerpt
 from appliance.dialogue.ladder import Asked, Ladder
@@ -25,8 +26,9 @@ from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.steps import Step, Task, Words
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Generation
+from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.prompt import Prompt
-from appliance.engine.scripted import CONTROL_IDS, Fail, Line, Script, ScriptedEngine, Wait
+from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.errors import StoreUnavailable
 from appliance.events import Done, Failed, Token
 from appliance.knowledge.entries import Origin, Passage
@@ -120,7 +122,7 @@ async def desk(
     owners = Owners(store, log, lambda: next(clock))
     conversations = Conversations(engine, sessions, owners, log, settings)
     ladder = cast(Ladder, MixedLadder())
-    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings)
+    answering = Answering(engine, sessions, log, ladder, conversations.handoffs, settings, Briefs())
     conversations.give(answering)
     await store.open()
     await log.open()
@@ -128,7 +130,7 @@ async def desk(
     conversations.open_door()
     await engine.start()
     try:
-        prompting = Prompting(engine, sessions, settings, ladder.memory)
+        prompting = Prompting(engine, sessions, settings, ladder.memory, Briefs())
         yield Desk(conversations, answering, prompting, sessions, engine)
     finally:
         await conversations.close()

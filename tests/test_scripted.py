@@ -26,9 +26,9 @@ from appliance.engine.engine import (
     Waiting,
 )
 from appliance.engine.figures import EngineFigures
+from appliance.engine.letters import TEMPLATE
 from appliance.engine.prompt import Exchange
 from appliance.engine.scripted import (
-    TEMPLATE,
     Fail,
     Line,
     ScriptedEngine,
@@ -136,7 +136,8 @@ async def test_a_fault_is_met_again_only_by_who_stands_before_it() -> None:
 CRASHING = """
 import asyncio
 from appliance.engine.engine import Generation
-from appliance.engine.scripted import TEMPLATE, Crash, ScriptedEngine
+from appliance.engine.letters import TEMPLATE
+from appliance.engine.scripted import Crash, ScriptedEngine
 
 async def main():
     engine = ScriptedEngine(lambda _: ["半", Crash(), "句"])

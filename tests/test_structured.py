@@ -16,8 +16,9 @@ from appliance.dialogue.structured import (
     shape_of,
 )
 from appliance.engine.engine import Generation
+from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.prompt import Prompt
-from appliance.engine.scripted import CONTROL_IDS, Fail, Line, ScriptedEngine
+from appliance.engine.scripted import Fail, Line, ScriptedEngine
 from appliance.errors import AnswerIncomplete, EngineFailure, InvalidField, SchemaRefused
 from tests.gbnf import Gbnf
 from tests.json_judge import is_valid

@@ -19,7 +19,8 @@ from appliance.dialogue.summaries import (
     write_extract,
 )
 from appliance.dialogue.summarising import ORDER, Summarising, keep_true
-from appliance.engine.scripted import CONTROL_IDS, Fail, Line, ScriptedEngine, Wait
+from appliance.engine.letters import CONTROL_IDS
+from appliance.engine.scripted import Fail, Line, ScriptedEngine, Wait
 from appliance.events import Done, Notice
 from appliance.settings import Settings
 from appliance.store.facts import StoredSummary

@@ -23,6 +23,8 @@ def test_the_small_shop_and_the_example_are_taken_whole(tmp_path: Path) -> None:
     assert (small.faults, example.faults) == ((), ())
     assert list(small.tools) == ["request_return", "query_order"]
     assert set(example.tools) == {
+        "cancel_order",
+        "change_address",
         "query_order_status",
         "list_my_orders",
         "query_invoice",
@@ -30,6 +32,8 @@ def test_the_small_shop_and_the_example_are_taken_whole(tmp_path: Path) -> None:
         "request_return",
     }
     assert {name for name, tool in example.tools.items() if tool.is_writing} == {
+        "cancel_order",
+        "change_address",
         "create_ticket",
         "request_return",
     }

@@ -106,4 +106,5 @@ def test_the_page_asks_for_every_module_at_once_and_for_none_that_it_does_not_ne
     page = WEB / "index.html"
     linked = {path for path in list_linked(page) if path.suffix == ".js"}
     modules = list_imports(WEB / "chat.js")
-    assert linked == modules | {(WEB / "theme.js").resolve()}
+    classic = {(WEB / name).resolve() for name in ("theme.js", "start.js")}
+    assert linked == modules | classic

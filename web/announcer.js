@@ -36,9 +36,15 @@ export class Announcer {
       news.push(describeWait(words, turn, last.text !== ""));
     }
     const isNew = earlier || (!wasOpening && isAddition(before, state, last));
-    if (!turn && last && isNew) news.push(...readEnd(last, words, answer));
-    this.say(news.filter(Boolean).join(" "));
+    const hasEnded = !turn && last && isNew;
+    // Reading a long answer takes as long as showing it, so it is not done in the same breath.
+    if (hasEnded) setTimeout(() => this.say(join([...news, ...readEnd(last, words, answer)])));
+    else this.say(join(news));
   }
+}
+
+function join(news) {
+  return news.filter(Boolean).join(" ");
 }
 
 function isWait({ phase }) {

@@ -36,6 +36,7 @@ const conversation = mount(find("conversation"), {
   words, session, draft: new Kept("draft", () => sessionStorage),
 });
 const boxes = new Map();
+let speech = null;
 
 function showLanguage() {
   document.documentElement.lang = words.say("languageCode");
@@ -123,7 +124,20 @@ function showAbout(about) {
   about.show(conversation.connection.isLost ? null : conversation.readiness.current, words);
 }
 
-conversation.addEventListener("change", () => (find("new").disabled = conversation.isEmpty));
+/** Loaded once there is something to read, or where the browser may understand speech by itself. */
+function equip() {
+  const mayListen = isSecureContext && Boolean(globalThis.SpeechRecognition?.available);
+  if (speech || (conversation.isEmpty && !mayListen)) return;
+  const wishes = { isAloud: true, isDictated: true };
+  speech = import("./speech_buttons.js")
+    .then(({ SpeechButtons }) => new SpeechButtons(conversation, wishes))
+    .catch(() => (speech = null));
+}
+
+conversation.addEventListener("change", () => {
+  find("new").disabled = conversation.isEmpty;
+  equip();
+});
 find("language").addEventListener("click", switchLanguage);
 find("open-past").addEventListener("click", openPast);
 find("open-about").addEventListener("click", openAbout);

@@ -11,13 +11,13 @@
  *       words: new Words("zh"),
  *       session: new Kept("session"),        // {get, set}: where the conversation's id is kept
  *       draft: new Kept("draft", () => sessionStorage),   // {get, set}: unsent words
- *       greeting: "…", starters: ["…"],      // instead of the words' own
+ *       greeting: "…", starters: ["…"],      // instead of the shop's
  *       server,                              // instead of server.js, for tests
  *     });
  *
  * It can then `ask(text)`, `speak(words)`, `startAnew()`, `open(id)`, `show(isVisible)`, `focus()`,
  * `say(text)` to screen readers, `leave()`; it tells `conversation.talk`, `.connection`,
- * `.readiness`, `.isAnswering`; and fires `change` after each change of what it shows, `serverchange` when
+ * `.readiness`, `.isAnswering`, `.language`; and fires `change` after each change of what it shows, `serverchange` when
  * the server is lost, back, or tells news of itself.
  */
 import { Announcer } from "./announcer.js";
@@ -32,7 +32,7 @@ import { describeTrouble } from "./phrases.js";
 import { Readiness } from "./readiness.js";
 import { Scroll } from "./scroll.js";
 import * as appliance from "./server.js";
-import { findTurn, findUnsent, listShown } from "./shown.js";
+import { findTurn, findUnsent, isGrowth, listShown } from "./shown.js";
 import { Talk } from "./talk.js";
 import { Transcript } from "./transcript.js";
 
@@ -57,6 +57,8 @@ export class Conversation extends HTMLElement {
   #scroll;
   #handoff;
   #announcer;
+  #shown = null;
+  #frame = 0;
   #leaving = new AbortController();
 
   start(options) {
@@ -71,7 +73,6 @@ export class Conversation extends HTMLElement {
     this.#joinParts();
     this.#joinServer();
     this.speak(this.#words);
-    this.readiness.watch();
     this.#attend();
     this.talk.open();
   }
@@ -83,6 +84,10 @@ export class Conversation extends HTMLElement {
   /** Whether nothing was said or asked here yet. */
   get isEmpty() {
     return listShown(this.talk.state).length === 0;
+  }
+
+  get language() {
+    return this.#words.language;
   }
 
   focus() {
@@ -97,9 +102,6 @@ export class Conversation extends HTMLElement {
     this.#words = words;
     label(this, words);
     setText(this.#find("greeting"), this.#options.greeting ?? words.say("greeting"));
-    const starters = this.#options.starters ?? STARTERS.map((key) => words.say(key));
-    this.querySelector(".starters").replaceChildren(...starters.map((text) =>
-      build("button", { class: "starter", type: "button" }, text)));
     this.#composer.speak(words);
     this.#showTalk();
     this.#showServer();
@@ -136,6 +138,8 @@ export class Conversation extends HTMLElement {
   /** Ends all that runs by itself, before the element is taken away. */
   leave() {
     this.#leaving.abort();
+    cancelAnimationFrame(this.#frame);
+    this.readiness.show(false);
     this.talk.leave();
   }
 
@@ -172,12 +176,7 @@ export class Conversation extends HTMLElement {
 
   #joinServer() {
     const { signal } = this.#leaving;
-    this.talk.addEventListener("change", () => {
-      this.#showTalk();
-      this.#announcer.follow(this.talk, this.#words, {
-        handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
-      });
-    });
+    this.talk.addEventListener("change", () => this.#follow());
     this.talk.addEventListener("joined", () => this.readiness.watch());
     this.readiness.addEventListener("change", () => this.#showServer());
     this.connection.addEventListener("change", () => {
@@ -193,7 +192,24 @@ export class Conversation extends HTMLElement {
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
+  /** Words that only grow are written once a frame, however many come in it. */
+  #follow() {
+    const isSoon = isGrowth(this.#shown ?? this.talk.state, this.talk.state);
+    if (!isSoon || document.visibilityState !== "visible") return this.#showNow();
+    this.#frame ||= requestAnimationFrame(() => this.#showNow());
+  }
+
+  #showNow() {
+    this.#showTalk();
+    this.#announcer.follow(this.talk, this.#words, {
+      handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
+    });
+  }
+
   #showTalk() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#shown = this.talk.state;
     const messages = listShown(this.talk.state);
     this.#transcript.show(messages, this.#words);
     this.#composer.showTurn(findTurn(this.talk.state), this.talk.isOpening);
@@ -212,11 +228,31 @@ export class Conversation extends HTMLElement {
     banner.classList.toggle("calm", Boolean(trouble?.isCalm));
     setText(this.#find("banner-text"), trouble?.text ?? "");
     setText(this.#find("banner-reason"), trouble?.reason ?? "");
+    this.#showStarters();
     this.dispatchEvent(new Event("serverchange"));
   }
 
+  /** Those of its page, else the shop's, else the words' own; none are shown before it is known
+   * which, so that no button changes under a finger. */
+  #showStarters() {
+    const { starters: chosen } = this.#options;
+    const { current } = this.readiness;
+    const shops = current?.questions?.[this.#words.language] ?? [];
+    const own = shops.length ? shops : STARTERS.map((key) => this.#words.say(key));
+    const box = this.querySelector(".starters");
+    box.classList.toggle("unsure", !chosen && current === null && !this.connection.isLost);
+    const texts = chosen ?? own;
+    const standing = Array.from(box.children, ({ textContent }) => textContent);
+    if (standing.join("\n") === texts.join("\n")) return;
+    box.replaceChildren(...texts.map((text) =>
+      build("button", { class: "starter", type: "button" }, text)));
+  }
+
+  /** Asked with every token, so what is kept already is not written again. */
   #keepDraft() {
-    this.#options.draft.set(this.#composer.text || findUnsent(this.talk.state) || null);
+    const { draft } = this.#options;
+    const text = this.#composer.text || findUnsent(this.talk.state) || null;
+    if (text !== draft.get()) draft.set(text);
   }
 
   get #isSeen() {
@@ -225,6 +261,7 @@ export class Conversation extends HTMLElement {
 
   #attend() {
     this.talk.show(this.#isSeen);
+    this.readiness.show(this.#isSeen);
     this.#check();
   }
 

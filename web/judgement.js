@@ -11,6 +11,7 @@ export class Judgement {
   #element;
   #runId = null;
   #feedback = null;
+  #isPressed = false;
 
   /** `find` gives the part of the answer's article, `element`, that a selector names. */
   constructor(find, element) {
@@ -28,7 +29,11 @@ export class Judgement {
       press(choice, feedback?.verdict === "down" && choice.dataset.reason === feedback.reason);
     }
     const isDown = turn === null && text !== "" && feedback?.verdict === "down";
-    this.#find(".reasons").hidden = !isDown;
+    const reasons = this.#find(".reasons");
+    reasons.hidden = !isDown;
+    // What a press has opened below the last line is not left out of sight.
+    if (isDown && this.#isPressed) reasons.scrollIntoView({ block: "nearest" });
+    this.#isPressed = false;
     setText(this.#find(".thanks"), isDown && feedback.reason ? words.say("thanks") : "");
   }
 
@@ -36,6 +41,7 @@ export class Judgement {
   press(button) {
     const { verdict, reason } = button.dataset;
     if (!verdict && !reason) return null;
+    this.#isPressed = true;
     const isSame = this.#feedback?.verdict === verdict;
     if (verdict) return { runId: this.#runId, verdict: isSame ? null : verdict, reason: "" };
     const isSameReason = this.#feedback?.reason === reason;

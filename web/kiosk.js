@@ -26,6 +26,7 @@ let state = NOBODY;
 let words = speak(options.language);
 let conversation = null;
 let version = null;
+let speech = null;
 
 function speak(language) {
   return new Words(language).with(KIOSK);
@@ -42,13 +43,21 @@ function welcome() {
     words, session: visits, draft: createDraft(), starters: options.questions ?? undefined,
   });
   conversation.addEventListener("serverchange", showServer);
+  if (options.isAloud || options.isDictated) equip(conversation);
   showWords();
+}
+
+async function equip(mine) {
+  const { SpeechButtons } = await import("./speech_buttons.js");
+  if (mine === conversation) speech = new SpeechButtons(conversation, options);
 }
 
 /** The visit is over: the page is as new, and the appliance hears that it is. */
 function wipe() {
   const { connection } = conversation;
   visits.end(connection);
+  speech?.leave();
+  speech = null;
   conversation.leave();
   conversation.remove();
   sessionStorage.clear();
@@ -58,7 +67,7 @@ function wipe() {
 
 function happen(type) {
   const before = state.phase;
-  const { isAnswering } = conversation;
+  const isAnswering = conversation.isAnswering || Boolean(speech?.isReading);
   state = step(state, { type, nowMs: performance.now(), isAnswering }, options);
   if (state.phase !== before) showPhase(before);
   if (state.phase === "asking") showSeconds();

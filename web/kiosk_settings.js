@@ -13,11 +13,14 @@ export function readAddress(search) {
   const given = new URLSearchParams(search);
   const questions = (given.get("questions") ?? "").split("|")
     .map((one) => one.trim().slice(0, MAX_CHARS)).filter(Boolean);
+  const speech = (given.get("speech") ?? "").split("|");
   return {
     idleMs: 1000 * readNumber(given.get("idle"), IDLE_S),
     countdownMs: 1000 * readNumber(given.get("countdown"), COUNTDOWN_S),
     language: given.get("language") === "en" ? "en" : "zh",
     theme: ["light", "dark"].includes(given.get("theme")) ? given.get("theme") : "auto",
+    isAloud: speech.includes("aloud"),
+    isDictated: speech.includes("dictation"),
     questions: questions.length ? questions.slice(0, MAX_QUESTIONS) : null,
   };
 }

@@ -25,6 +25,12 @@ export function findTurn(state) {
   return turn && mark(state, turn);
 }
 
+/** Whether both are in the middle of saying the same answer: then only its words may be others. */
+export function isGrowth(before, after) {
+  const [one, other] = [findTurn(before), findTurn(after)];
+  return one?.phase === "speaking" && other?.phase === "speaking" && one.runId === other.runId;
+}
+
 /** The question that can be asked again, as {text, clientId}: the last one, where it failed. */
 export function findFailed(state) {
   if (findTurn(state)) return null;

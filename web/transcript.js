@@ -151,6 +151,7 @@ class Answer extends Article {
   }
 
   #showText(text, isComplete) {
+    if (!isComplete) this.find(".prose").classList.add("grown");
     if (text !== this.text || (this.#isComplete && !isComplete)) {
       if (this.#isComplete) this.#markdown = new MarkdownText(this.find(".prose"));
       this.#isComplete = false;

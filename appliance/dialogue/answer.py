@@ -24,8 +24,8 @@ REPETITION = Notice("repetition", "The answer began to repeat itself and was end
 
 
 class Answer:
-    """`model_id` is whose token ids the pieces carry. With a `moderation` service the answer is
-    held until it is whole and was allowed."""
+    """`model_id` is whose token ids the pieces carry, until the engine names another. With a
+    `moderation` service the answer is held until it is whole and was allowed."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Answer:
                 self._turn.pass_by(Queued(position, eta_ms))
             case Prefilled():
                 self._speech.prefilled = output
+                self._model_id = output.model_id or self._model_id
             case Piece(text, token_ids):
                 return await self._show(self._screen.feed(text, token_ids))
             case Finished():
@@ -62,7 +63,7 @@ class Answer:
 
     async def _finish(self, finished: Finished) -> Done | Words | Refused:
         self._speech.decode_ms += finished.decode_ms
-        self._speech.completion_tokens = len(finished.token_ids)
+        self._speech.count(finished)
         if finished.reason != "cancelled":
             end = await self._show(self._screen.flush())
             if end is not None:

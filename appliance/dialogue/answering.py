@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from appliance.dialogue.asking import Asking
+from appliance.dialogue.briefs import PLAIN, Briefs
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
 from appliance.dialogue.language import Language
@@ -51,16 +53,24 @@ class Answering:
         ladder: Ladder,
         handoffs: Handoffs,
         settings: Settings,
+        briefs: Briefs,
     ) -> None:
+        self._briefs = briefs
         self._engine = engine
         self._sessions = sessions
         self._events = log
         self._ladder = ladder
         self._handoffs = handoffs
         self._settings = settings
-        prompting = Prompting(engine, sessions, settings, ladder.memory)
+        prompting = Prompting(engine, sessions, settings, ladder.memory, briefs)
         self._asking = Asking(
-            engine, log, lambda: ladder.charter.rules, ladder.moderation, prompting, settings
+            engine,
+            log,
+            lambda: ladder.charter.rules,
+            ladder.moderation,
+            prompting,
+            settings,
+            briefs,
         )
         self._prewarming = Prewarming(engine, sessions, prompting, settings.parallel)
         self._summarising = Summarising(engine, sessions, settings)
@@ -68,6 +78,8 @@ class Answering:
 
     async def run(self, turn: Turn) -> None:
         """Lead `turn` to its end, or to where it is parked; never raises."""
+        # Every line that is logged on the way names both.
+        bind_contextvars(session=turn.session_key[:12], run=turn.run_id)
         with self._summarising.giving_way(), self._prewarming.giving_way(turn.session_key):
             is_kept = await self._lead(turn)
         if is_kept:
@@ -78,6 +90,9 @@ class Answering:
     async def prepare_recent(self) -> None:
         """Have the engine read the conversations that most likely go on; the model is ready."""
         await self._prewarming.begin_recent()
+
+    def adopt(self, settings: Settings) -> None:
+        self._asking.adopt(settings)
 
     def forget(self, session_key: str) -> None:
         """Nothing of this conversation is given to the engine from here on."""
@@ -103,7 +118,7 @@ class Answering:
         except ApplianceError as error:
             ending = Failed(error.code, str(error))
         except Exception:
-            self._log.exception("turn failed", session=turn.session_key[:12], run=turn.run_id)
+            self._log.exception("turn failed")
             ending = WENT_WRONG
         is_whole = isinstance(ending, Done) and ending.finish_reason != "cancelled"
         if turn.is_parked and not is_whole:
@@ -111,6 +126,7 @@ class Answering:
             return False
         kept = await self._store(turn, speech, ending)
         turn.publish(kept)
+        self._log.info("turn ended", **describe_end(kept.event))
         return bool(kept.number)
 
     def tell_contact(self, language: Language) -> str:
@@ -137,7 +153,9 @@ class Answering:
     async def _look_at(self, turn: Turn) -> Asked:
         await self._ladder.memory.take(turn.session_key, turn.run_id, turn.question)
         before = await self._sessions.count_exchanges(turn.session_key)
-        return Asked(turn.question, turn.session_key, not before, turn.run_id)
+        # What was drawn on other terms, or after other words, is no answer for the next to ask.
+        is_first = not before and self._briefs.find(turn.session_key) == PLAIN
+        return Asked(turn.question, turn.session_key, is_first, turn.run_id)
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""
@@ -211,13 +229,30 @@ class Answering:
             except StoreUnavailable as error:
                 turn.unsaved = Failed(error.code, str(error))
             except Exception:
-                self._log.exception("answer not saved", run=turn.run_id)
+                self._log.exception("answer not saved")
                 turn.unsaved = WENT_WRONG
             else:
                 turn.unsaved = None
                 return kept
         assert turn.unsaved is not None
         return Numbered(0, turn.run_id, turn.unsaved)
+
+
+def describe_end(end: object) -> dict[str, object]:
+    """How a turn ended, for the log: codes and numbers, nothing that was said."""
+    match end:
+        case Done(finish_reason, source, usage, timings):
+            return {
+                "source": source,
+                "finish_reason": finish_reason,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "ttft_ms": timings.ttft_ms,
+                "total_ms": timings.total_ms,
+            }
+        case Failed(code):
+            return {"error": code}
+    return {}
 
 
 def _cut(text: str) -> Iterator[str]:

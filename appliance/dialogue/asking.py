@@ -14,6 +14,7 @@ from dataclasses import replace
 import structlog
 
 from appliance.dialogue.answer import Answer
+from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.guard import Rules
 from appliance.dialogue.literals import KNOWLEDGE_KINDS, MODEL_KINDS
 from appliance.dialogue.moderation import Moderation
@@ -29,7 +30,6 @@ from appliance.engine.engine import (
     Generation,
     Prefilled,
     Run,
-    Sampling,
 )
 from appliance.engine.prompt import TokenIds
 from appliance.errors import EngineFailure, ModelUnavailable
@@ -52,7 +52,9 @@ class Asking:
         moderation: Moderation | None,
         prompting: Prompting,
         settings: Settings,
+        briefs: Briefs,
     ) -> None:
+        self._briefs = briefs
         self._engine = engine
         self._events = log
         self._get_rules = get_rules
@@ -63,6 +65,9 @@ class Asking:
         self._room = settings.parallel + settings.queue
         self._asking = 0
         self._log = structlog.get_logger(__name__)
+
+    def adopt(self, settings: Settings) -> None:
+        self._settings = settings
 
     async def ask(self, turn: Turn, task: Task, speech: Speech) -> Done | Words:
         """The answer's end, or the words to say in the model's place.
@@ -137,16 +142,18 @@ class Asking:
     async def _speak(
         self, turn: Turn, built: Built, said: TokenIds, answer: Answer
     ) -> Done | Words | Refused:
-        settings = self._settings
+        settings, terms = self._settings, self._briefs.find(turn.session_key).terms
+        longest_tokens = self._engine.max_prompt_tokens + settings.max_new_tokens
         run = self._engine.generate(
             Generation(
                 conversation=turn.session_key,
                 prompt=built.prompt,
                 said=said,
-                max_new_tokens=settings.max_new_tokens,
-                sampling=Sampling(
-                    settings.temperature, settings.top_k, settings.top_p, settings.repeat_penalty
+                max_new_tokens=terms.choose_length(
+                    settings, settings.max_new_tokens, longest_tokens - len(built.prompt.ids)
                 ),
+                sampling=terms.choose_sampling(settings),
+                stop=terms.stop,
                 deadline_s=settings.answer_deadline_s,
             )
         )

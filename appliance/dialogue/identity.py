@@ -52,6 +52,12 @@ class Identities:
         """Who was proved to be there. Raises StoreUnavailable."""
         return await self._rows.find(session_id)
 
+    async def find_visitor(self, session_key: str) -> str:
+        """The site's own id of who was proved to be there; "" where nobody was. Raises
+        StoreUnavailable."""
+        identity = await self._rows.find_by_key(session_key)
+        return identity.id if identity is not None else ""
+
     def read_token(self, token: str, now_s: int) -> Identity:
         """Raises IdentityRefused."""
         if not self._secret:

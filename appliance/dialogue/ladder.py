@@ -28,7 +28,7 @@ from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.steps import Step, Task, Words, words_of
 from appliance.dialogue.tooling import Tooling
 from appliance.dialogue.wish import wants_human
-from appliance.events import QUOTED, Cited, Source
+from appliance.events import NEAR, QUOTED, Cited, Source
 from appliance.knowledge.entries import Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.folding import normalise
@@ -38,7 +38,6 @@ from appliance.patience import wait_at_most
 # So long a question waits for a library that is just being opened, as after a start.
 OPENING_S = 20.0
 HANDOFF = "handoff"
-NEAR = "near"
 NOT_KNOWN = "not-in-knowledge"
 RESTING = "resting"
 # From here on the shop's documents speak of it: what is asked of the whole world scores 0.1 and

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.context import (
     choose_room,
     find_held_start,
@@ -68,8 +69,14 @@ class History:
 
 class Prompting:
     def __init__(
-        self, engine: Engine, sessions: Sessions, settings: Settings, memory: Memory
+        self,
+        engine: Engine,
+        sessions: Sessions,
+        settings: Settings,
+        memory: Memory,
+        briefs: Briefs,
     ) -> None:
+        self._briefs = briefs
         self._engine = engine
         self._sessions = sessions
         self._settings = settings
@@ -123,7 +130,10 @@ class Prompting:
             count, before = exchanges, find_window_start(exchanges, turns, is_sliding=is_sliding)
             return before
 
-        stored = await self._sessions.read_exchanges(session_key, choose_start)
+        if brought := self._briefs.find(session_key).exchanges:
+            stored = brought[choose_start(len(brought)) :]
+        else:
+            stored = await self._sessions.read_exchanges(session_key, choose_start)
         system, *rest = await self._engine.encode(
             [
                 self._settings.system_prompt,

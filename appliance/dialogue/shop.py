@@ -18,8 +18,11 @@ from appliance.knowledge.entries import Fault
 
 SHIPPED = Path(__file__).with_name("shop.toml")
 MAX_TEXT_CHARS = 1000
+MAX_QUESTIONS = 8
+MAX_QUESTION_CHARS = 120
 FACTS = ("name", "assistant", "phone", "wechat", "email", "address", "hours")
 MOMENTS = ("time", "date", "weekday", "kind", "remembered")
+TABLES = ("shop", "words", "questions")
 PLACEHOLDERS = ("shop", "assistant", "phone", "wechat", "email", "address", "hours", "contact")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SENTENCE = re.compile(r".*?(?:[。！？\n]|[.!?](?=\s|$)|$)\s*", re.DOTALL)
@@ -33,10 +36,12 @@ Wordings = Mapping[Language, str]
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """`faults` names what of the owner's file could not be taken."""
+    """`questions` are to be pressed on the pages; `faults` names what of the owner's file could not
+    be taken."""
 
     facts: Mapping[str, Wordings]
     texts: Mapping[str, Wordings]
+    questions: Mapping[Language, tuple[str, ...]]
     faults: tuple[Fault, ...] = ()
 
     def fact(self, key: str, language: Language) -> str:
@@ -70,7 +75,7 @@ def read_shop(path: Path | None = None, shipped: Path = SHIPPED) -> Shop:
     """The shipped shop with the owner's file `path` laid over it, as far as it can be taken."""
     draft = _Draft(shipped)
     draft.read(path)
-    return Shop(draft.facts, draft.texts, tuple(draft.faults))
+    return Shop(draft.facts, draft.texts, draft.questions, tuple(draft.faults))
 
 
 class _Draft(Draft):
@@ -78,14 +83,14 @@ class _Draft(Draft):
         super().__init__(shipped, "texts")
         self.facts: dict[str, dict[Language, str]] = {}
         self.texts: dict[str, dict[Language, str]] = {}
+        self.questions: dict[Language, tuple[str, ...]] = {}
 
     def lay_over(self, tables: Mapping[str, object]) -> None:
         for key, value in tables.items():
-            if key not in ("shop", "words") or not isinstance(value, dict):
-                self.complain(
-                    key, f"= {show_value(value)}: known are the tables [shop] and [words.…]"
-                )
-        shop, words = tables.get("shop"), tables.get("words")
+            if key not in TABLES or not isinstance(value, dict):
+                known = "the tables [shop], [questions] and [words.…]"
+                self.complain(key, f"= {show_value(value)}: known are {known}")
+        shop, words, questions = (tables.get(name) for name in TABLES)
         for key, value in shop.items() if isinstance(shop, dict) else ():
             if key in FACTS:
                 self._take(self.facts, key, f"shop.{key}", value)
@@ -100,6 +105,19 @@ class _Draft(Draft):
             else:
                 known = ", ".join(self.texts)
                 self.complain(f"words.{key}", f"is no text of the shop; known are {known}")
+        for key, value in questions.items() if isinstance(questions, dict) else ():
+            if key in ("zh", "en"):
+                self._take_questions(key, value)
+            else:
+                self.complain(f"questions.{key}", f"= {show_value(value)}: known are zh and en")
+
+    def _take_questions(self, language: Language, value: object) -> None:
+        if (questions := _read_questions(value)) is None:
+            allowed = f"up to {MAX_QUESTIONS} questions of at most {MAX_QUESTION_CHARS} characters"
+            place = f"questions.{language}"
+            self.complain(place, f"= {show_value(value)} is not possible; allowed: {allowed}")
+        else:
+            self.questions[language] = questions
 
     def _take(
         self, target: dict[str, dict[Language, str]], key: str, place: str, value: object
@@ -127,3 +145,12 @@ class _Draft(Draft):
         names = set(PLACEHOLDER.findall(text)) - {*PLACEHOLDERS, *MOMENTS}
         known = " ".join(f"{{{name}}}" for name in (*PLACEHOLDERS, *MOMENTS))
         return f"{{{min(names)}}} is unknown; known are {known}" if names else ""
+
+
+def _read_questions(value: object) -> tuple[str, ...] | None:
+    """None where it is no list of questions."""
+    if not isinstance(value, list) or len(value) > MAX_QUESTIONS:
+        return None
+    texts = tuple(text.strip() for text in value if isinstance(text, str))
+    is_possible = all(0 < len(text) <= MAX_QUESTION_CHARS for text in texts)
+    return texts if is_possible and len(texts) == len(value) else None

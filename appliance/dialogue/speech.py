@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from appliance.dialogue.turn import Turn
-from appliance.engine.engine import Prefilled
+from appliance.engine.engine import Finished, Prefilled
 from appliance.engine.prompt import TokenIds
 from appliance.errors import ApplianceError
 from appliance.events import Done, Event, FinishReason, Source, Started, Timings, Token, Usage
@@ -69,6 +70,17 @@ class Speech:
             self._first_at = time.monotonic()
         token, self._unshown = Token(text, self._unshown), ()
         await self.publish(token)
+
+    def count(self, finished: Finished) -> None:
+        """What the answer took, by whoever knows best."""
+        self.completion_tokens = len(finished.token_ids)
+        if counted := finished.counted:
+            self.completion_tokens = counted.completion_tokens
+            self.prefilled = replace(
+                self.prefilled,
+                prompt_tokens=counted.prompt_tokens,
+                cached_tokens=counted.cached_tokens,
+            )
 
     def conclude(self, reason: FinishReason, source: Source) -> Done:
         """The turn's end. Of an answer that went on after a restart, the times are those since."""

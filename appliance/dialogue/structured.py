@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from appliance.engine.engine import Broken, Engine, Finished, Generation, Piece
+from appliance.engine.engine import Broken, Engine, Finished, Generation, Piece, Prefilled
 from appliance.engine.grammar import Grammar, compile_json_object, compile_node
 from appliance.engine.json_schema import read_schema
 from appliance.engine.schema_fit import fits
@@ -33,10 +33,13 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """`text` is the model's own JSON, `value` what it says."""
+    """`text` is the model's own JSON, `value` what it says; `begun` and `ended` are what the
+    engine told of its work."""
 
     text: str
     value: object
+    begun: Prefilled
+    ended: Finished
 
 
 def read_response_format(asked: object) -> Shape | None:
@@ -68,15 +71,19 @@ async def answer_in_shape(engine: Engine, generation: Generation, shape: Shape) 
     """The whole answer. Raises AnswerIncomplete where it was cut off, EngineFailure where it
     broke or is not what was asked for, ModelUnavailable."""
     pieces: list[str] = []
+    begun = Prefilled(len(generation.prompt.ids), 0, 0.0, 0.0)
     run = engine.generate(replace(generation, grammar=shape.grammar))
     try:
         async for output in run:
             if isinstance(output, Piece):
                 pieces.append(output.text)
+            elif isinstance(output, Prefilled):
+                begun = output
             elif isinstance(output, Broken):
                 raise EngineFailure(output.message)
             elif isinstance(output, Finished):
-                return _judge("".join(pieces), output, shape)
+                text = "".join(pieces)
+                return Structured(text, _judge(text, output, shape), begun, output)
     finally:
         run.cancel()
     raise EngineFailure("The engine ended without a word.")
@@ -91,16 +98,17 @@ def _read_schema(asked: object) -> Shape:
     return shape_of(asked["schema"])
 
 
-def _judge(text: str, end: Finished, shape: Shape) -> Structured:
+def _judge(text: str, end: Finished, shape: Shape) -> object:
+    """What `text` says. Raises AnswerIncomplete, EngineFailure."""
     # What was cut off may still be JSON: the 12 of 1234.
     if end.reason != "stop" or end.is_repetition:
         raise AnswerIncomplete(
             "The answer was cut off before it was whole; allow more tokens, or ask for less."
         )
     try:
-        value = json.loads(text)
+        value: object = json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         raise EngineFailure("The answer is no JSON.") from None
     if not shape.is_met(value):
         raise EngineFailure("The answer does not fit what was asked for.")
-    return Structured(text, value)
+    return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from appliance.dialogue.patterns import read_pattern
 from appliance.dialogue.tool_slots import find_values, fold_said
@@ -45,7 +46,7 @@ GENERAL = Weighed(is_general=True)
 
 def weigh(registry: Registry, text: str, last: Sequence[StoredCall]) -> Weighed:
     """`last` are the calls of the turn before, if it made any."""
-    folded = fold_said(text)
+    folded = fold_meant(registry, text)
     asked = [name for name, tool in registry.tools.items() if _matches(tool.asks, folded)]
     worded = [name for name, tool in registry.tools.items() if _matches(tool.words, folded)]
     previous = last[-1].tool if last and last[-1].tool in registry.tools else ""
@@ -67,6 +68,26 @@ def weigh(registry: Registry, text: str, last: Sequence[StoredCall]) -> Weighed:
     if worded and last and len(text) <= FOLLOW_UP_CHARS and FOLLOW_UP.search(folded):
         return Weighed(worded[0])
     return Weighed(open=tuple(worded))
+
+
+def fold_meant(registry: Registry, text: str) -> str:
+    """For the choice alone: with slips and slang read as what is meant. No value is taken of it."""
+    folded = fold_said(text)
+    if not registry.alike:
+        return folded
+    meant = dict(registry.alike)
+    return _find_alike(tuple(meant)).sub(lambda found: meant[found[0]], folded)
+
+
+@lru_cache(maxsize=4)
+def _find_alike(writings: tuple[str, ...]) -> re.Pattern[str]:
+    """Latin letters as whole words, others wherever they stand."""
+    return re.compile(
+        "|".join(
+            rf"(?<![a-z0-9'])(?:{re.escape(one)})(?![a-z0-9'])" if one.isascii() else re.escape(one)
+            for one in writings
+        )
+    )
 
 
 def _matches(sources: Sequence[str], folded: str) -> bool:
@@ -99,7 +120,7 @@ def _is_bare(registry: Registry, text: str) -> bool:
 
 def leave_out_values(registry: Registry, text: str) -> str:
     """What is said beside the values: folded, for numbers tell nothing of what is meant."""
-    left = fold_said(text)
+    left = fold_meant(registry, text)
     for parameter in registry.parameters.values():
         for source in parameter.find:
             left = read_pattern(source).compiled.sub(" ", left)

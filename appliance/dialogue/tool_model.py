@@ -37,12 +37,18 @@ LABELS = {"zh": ("顾客说", "答案"), "en": ("The customer says", "Answer")}
 
 
 class ToolModel:
-    def __init__(self, engine: Engine, tools: Sequence[Tool]) -> None:
+    def __init__(
+        self, engine: Engine, tools: Sequence[Tool], turn: asyncio.Lock | None = None
+    ) -> None:
         self._engine = engine
         self._tools = tools
         # One question at a time, because all share the cells of one conversation.
-        self._turn = asyncio.Lock()
+        self._turn = turn or asyncio.Lock()
         self._log = structlog.get_logger(__name__)
+
+    def with_tools(self, tools: Sequence[Tool]) -> ToolModel:
+        """Others, asked about in the same cells."""
+        return ToolModel(self._engine, tools, self._turn)
 
     async def choose(self, offered: Collection[str], text: str, language: Language) -> str:
         """One of the names `offered`, or "" where none is meant or nobody can be asked."""

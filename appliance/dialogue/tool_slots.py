@@ -14,9 +14,11 @@ from appliance.dialogue.patterns import read_pattern
 from appliance.knowledge.folding import fold
 from appliance.tools.declared import Parameter, Tool
 
-Answer: TypeAlias = Literal["yes", "no", "lacking", ""]
+Answer: TypeAlias = Literal["yes", "no", "lacking", "bare", ""]
 
 MAX_REPLY_CHARS = 60
+# Of letters beside the word for what a tool does, where a reply is hardly more than that word.
+MOST_BESIDE = 6
 # What is said right before a value that is not meant.
 NEGATION = re.compile(r"(?:不是|并非|不要|\bnot|isn't|is not)[^,.;!?]{0,6}$")
 OTHER = re.compile(
@@ -118,6 +120,19 @@ def read_answer(text: str) -> Answer:
     if LACKING.match(said):
         return "lacking"
     return "yes" if AGREES.search(said) and AGREEMENT.fullmatch(said) else ""
+
+
+def read_reply_to(tool: Tool, text: str) -> Answer:
+    """As `read_answer`, but what the tool itself does is neither yes nor no: "cancel it" to the
+    question whether to cancel. "bare" where nothing else is said."""
+    folded = fold_said(text)
+    left = folded
+    for source in tool.words:
+        left = read_pattern(source).compiled.sub(" ", left)
+    if left == folded or not tool.is_writing:
+        return read_answer(text)
+    answer = read_answer(left)
+    return answer or ("bare" if len(MARKS.sub("", left)) <= MOST_BESIDE else "")
 
 
 def take_free(parameter: Parameter, tool: Tool, text: str) -> str:

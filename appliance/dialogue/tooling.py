@@ -10,30 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TypeAlias
 
-from appliance.dialogue.language import Language, has_words, language_of
-from appliance.dialogue.memory import FORGOTTEN
 from appliance.dialogue.shop import Shop
 from appliance.dialogue.steps import Act, Words
+from appliance.dialogue.tool_arguments import Arguments, Heard, Recall
 from appliance.dialogue.tool_choice import Weighed, find_bare, leave_out_values, weigh
 from appliance.dialogue.tool_likeness import UNLIKE, Liked, Likeness
 from appliance.dialogue.tool_model import ToolModel
-from appliance.dialogue.tool_slots import (
-    find_remembered,
-    find_reply,
-    find_values,
-    means_other,
-    read_answer,
-    resembles,
-    take_free,
-)
+from appliance.dialogue.tool_slots import find_values, read_reply_to, resembles
 from appliance.dialogue.tool_throttle import Throttle
 from appliance.errors import StoreUnavailable
 from appliance.store.calls import Calls, StoredCall
-from appliance.tools.declared import CONFIRM, ERROR, NONE, Call, Parameter, Registry, Tool
+from appliance.tools.declared import CONFIRM, ERROR, NONE, Call, Fault, Registry, Tool
 from appliance.tools.running import Tools
 from appliance.tools.templates import render
 
@@ -41,85 +32,83 @@ ASKING, CONFIRMING, DECLINED, THROTTLED = "asking", "confirming", "declined", "t
 RUNNING = "running"
 # A value that came out wrong is asked for once more, and no third time.
 AGAIN = " again"
-MOST_ROUNDS = 3
-MOST_SAID = 60
 KEY_BYTES = 12
 # By the halves of the evaluation sets that are there to be looked at: what no tool is for is not
 # so near to a tool's examples, but for two who want to send something back.
 LEAST_MARGIN = 0.03
 LEAST_SCORE = 0.90
-
-
-class Recall(Protocol):
-    async def __call__(self, conversation: str) -> Mapping[str, Sequence[str]]: ...
+# Of 31 questions that the FAQ answers and no pattern tells apart, one is as near as 0.04.
+SURER_MARGIN = 0.05
+# Who the host site has signed the visitor of a conversation to be; "" where it has not.
+FindVisitor: TypeAlias = Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A message with what it is answered from: the calls of the turn before, and how the tool was
-    found. `is_choosing` where this message chose the tool."""
+class Kit:
+    """What is exchanged as a whole when `tools.toml` changes. Without `model` and `likeness` a
+    message that patterns leave open is nobody's."""
 
-    conversation: str
-    text: str
-    last: tuple[StoredCall, ...] = ()
-    chosen_by: str = "rule"
-    is_choosing: bool = True
+    tools: Tools
+    model: ToolModel | None = None
+    likeness: Likeness | None = None
 
     @property
-    def language(self) -> Language:
-        """A bare number is answered in the language that it was asked for in."""
-        if self.last and not has_words(self.text):
-            return "en" if self.last[-1].language == "en" else "zh"
-        return language_of(self.text)
+    def registry(self) -> Registry:
+        return self.tools.registry
+
+    async def prepare(self) -> None:
+        """Until it returns, only patterns and the model choose."""
+        if self.likeness is not None:
+            await self.likeness.prepare()
 
 
 class Tooling:
     def __init__(
         self,
-        tools: Tools,
+        kit: Kit,
         calls: Calls,
-        model: ToolModel | None,
         get_shop: Callable[[], Shop],
         throttle: Throttle,
         recall: Recall | None = None,
-        likeness: Likeness | None = None,
+        find_visitor: FindVisitor | None = None,
     ) -> None:
-        """Without `model` and `likeness` a message that patterns leave open is nobody's; without
-        `recall` all that is remembered are the customer's own messages."""
-        self._tools = tools
+        self._kit = kit
         self._calls = calls
-        self._model = model
         self._get_shop = get_shop
         self._throttle = throttle
-        self._likeness = likeness
+        self._arguments = Arguments(calls, recall)
+        self._find_visitor = find_visitor
         self.is_prepared = asyncio.Event()
-        self.recall = recall
+        self.faults: tuple[Fault, ...] = kit.registry.faults
 
     @property
     def registry(self) -> Registry:
-        return self._tools.registry
+        return self._kit.registry
 
     async def prepare(self) -> None:
-        """Until it returns, only patterns and the model choose."""
         try:
-            if self._likeness is not None:
-                await self._likeness.prepare()
+            await self._kit.prepare()
         finally:
             self.is_prepared.set()
 
+    def adopt(self, kit: Kit) -> None:
+        """Other tools from here on, all at once."""
+        self._kit, self.faults = kit, kit.registry.faults
+
     def close(self) -> None:
-        if self._likeness is not None:
-            self._likeness.stop()
-        self._tools.close()
+        if self._kit.likeness is not None:
+            self._kit.likeness.stop()
+        self._kit.tools.close()
 
     async def go_on(self, conversation: str, text: str) -> Words | Act | None:
         """The answer to a reply, where a tool's question is open; None where it is no reply."""
-        if not self.registry.tools:
+        registry = self.registry
+        if not registry.tools:
             return None
         last = await self._read_last(conversation)
-        if not last or last[-1].tool not in self.registry.tools:
+        if not last or last[-1].tool not in registry.tools:
             return None
-        heard = Heard(conversation, text, last, "question", is_choosing=False)
+        heard = Heard(registry, conversation, text, last, "question", is_choosing=False)
         if last[-1].state == CONFIRMING:
             return await self._take_answer(heard)
         if last[-1].state.removesuffix(AGAIN) == ASKING:
@@ -127,33 +116,40 @@ class Tooling:
         return None
 
     async def choose(self, conversation: str, text: str, *, may_guess: bool) -> Words | Act | None:
-        """What a tool has to say to a new question; None where no tool is for it."""
-        if not self.registry.tools:
+        """What a tool has to say to a new question; None where no tool is for it. Where something
+        else answers it, and so may not be guessed at, it has to be much more like a tool."""
+        kit = self._kit
+        if not kit.registry.tools:
             return None
-        heard = Heard(conversation, text, await self._read_last(conversation))
-        weighed = weigh(self.registry, text, heard.last)
+        heard = Heard(kit.registry, conversation, text, await self._read_last(conversation))
+        weighed = weigh(kit.registry, text, heard.last)
         name = weighed.tool
-        if not name and not weighed.is_general and may_guess:
-            name, by = await self._guess(heard, weighed)
+        if not name and not weighed.is_general:
+            name, by = await self._guess(kit, heard, weighed, may_guess=may_guess)
             heard = replace(heard, chosen_by=by)
-        return await self._proceed(heard, self.registry.tools[name]) if name else None
+        return await self._proceed(heard, kit.registry.tools[name]) if name else None
 
-    async def _guess(self, heard: Heard, weighed: Weighed) -> tuple[str, str]:
+    async def _guess(
+        self, kit: Kit, heard: Heard, weighed: Weighed, *, may_guess: bool
+    ) -> tuple[str, str]:
         """The tool that the message is clearly most like; where it is so by little, the model has
         to name the same."""
-        said = leave_out_values(self.registry, heard.text)
+        said = leave_out_values(kit.registry, heard.text)
         liked = UNLIKE
-        if self._likeness is not None:
-            liked = await self._likeness.find(said, weighed.open if weighed.names_subject else ())
+        if kit.likeness is not None:
+            liked = await kit.likeness.find(said, weighed.open if weighed.names_subject else ())
+        if not may_guess:
+            is_surer = is_clear(liked) and liked.margin >= SURER_MARGIN
+            return (liked.tool, "likeness") if is_surer else ("", "")
         is_unlike = not liked.tool or liked.margin < 0.0
         if weighed.names_subject and is_unlike:
             # Whoever names an order and asks nothing general wants to know of it.
-            return find_bare(self.registry, weighed.open), "rule"
+            return find_bare(kit.registry, weighed.open), "rule"
         if weighed.names_subject or is_clear(liked):
             return liked.tool, "likeness"
-        if self._model is None or not weighed.open or (liked.tool and is_unlike):
+        if kit.model is None or not weighed.open or (liked.tool and is_unlike):
             return "", ""
-        named = await self._model.choose(weighed.open, heard.text, heard.language)
+        named = await kit.model.choose(weighed.open, heard.text, heard.language)
         return (named, "model") if liked.tool in ("", named) else ("", "")
 
     async def act(self, conversation: str, act: Act) -> tuple[tuple[StoredCall, str], ...]:
@@ -163,36 +159,41 @@ class Tooling:
     async def _take_answer(self, heard: Heard) -> Words | Act | None:
         """To "shall I?"."""
         asked = heard.last[-1]
-        tool = self.registry.tools[asked.tool]
-        if any(find_values(self.registry.parameters[name], heard.text) for name in tool.parameters):
+        tool = heard.registry.tools[asked.tool]
+        if _has_value(heard, tool):
             # "No, it is A10023": asked again with what is right.
             return await self._proceed(heard, tool)
-        match read_answer(heard.text):
+        match read_reply_to(tool, heard.text):
             case "yes":
                 call = Call(asked.tool, asked.arguments, asked.key, is_confirmed=True)
                 return Act((call,), "question", heard.language)
             case "no":
                 return self._say("tool_declined", heard, StoredCall(tool.name, DECLINED))
+            case "bare":
+                # "Cancel", to "shall I cancel it?", may be a yes or a no.
+                return await self._proceed(heard, tool)
             case _:
                 return None
 
     async def _take_value(self, heard: Heard) -> Words | Act | None:
         """To "which number?". Who asks something else instead gets an answer to that."""
         asked = heard.last[-1]
-        tool = self.registry.tools[asked.tool]
-        parameter = self.registry.parameters.get(asked.detail)
+        tool = heard.registry.tools[asked.tool]
+        parameter = heard.registry.parameters.get(asked.detail)
         if parameter is None:
             return None
-        answer = read_answer(heard.text)
+        answer = read_reply_to(tool, heard.text)
         if answer == "no":
             return self._say("tool_declined", heard, StoredCall(tool.name, DECLINED))
-        chosen = weigh(self.registry, heard.text, heard.last).tool
+        chosen = weigh(heard.registry, heard.text, heard.last).tool
         if chosen and chosen != tool.name:
             return None
-        value = "" if answer == "lacking" else find_reply(parameter, heard.text)
+        value = ""
+        if answer != "lacking":
+            value = await self._arguments.read_reply(heard, parameter)
         if value:
             return await self._proceed(heard, tool, {parameter.name: value})
-        if any(find_values(self.registry.parameters[name], heard.text) for name in tool.parameters):
+        if _has_value(heard, tool):
             return await self._proceed(heard, tool)
         if answer == "lacking":
             return self._say("tool_lacking", heard, StoredCall(tool.name, DECLINED))
@@ -205,87 +206,50 @@ class Tooling:
         self, heard: Heard, tool: Tool, given: Mapping[str, str] | None = None
     ) -> Words | Act:
         """Ask for the first argument that is missing, or have the tool looked into."""
-        rounds = await self._gather(heard, tool, given or {})
+        rounds = await self._arguments.gather(heard, tool, given or {})
         first = rounds[0]
+        spared = tool.unless_signed if await self._identify(heard.conversation, tool) else ()
         for name in tool.parameters:
-            if not first.get(name):
+            if not first.get(name) and name not in spared:
                 asking = StoredCall(
                     tool.name, ASKING, first, heard.chosen_by, name, language=heard.language
                 )
-                ask = self.registry.parameters[name].ask[heard.language]
+                ask = heard.registry.parameters[name].ask[heard.language]
                 return Words("tool", ask, rule=f"{tool.name}/{ASKING}", calls=(asking,))
         calls = tuple(Call(tool.name, arguments) for arguments in rounds)
         return Act(calls, heard.chosen_by, heard.language)
 
-    async def _gather(
-        self, heard: Heard, tool: Tool, given: Mapping[str, str]
-    ) -> list[dict[str, str]]:
-        """Arguments as far as they are known; of several orders in one message, one set each."""
-        fresh = {
-            name: self._find_fresh(heard, tool, self.registry.parameters[name], given)
-            for name in tool.parameters
-        }
-        before = self._find_before(heard, tool)
-        lacking = [name for name in tool.parameters if not fresh[name] and not before.get(name)]
-        remembered = await self._remember(heard, lacking)
-        arguments = {
-            name: values[-1] if (values := fresh[name]) else before.get(name) or remembered[name]
-            for name in tool.parameters
-        }
-        for name in tool.identity[:1]:
-            if len(fresh[name]) > 1 and not tool.is_writing:
-                return [{**arguments, name: value} for value in fresh[name][:MOST_ROUNDS]]
-        return [{name: value for name, value in arguments.items() if value}]
-
-    def _find_fresh(
-        self, heard: Heard, tool: Tool, parameter: Parameter, given: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        """What this message says, and the conversation itself."""
-        if parameter.name in given:
-            return (given[parameter.name],)
-        if "session" in parameter.origins:
-            return (heard.conversation,)
-        if parameter.is_free:
-            value = take_free(parameter, tool, heard.text) if heard.is_choosing else ""
-            return (value,) if value else ()
-        return find_values(parameter, heard.text)
-
-    def _find_before(self, heard: Heard, tool: Tool) -> Mapping[str, str]:
-        """What the turn before was about, where this one goes on with it."""
-        if not heard.last or means_other(heard.text):
-            return {}
-        last = heard.last[-1]
-        shared = {
-            name: value
-            for name, value in last.arguments.items()
-            if name in tool.parameters and not self.registry.parameters[name].is_free
-        }
-        return last.arguments if last.tool == tool.name and not heard.is_choosing else shared
-
-    async def _remember(self, heard: Heard, names: Sequence[str]) -> dict[str, str]:
-        values = dict.fromkeys(names, "")
-        wanted = [name for name in names if not self.registry.parameters[name].is_free]
-        if not wanted or means_other(heard.text):
-            return values
-        memory = await self.recall(heard.conversation) if self.recall is not None else {}
-        said = await self._calls.read_said(heard.conversation, FORGOTTEN, MOST_SAID)
-        for name in wanted:
-            values[name] = find_remembered(self.registry.parameters[name], memory, said)
-        return values
+    async def _identify(self, conversation: str, tool: Tool) -> str:
+        """Who the visitor is, where the tool heeds it and the site has signed it."""
+        if not tool.unless_signed or self._find_visitor is None:
+            return ""
+        try:
+            return await self._find_visitor(conversation)
+        except StoreUnavailable:
+            return ""
 
     async def _run(self, conversation: str, call: Call, act: Act) -> tuple[StoredCall, str]:
-        tool = self.registry.tools[call.tool]
-        subjects = [f"{name}={call.arguments.get(name, '')}" for name in tool.identity[:1]]
+        tools = self._kit.tools
+        tool = tools.registry.tools.get(call.tool)
         kept = StoredCall(
             call.tool, ERROR, call.arguments, act.chosen_by, key=call.key, language=act.language
         )
+        if tool is None:
+            # Taken out of the file a moment ago.
+            return kept, self._get_shop().words("unknown", act.language)
+        subjects = [
+            f"{name}={value}"
+            for name in tool.identity[:1]
+            if (value := call.arguments.get(name, ""))
+        ]
         if tool.identity and self._throttle.is_closed(conversation, *subjects):
             words = self._get_shop().words("tool_throttled", act.language)
             return replace(kept, state=THROTTLED), words
+        call = replace(call, visitor=await self._identify(conversation, tool))
         if tool.is_writing and call.is_confirmed:
-            result = await self._tools.write(call)
+            result = await tools.write(call)
         else:
-            result = await self._tools.look(replace(call, is_confirmed=False))
+            result = await tools.look(replace(call, is_confirmed=False))
         if result.outcome == NONE and tool.identity:
             self._throttle.note_failure(conversation, *subjects)
         words = render(tool, result, call.arguments, act.language)
@@ -323,3 +287,8 @@ def is_clear(liked: Liked) -> bool:
 def is_open(call: StoredCall) -> bool:
     """Whether the next message may answer it."""
     return call.state.removesuffix(AGAIN) in (ASKING, CONFIRMING)
+
+
+def _has_value(heard: Heard, tool: Tool) -> bool:
+    parameters = (heard.registry.parameters[name] for name in tool.parameters)
+    return any(find_values(parameter, heard.text) for parameter in parameters)

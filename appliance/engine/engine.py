@@ -1,6 +1,7 @@
 """What the house asks of an engine: a protocol and the values that cross it.
 
-It is not an engine. `llama.py` and `scripted.py` are; the rooms above see only these names.
+It is not an engine. `local.py`, `remote.py` and `scripted.py` are; the rooms above see only these
+names.
 A conversation is an opaque key here: an engine knows no session, no HTTP and no SQL.
 The rule that must not break: every generation ends in exactly one `Finished` or `Broken`.
 """
@@ -32,6 +33,8 @@ class Sampling:
     top_p: float = 0.8
     repeat_penalty: float = 1.1
     repeat_window_tokens: int = 256
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
     seed: int = 0
 
 
@@ -64,12 +67,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Prefilled:
-    """The prompt is in the cache and decoding begins. What was `said` before is no prompt."""
+    """The prompt is in the cache and decoding begins. What was `said` before is no prompt.
+
+    It comes again where another model goes on. `model_id` is whose words follow, where that is
+    not the model that the engine's status names.
+    """
 
     prompt_tokens: int
     cached_tokens: int
     queued_ms: float
     prefill_ms: float
+    model_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +94,26 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What an answer took in tokens, as who computed it counts them."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
-    """`token_ids` are all of the answer's ids, `said` and new, without an end-of-turn token."""
+    """`token_ids` are all of the answer's ids, `said` and new, without an end-of-turn token.
+
+    `counted` is told where these ids are not the tokens that were computed.
+    """
 
     reason: EngineFinish
     token_ids: TokenIds
     decode_ms: float
     is_repetition: bool = False
+    counted: Counted | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,11 @@ class EngineFigures:
     # Prompts that did not extend the ids their conversation held, by the reason.
     divergences: Mapping[str, int] = field(default_factory=dict)
     drafts_accepted_tokens: int = 0
+    # Servers elsewhere by how they are now, and since the start the answers that one of them broke
+    # or never began, and those that the local model had to give in their place.
+    remote_servers: Mapping[str, int] = field(default_factory=dict)
+    remote_failures: int = 0
+    remote_fallbacks: int = 0
     cells_used: int = 0
     cells_total: int = 0
 

@@ -60,7 +60,12 @@ class LlamaSampler:
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         add = lib.llama_sampler_chain_add
         add(self._chain, lib.llama_sampler_init_top_k(sampling.top_k))
-        penalties = (sampling.repeat_window_tokens, sampling.repeat_penalty, 0.0, 0.0)
+        penalties = (
+            sampling.repeat_window_tokens,
+            sampling.repeat_penalty,
+            sampling.frequency_penalty,
+            sampling.presence_penalty,
+        )
         add(self._chain, lib.llama_sampler_init_penalties(self._token_count, *penalties))
         if sampling.temperature == 0:
             add(self._chain, lib.llama_sampler_init_greedy())

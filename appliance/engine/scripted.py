@@ -26,14 +26,13 @@ from appliance.engine.engine import (
     Waiting,
 )
 from appliance.engine.figures import EngineFigures
+from appliance.engine.letters import CONTROL_IDS, TEMPLATE, read_ids
 from appliance.engine.prompt import Prompt, Template, TokenIds
+from appliance.engine.text import StopMatcher
 from appliance.errors import ModelUnavailable
 
 # For tests to look at; a demo that runs for weeks keeps no more.
 KEPT = 64
-# Ids above Unicode's last code point stand for the template's control tokens.
-CONTROL_IDS = range(0x110000, 0x110004)
-TEMPLATE = Template(*[(control,) for control in CONTROL_IDS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def read_question(prompt: TokenIds) -> str:
     """The last question of a prompt, as text."""
     ids = list(prompt)
     end = len(ids) - 1
-    start = max(at for at in range(end) if ids[at] in CONTROL_IDS) + 1
+    start = max((at for at in range(end) if ids[at] in CONTROL_IDS), default=-1) + 1
     return "".join(map(chr, ids[start:end]))
 
 
@@ -131,7 +130,7 @@ class ScriptedEngine:
             raise ModelUnavailable(self._status.reason or "The scripted engine is stopped.")
 
     async def encode(self, texts: Sequence[str]) -> list[TokenIds]:
-        return [tuple(map(ord, text)) for text in texts]
+        return [read_ids(text) for text in texts]
 
     def generate(self, generation: Generation) -> ScriptedRun:
         if self._status.phase != "ready":
@@ -206,6 +205,7 @@ class ScriptedEngine:
         ids = list(generation.said)
         began_at = time.monotonic()
         reason: EngineFinish = "stop"
+        stops = StopMatcher(generation.stop)
         lines = self._script(read_question(generation.prompt.ids))
         for line in _skip_said(lines, "".join(map(chr, ids))):
             if isinstance(line, Wait):
@@ -218,14 +218,20 @@ class ScriptedEngine:
                 return
             if isinstance(line, Crash):
                 os.abort()
-            if isinstance(line, str) and line:
-                text = line[: generation.max_new_tokens - len(ids)]
+            if isinstance(line, str) and (
+                text := stops.feed(line[: generation.max_new_tokens - len(ids)])
+            ):
                 new_ids = tuple(map(ord, text))
                 ids += new_ids
                 yield Piece(text, new_ids)
                 if len(ids) == generation.max_new_tokens:
                     reason = "length"
                     break
+            if stops.is_stopped:
+                break
+        if held := stops.flush():
+            ids += map(ord, held)
+            yield Piece(held, tuple(map(ord, held)))
         decode_ms = (time.monotonic() - began_at) * 1000
         yield Finished(reason, tuple(ids), decode_ms)
 

@@ -51,17 +51,27 @@ async def read_optional_body(request: Request, model: type[Model]) -> Model:
     return await read_body(request, model)
 
 
+async def read_open_body(request: Request, model: type[Model]) -> Model:
+    """The same for bodies of many texts: none of them holds what no tokenizer can take."""
+    _check_content_type(request)
+    value = _parse(await request.body())
+    _check_texts(value, "")
+    return _validate(value, model)
+
+
 def parse_body(body: bytes, model: type[Model]) -> Model:
     """`body` as `model`; every other outcome is an InvalidRequest."""
     return _validate(_parse(body), model)
 
 
+def check_fields(value: object, model: type[Model]) -> Model:
+    """What is JSON already as `model`. Raises InvalidRequest."""
+    return _validate(value, model)
+
+
 def clean_text(field: str, text: str, max_chars: int) -> str:
     """`text` without what must not be stored or shown, or InvalidField that names `field`."""
-    if "\0" in text:
-        raise InvalidField(field, f"{field} holds a NUL character; leave it out.")
-    if LONE_SURROGATE.search(text):
-        raise InvalidField(field, f"{field} holds half a surrogate pair; send whole characters.")
+    _check_text(field, text)
     text = UNWANTED.sub("", LINE_END.sub("\n", text)).strip()
     if all(unicodedata.category(char) in UNSEEN_CATEGORIES for char in text):
         raise InvalidField(field, f"{field} is blank; write at least one visible character.")
@@ -69,6 +79,26 @@ def clean_text(field: str, text: str, max_chars: int) -> str:
         sentence = f"{field} has {len(text)} characters; at most {max_chars} are taken."
         raise InvalidField(field, sentence)
     return text
+
+
+def _check_text(field: str, text: str) -> None:
+    if "\0" in text:
+        raise InvalidField(field, f"{field} holds a NUL character; leave it out.")
+    if LONE_SURROGATE.search(text):
+        raise InvalidField(field, f"{field} holds half a surrogate pair; send whole characters.")
+
+
+def _check_texts(value: object, path: str) -> None:
+    match value:
+        case str():
+            _check_text(_show(path) or "the body", value)
+        case list():
+            for at, one in enumerate(value):
+                _check_texts(one, f"{path}[{at}]")
+        case dict():
+            for key, one in value.items():
+                _check_text(_show(path) or "the body", key)
+                _check_texts(one, f"{path}.{key}" if path else key)
 
 
 def check_session_id(session_id: str) -> str:

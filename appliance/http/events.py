@@ -85,7 +85,7 @@ def encode(numbered: Numbered) -> dict[str, str | int]:
     """The frame of one event, as arguments of `ServerSentEvent`."""
     frame: dict[str, str | int] = {
         "event": name_event(numbered.event),
-        "data": dump(_show(numbered)),
+        "data": dump(show_event(numbered)),
     }
     if numbered.number:
         frame["id"] = str(numbered.number)
@@ -98,7 +98,7 @@ def name_event(event: Event) -> str:
     return "error" if isinstance(event, Failed) else type(event).__name__.lower()
 
 
-def _show(numbered: Numbered) -> EventData:
+def show_event(numbered: Numbered) -> EventData:
     run_id = numbered.run_id
     match numbered.event:
         case Message(role, text):

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from starlette.requests import Request
 
+from appliance.dialogue.language import Language
 from appliance.http.answers import JsonAnswer
 from appliance.http.shapes import Health
 
@@ -45,7 +46,8 @@ class ModelReadiness:
 @dataclass(frozen=True, slots=True)
 class Readiness:
     """`ready` is whether the model rung can answer now; `notes` are plain sentences. `rungs` stand
-    in the order in which they come up; `ready_ms` tells when each did, from the process's start."""
+    in the order in which they come up; `ready_ms` tells when each did, from the process's start.
+    `questions` are the shop's to press, in each language; where it has none the pages have some."""
 
     ready: bool
     rungs: Mapping[str, RungState]
@@ -54,6 +56,7 @@ class Readiness:
     notes: tuple[str, ...]
     version: str
     ready_ms: Mapping[str, int] = field(default_factory=dict)
+    questions: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Ops:

@@ -20,7 +20,8 @@ from appliance.http.chat import Chat
 from appliance.http.chat_routes import list_acts, list_chat, list_events, list_sessions, list_visit
 from appliance.http.errors import build_exception_handlers
 from appliance.http.events import Events
-from appliance.http.guarded import Check, GuardedRoute, let_everybody_in
+from appliance.http.forwarded import build_forwarded
+from appliance.http.guarded import Check, GuardedRoute, GuardedSocket, let_everybody_in
 from appliance.http.metrics import Figures, Metrics
 from appliance.http.openapi import Operation, Reply, describe
 from appliance.http.ops import Ops, Readiness
@@ -30,6 +31,7 @@ from appliance.http.policies import Policy, check_policies
 from appliance.http.rates import Rates
 from appliance.http.sessions import Sessions
 from appliance.http.shield import build_shield
+from appliance.http.socket import Sockets
 from appliance.http.widget import Widget
 from appliance.settings import Settings
 
@@ -51,12 +53,20 @@ def build_http(
     operations = list_operations(
         conversations, identities, report, measure, web_folder, settings, rates
     )
+    sockets = Sockets(conversations, rates, settings.max_message_chars)
     application = Starlette(
-        routes=build_routes([*operations, *more], check),
-        middleware=build_shield(settings, rates),
+        routes=[
+            *build_routes([*operations, *more], check),
+            GuardedSocket("/ws", sockets.talk, Policy.CHAT, check),
+        ],
+        middleware=[
+            *build_forwarded(settings.trusted_proxies),
+            *build_shield(settings, rates),
+        ],
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
+    application.state.sockets = sockets
     application.router.redirect_slashes = False  # it would build an address from the Host header
     check_policies(application.routes)
     return application

@@ -72,8 +72,9 @@ class Sessions:
 
     async def read(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
-        transcript = await self._conversations.read(session_id)
         identity = await self._identities.find(session_id)
+        # Last, and nothing is waited for after it: else the answer under way would have grown.
+        transcript = await self._conversations.read(session_id)
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),

@@ -46,6 +46,25 @@ class SayLater(BaseModel):
     )
 
 
+class Hello(BaseModel):
+    """The first message over a WebSocket; `after` is the last event's number that was seen."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    session_id: str | None = None
+    after: int = Field(0, ge=0, le=(1 << 53) - 1)
+
+
+class Spoken(BaseModel):
+    """Any later one: something is said, or the answer under way is to end."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    message: str | None = Field(None, min_length=1)
+    client_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    stop: Literal[True] | None = None
+
+
 class HandoffWish(BaseModel):
     """ "waiting" asks for a person, "closed" says that none is needed any more."""
 

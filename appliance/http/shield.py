@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.errors import BodyTooLarge
+from appliance.http.api_errors import ApiErrors, find_kind
 from appliance.http.checkpoint import (
     Checkpoint,
     build_host_check,
@@ -60,12 +61,14 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
 
 # One character of a message takes at most 12 bytes of JSON: an escaped surrogate pair.
 BYTES_PER_CHAR = 12
 BODY_OVERHEAD_BYTES = 1024
+# A client of the open interface sends the whole conversation each time.
+API_BODY_BYTES = 1 << 20
 
 # Python refuses to read a number of thousands of digits; these are already too many bytes.
 MAX_LENGTH_DIGITS = 18
@@ -76,6 +79,7 @@ def build_shield(settings: Settings, rates: Rates) -> list[Middleware]:
     check_host = build_host_check(settings.hosts)
     return [
         Middleware(SecurityHeaders),
+        Middleware(ApiErrors),
         Middleware(ErrorBoundary),
         Middleware(Checkpoint, checks=(check_host, check_headers, check_path)),
         Middleware(BodyLimit, max_body_bytes=max_body_bytes),
@@ -112,8 +116,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _get_declared_bytes(scope) > self._max_body_bytes:
-            await answer_appliance_error(self._make_error())(scope, receive, send)
+        most_bytes = API_BODY_BYTES if find_kind(scope) else self._max_body_bytes
+        if _get_declared_bytes(scope) > most_bytes:
+            await answer_appliance_error(_make_error(most_bytes))(scope, receive, send)
             return
         received_bytes = 0
 
@@ -121,14 +126,15 @@ class BodyLimit:
             nonlocal received_bytes
             message = await receive()
             received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_body_bytes:
-                raise self._make_error()
+            if received_bytes > most_bytes:
+                raise _make_error(most_bytes)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _make_error(self) -> BodyTooLarge:
-        return BodyTooLarge(f"The body is longer than {self._max_body_bytes} bytes; send less.")
+
+def _make_error(most_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is longer than {most_bytes} bytes; send less.")
 
 
 def _get_declared_bytes(scope: Scope) -> int:

@@ -56,6 +56,8 @@ create index phrasings_by_entry on phrasings (entry);
 """
 FORMAT = "3"
 FIRST_DAY, LAST_DAY = 0, date.max.toordinal()
+# Enough that some of them answer today, whatever the owner has put first.
+FIRST_ENTRIES = 40
 
 
 def write_index(path: Path, entries: Sequence[Entry], passages: Sequence[Passage]) -> None:
@@ -223,6 +225,7 @@ class Index:
             self._embedded: tuple[str, Matrix] | None = None
             self._matcher = Matcher(self._rows, weights, Calibration.from_dict(json.loads(stored)))
             self._search = PassageSearch(self._rows)
+            self.first_entries = self._rows.list_first(FIRST_ENTRIES)
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             self._db.close()
             raise ValueError(f"{path.name} is no finished index: {error}") from error

@@ -30,7 +30,7 @@ from appliance.knowledge.build import (
     name_index,
 )
 from appliance.knowledge.embedder import Embedder
-from appliance.knowledge.entries import Fault, Found, Match
+from appliance.knowledge.entries import Entry, Fault, Found, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.folder_files import list_files
 from appliance.knowledge.importer import hash_folder
@@ -59,6 +59,7 @@ class LibraryState:
     entries: int = 0
     passages: int = 0
     faults: tuple[Fault, ...] = ()
+    first_entries: tuple[Entry, ...] = ()
     vectors_done: int = 0
     vectors_total: int = 0
 
@@ -285,6 +286,7 @@ class Library:
             entries=report.entries,
             passages=report.passages,
             faults=report.faults,
+            first_entries=index.first_entries if index else (),
         )
         self._log.info("knowledge ready", entries=report.entries, passages=report.passages)
         self.on_change()

@@ -149,6 +149,13 @@ class Rows:
         row = self._db.execute("select body from entries where position = ?", (position,))
         return unpack_entry(row.fetchone()[0])
 
+    def list_first(self, limit: int) -> tuple[Entry, ...]:
+        """Those that the owner put first, of each language."""
+        first: list[int] = []
+        for language in (CHINESE, OTHER):
+            first.extend(np.flatnonzero(self.languages == language)[:limit].tolist())
+        return tuple(self.read_entry(position) for position in sorted(first))
+
     def read_passage(self, position: int) -> Passage:
         row = self._db.execute("select body from passages where position = ?", (position,))
         return unpack_passage(row.fetchone()[0])

@@ -49,7 +49,10 @@ class IdentityRows:
 
     async def find(self, session_id: str) -> Identity | None:
         """Raises StoreUnavailable."""
-        session_key = key_of(session_id)
+        return await self.find_by_key(key_of(session_id))
+
+    async def find_by_key(self, session_key: str) -> Identity | None:
+        """Raises StoreUnavailable."""
 
         def query(connection: sqlite3.Connection) -> bytes | None:
             row = connection.execute(

@@ -11,9 +11,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from appliance.tools.declared import DONE, ERROR, Fault, Registry, Tool, Value
+from appliance.tools.declared import (
+    CONFIRM,
+    DONE,
+    ERROR,
+    FOUND,
+    NONE,
+    ROW,
+    SEVERAL,
+    Fault,
+    Registry,
+    Tool,
+    Value,
+)
 from appliance.tools.entries import find_entry
 from appliance.tools.failures import ToolFailed
+from appliance.tools.mcp import find_problem
 from appliance.tools.registry import TOOLS_FILE
 from appliance.tools.running import OUTCOME
 from appliance.tools.sql import exists, list_columns, try_write
@@ -25,6 +38,9 @@ def check_tools(registry: Registry) -> Iterator[Fault]:
     for database in registry.databases.values():
         if not database.tables and not exists(database.path):
             yield _tell(f"database.{database.name}.file", f"{database.path} is not there")
+    for server in registry.servers.values():
+        if problem := find_problem(server):
+            yield _tell(f"server.{server.name}", problem)
     for tool in registry.tools.values():
         try:
             yield from _check_tool(registry, tool)
@@ -52,7 +68,7 @@ def _check_tool(registry: Registry, tool: Tool) -> Iterator[Fault]:
         # What they answer is known only once they are asked.
         return
     for outcome in tool.replies:
-        columns = done if outcome == DONE else [] if outcome == ERROR else found
+        columns = _choose_columns(outcome, found, done)
         if unknown := find_unknown(tool, columns, outcome):
             yield _tell(
                 f"tool.{tool.name}.reply.{outcome}",
@@ -61,13 +77,22 @@ def _check_tool(registry: Registry, tool: Tool) -> Iterator[Fault]:
             )
 
 
+def _choose_columns(outcome: str, found: list[str], done: list[str]) -> list[str]:
+    """An outcome that the shop named itself may be told by what was found or by the receipt."""
+    if outcome == ERROR:
+        return []
+    if outcome == DONE:
+        return done
+    return found if outcome in (CONFIRM, FOUND, NONE, SEVERAL, ROW) else [*found, *done]
+
+
 def _make_values(registry: Registry, tool: Tool) -> Mapping[str, Value]:
     values: dict[str, Value] = {}
     for name in tool.parameters:
         parameter = registry.parameters[name]
         is_number = parameter.schema.type == "integer"
         values[name] = int(parameter.example) if is_number else parameter.example or "check"
-    return {**values, "key": "check", "now": "2026-11-21 12:00"}
+    return {**values, "key": "check", "now": "2026-11-21 12:00", "visitor": "check"}
 
 
 def _tell(key: str, sentence: str) -> Fault:

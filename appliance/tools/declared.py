@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 
 Language: TypeAlias = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-Kind: TypeAlias = Literal["sql", "http", "python"]
-KINDS: tuple[Kind, ...] = ("sql", "http", "python")
+Kind: TypeAlias = Literal["sql", "http", "python", "mcp"]
+KINDS: tuple[Kind, ...] = ("sql", "http", "python", "mcp")
 Origin: TypeAlias = Literal["words", "memory", "session"]
 ORIGINS: tuple[Origin, ...] = ("words", "memory", "session")
 Fold: TypeAlias = Literal["none", "code", "digits"]
@@ -129,10 +129,35 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server of the Model Context Protocol: the process that `command` starts in `folder`, or
+    what answers at `url`. `environment` are the variables that the process may see."""
+
+    name: str
+    command: tuple[str, ...]
+    url: str
+    folder: Path
+    environment: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCall:
+    """`tool` is its name at the server."""
+
+    server: str
+    tool: str
+    arguments: Mapping[str, str]
+    timeout_s: float
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """`read` is what is looked up, and before a `write` what allows it; `receipt` reads what was
     written. A tool that `is_writing` is run only once the customer has confirmed it in words. A
-    message that holds nothing but values means the tool that `is_bare`."""
+    message that holds nothing but values means the tool that `is_bare`. `unless_signed` are those
+    parameters that it needs of nobody whom the host site has signed."""
 
     name: str
     kind: Kind
@@ -140,6 +165,7 @@ class Tool:
     parameters: tuple[str, ...]
     replies: Mapping[str, Wordings]
     identity: tuple[str, ...] = ()
+    unless_signed: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -148,6 +174,7 @@ class Tool:
     write: Statement | None = None
     receipt: Statement | None = None
     request: Request | None = None
+    server_call: ServerCall | None = None
     entry: str = ""
     is_writing: bool = False
     is_bare: bool = False
@@ -164,25 +191,29 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Registry:
     """`general` are words of questions about how things are done, which no tool answers; `others`
-    are whole questions of that kind, to compare a tool's `examples` with."""
+    are whole questions of that kind, to compare a tool's `examples` with; `alike` are writings and
+    what they are read as, where a tool is chosen."""
 
     tools: Mapping[str, Tool] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     databases: Mapping[str, Database] = field(default_factory=dict)
+    servers: Mapping[str, Server] = field(default_factory=dict)
     general: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    alike: tuple[tuple[str, str], ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """`key` makes a writing call one, however often it is run. `is_confirmed`: the customer has
-    said yes to exactly these arguments."""
+    said yes to exactly these arguments. `visitor` is who the host site has signed them to be."""
 
     tool: str
     arguments: Mapping[str, str]
     key: str = ""
     is_confirmed: bool = False
+    visitor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

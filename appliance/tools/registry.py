@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -31,20 +31,25 @@ from appliance.tools.declared import (
     Parameter,
     Registry,
     Schema,
+    Server,
     Statement,
     Tool,
     Wordings,
 )
 from appliance.tools.request_table import read_request
+from appliance.tools.server_table import read_server, read_server_call
 from appliance.tools.tables import Refused, Table, take_choice
 
 TOOLS_FILE = "tools.toml"
 MAX_FILE_BYTES = 500_000
 # As many as there are letters to name them by, and one for none.
 MAX_TOOLS = 25
+MAX_ALIKE_CHARS = 30
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+VISITOR = re.compile(r":visitor\b")
 ENTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 EXAMPLE = "orders"
+KEYS = ("database", "server", "parameter", "tool", "general", "others", "alike")
 # What a pattern's fault is, or nothing.
 CheckPattern = Callable[[str], str]
 
@@ -77,31 +82,35 @@ class _Reader:
         self._check_pattern = check_pattern
         self._faults: list[Fault] = []
         self._databases: dict[str, Database] = {}
+        self._servers: dict[str, Server] = {}
         self._parameters: dict[str, Parameter] = {}
         self._tools: dict[str, Tool] = {}
         self._general: tuple[str, ...] = ()
         self._others: tuple[str, ...] = ()
+        self._alike: tuple[tuple[str, str], ...] = ()
 
     def read(self, tables: Mapping[str, Any]) -> Registry:
         for key in tables:
-            if key not in ("database", "parameter", "tool", "general", "others"):
-                self._complain(
-                    Refused(key, "is unknown; known are database, parameter, tool, general, others")
-                )
+            if key not in KEYS:
+                self._complain(Refused(key, f"is unknown; known are {', '.join(KEYS)}"))
         try:
             self._general = self._take_patterns(Table(tables, ""), "general")
             self._others = Table(tables, "").take_texts("others", ())
+            self._alike = _read_alike(Table(tables, "").take_optional_table("alike"))
         except Refused as refused:
             self._complain(refused)
         self._read_each(tables, "database", self._databases, self._read_database)
+        self._read_each(tables, "server", self._servers, self._read_server)
         self._read_each(tables, "parameter", self._parameters, self._read_parameter)
         self._read_each(tables, "tool", self._tools, self._read_tool)
         return Registry(
             MappingProxyType(self._tools),
             MappingProxyType(self._parameters),
             MappingProxyType(self._databases),
+            MappingProxyType(self._servers),
             self._general,
             self._others,
+            self._alike,
             tuple(self._faults),
         )
 
@@ -144,6 +153,9 @@ class _Reader:
         base = self._data if where == "data" else self._folder
         tables = table.take_text("tables", "")
         return Database(name, base / file, tables, is_example=bool(example))
+
+    def _read_server(self, name: str, table: Table) -> Server:
+        return read_server(name, table, self._folder)
 
     def _read_parameter(self, name: str, table: Table) -> Parameter:
         schema = self._read_schema(table.take_table("schema"))
@@ -196,11 +208,15 @@ class _Reader:
         if wrong := next((one for one in identity if one not in parameters), ""):
             raise Refused(table.name("identity"), f"names “{wrong}”, which is no parameter of it")
         read, write, receipt = self._read_statements(table, kind)
+        unless_signed = _take_unless_signed(table, identity, read)
         request = read_request(table, parameters) if kind == "http" else None
         entry = table.take_text("entry") if kind == "python" else ""
         if entry and not ENTRY.fullmatch(entry):
             raise Refused(table.name("entry"), "must be as “package.module:function”")
         is_writing = write is not None or table.take_truth("writes")
+        server_call = None
+        if kind == "mcp":
+            server_call = read_server_call(table, parameters, self._servers, is_writing=is_writing)
         return Tool(
             name,
             kind,
@@ -212,6 +228,7 @@ class _Reader:
                 is_looking=not is_writing or read is not None,
             ),
             identity,
+            unless_signed,
             self._take_patterns(table, "asks"),
             table.take_texts("examples", ()),
             self._take_patterns(table, "words"),
@@ -220,6 +237,7 @@ class _Reader:
             write,
             receipt,
             request,
+            server_call,
             entry,
             is_writing,
             table.take_truth("bare"),
@@ -288,3 +306,23 @@ class _Reader:
         if pattern and (problem := self._check_pattern(pattern)):
             raise Refused(table.name(key), f"= “{pattern}” is not possible: {problem}")
         return pattern
+
+
+def _read_alike(table: Table) -> tuple[tuple[str, str], ...]:
+    """The longest first, so that none hides another."""
+    pairs = [(key, table.take_text(key)) for key in tuple(table.left)]
+    if wrong := next((one for pair in pairs for one in pair if len(one) > MAX_ALIKE_CHARS), ""):
+        raise Refused("alike", f"has “{wrong}”, which is longer than {MAX_ALIKE_CHARS} characters")
+    return tuple(sorted(pairs, key=lambda pair: -len(pair[0])))
+
+
+def _take_unless_signed(
+    table: Table, identity: Sequence[str], read: Statement | None
+) -> tuple[str, ...]:
+    """What makes an order somebody's may be left to the site; then the SQL looks for `:visitor`."""
+    names = table.take_texts("unless_signed", ())
+    if wrong := next((one for one in names if one not in identity), ""):
+        raise Refused(table.name("unless_signed"), f"names “{wrong}”, which is not in identity")
+    if names and (read is None or not VISITOR.search(read.text)):
+        raise Refused(table.name("unless_signed"), "needs a sql that compares with :visitor")
+    return names

@@ -17,7 +17,7 @@ from appliance.tools.templates import list_placeholders
 
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
-MOST_TIMEOUT_MS = 30_000
+TIMEOUT_MS, MOST_TIMEOUT_MS = 3000, 30_000
 METHODS: tuple[Literal["GET", "POST"], ...] = ("GET", "POST")
 
 
@@ -25,27 +25,39 @@ def read_request(table: Table, parameters: Sequence[str]) -> Request:
     """Raises Refused."""
     url = table.take_text("url")
     hosts = table.take_texts("hosts", ())
-    _check_address(table, url, hosts)
-    body = _read_texts(table.take_optional_table("body"))
+    check_address(table, url, hosts)
+    body = read_texts(table.take_optional_table("body"))
     used = [*list_placeholders(url), *(name for one in body.values() for name in _find(one))]
     if unknown := next((name for name in used if name not in (*parameters, "key")), ""):
         raise Refused(table.name("url"), f"has {{{unknown}}}, which is no parameter of the tool")
-    timeout_ms = table.take_number("timeout_ms", 3000)
+    timeout_s = read_timeout_s(table, TIMEOUT_MS)
+    secrets = read_secrets(table)
+    rows = table.take_text("rows", "")
+    method = take_choice(table, "method", METHODS, "GET")
+    way = tuple(rows.split(".")) if rows else ()
+    return Request(method, url, hosts, timeout_s, secrets, body, way)
+
+
+def read_timeout_s(table: Table, default_ms: int) -> float:
+    """Raises Refused."""
+    timeout_ms = table.take_number("timeout_ms", default_ms)
     if not 1 <= timeout_ms <= MOST_TIMEOUT_MS:
         raise Refused(table.name("timeout_ms"), f"must be from 1 to {MOST_TIMEOUT_MS}")
-    secrets = _read_texts(table.take_optional_table("secrets"))
+    return timeout_ms / 1000
+
+
+def read_secrets(table: Table) -> dict[str, str]:
+    """Header names and environment variables. Raises Refused."""
+    secrets = read_texts(table.take_optional_table("secrets"))
     for header, variable in secrets.items():
         if not HEADER.fullmatch(header) or not VARIABLE.fullmatch(variable):
             raise Refused(
                 table.name("secrets"), f"= {header} must name an environment variable in capitals"
             )
-    rows = table.take_text("rows", "")
-    method = take_choice(table, "method", METHODS, "GET")
-    way = tuple(rows.split(".")) if rows else ()
-    return Request(method, url, hosts, timeout_ms / 1000, secrets, body, way)
+    return secrets
 
 
-def _check_address(table: Table, url: str, hosts: Sequence[str]) -> None:
+def check_address(table: Table, url: str, hosts: Sequence[str]) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -59,7 +71,7 @@ def _check_address(table: Table, url: str, hosts: Sequence[str]) -> None:
         raise Refused(table.name("hosts"), f"must list “{host}”, the host of url")
 
 
-def _read_texts(table: Table) -> dict[str, str]:
+def read_texts(table: Table) -> dict[str, str]:
     return {key: table.take_text(key) for key in tuple(table.left)}
 
 

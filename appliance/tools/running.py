@@ -32,6 +32,7 @@ from appliance.tools.declared import (
 from appliance.tools.entries import run_entry
 from appliance.tools.example_orders import make_orders
 from appliance.tools.failures import ToolFailed
+from appliance.tools.mcp import call_server
 from appliance.tools.requests import send_request
 from appliance.tools.sql import exists, reading, run, writing
 
@@ -45,10 +46,14 @@ ENTRY_PATIENCE_S = 10.0
 class Tools:
     """One thread for all tools: a shop's database is asked one question at a time."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, executor: ThreadPoolExecutor | None = None) -> None:
         self.registry = registry
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tools")
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="tools")
         self._log = structlog.get_logger(__name__)
+
+    def with_registry(self, registry: Registry) -> Tools:
+        """Others, on the same thread."""
+        return Tools(registry, self._executor)
 
     async def look(self, call: Call) -> Result:
         """What is found, and for a tool that writes whether it may: `confirm`, or why not."""
@@ -84,6 +89,8 @@ class Tools:
         """Whoever chose it, a value is what its schema allows. Raises ToolFailed."""
         for name in tool.parameters:
             value = call.arguments.get(name, "")
+            if not value and call.visitor and name in tool.unless_signed:
+                continue
             if not self.registry.parameters[name].schema.allows(value):
                 raise ToolFailed(f"{name} is missing or not possible.")
         if unknown := sorted(set(call.arguments) - set(tool.parameters)):
@@ -92,7 +99,7 @@ class Tools:
             raise ToolFailed(f"{tool.name} writes nothing that was not confirmed.")
 
     async def _run(self, tool: Tool, call: Call, *, is_looking: bool) -> Result:
-        values = self._bind(call)
+        values = self._bind(tool, call)
         if tool.is_writing and is_looking and tool.read is None:
             return Result(CONFIRM)
         loop = asyncio.get_running_loop()
@@ -102,6 +109,9 @@ class Tools:
                 return await loop.run_in_executor(self._executor, work, tool, values)
         if tool.request is not None:
             rows = await send_request(tool.request, values)
+        elif tool.server_call is not None:
+            server = self.registry.servers[tool.server_call.server]
+            rows = await call_server(server, tool.server_call, values)
         else:
             # Not on the thread of the databases: it may take as long as it likes.
             async with asyncio.timeout(ENTRY_PATIENCE_S):
@@ -109,12 +119,14 @@ class Tools:
                 rows = await asyncio.to_thread(run_entry, tool.entry, values, names)
         return name_outcome(tool, rows, is_looking=is_looking)
 
-    def _bind(self, call: Call) -> Mapping[str, Value]:
-        values: dict[str, Value] = {}
+    def _bind(self, tool: Tool, call: Call) -> Mapping[str, Value]:
+        """What was not said is NULL, which is equal to nothing."""
+        values: dict[str, Value] = dict.fromkeys(tool.unless_signed)
         for name, value in call.arguments.items():
             is_number = self.registry.parameters[name].schema.type == "integer"
             values[name] = int(value) if is_number else value
-        return {**values, "key": call.key, "now": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}"}
+        now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M}"
+        return {**values, "key": call.key, "now": now, "visitor": call.visitor or None}
 
     def _look_up(self, tool: Tool, values: Mapping[str, Value]) -> Result:
         assert tool.read is not None

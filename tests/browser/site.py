@@ -119,13 +119,14 @@ def open_site(
 
 @contextmanager
 def browsing(
-    browser: Browser, size: Mapping[str, int] = PHONE, scheme: str = "light"
+    browser: Browser, size: Mapping[str, int] = PHONE, scheme: str = "light", scale: int = 1
 ) -> Iterator[BrowserContext]:
     """One visitor, as in a private window: a frame of another site may store nothing there."""
     context = browser.new_context(
         locale="zh-CN",
         viewport={"width": size["width"], "height": size["height"]},
         color_scheme="dark" if scheme == "dark" else "light",
+        device_scale_factor=scale,
     )
     # Open roots: a test has to look in where a page must not.
     context.add_init_script(

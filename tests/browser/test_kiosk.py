@@ -191,7 +191,7 @@ def test_the_visitor_ends_the_visit_at_once(page: Page) -> None:
 
 def test_it_is_not_wiped_in_the_middle_of_an_answer(page: Page) -> None:
     begin(page)
-    send(page, "请说一个长的回答")
+    send(page, "讲一个大象去月球的长故事")
     expect(page.locator(".answer .prose")).to_contain_text("退货说明")
     # At once and in one leap: on a slow machine the answer might end between several.
     page.clock.fast_forward(120_000)

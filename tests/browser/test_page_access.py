@@ -30,8 +30,9 @@ FAQ = """\
 question,phrasings,answer,links
 怎么退货,想退货怎么办|买错了能退吗,七天之内带小票到店里就能退。,https://shop.example/returns
 """
-# Far from every entry, by words and by meaning.
+# Far from every entry, by words and by meaning; to others the entry may be offered.
 SLOW = "讲一个大象去月球的长故事"
+BROKEN = "讲一个大象去月球的坏故事"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 TABLE = "| 尺码 | 价钱 |\n|---|---|\n| 大 | 贵 |\n\n1. 一\n2. 二\n\n> 引\n\n```\nx = 1\n```\n"
 RIGHT_TO_LEFT = "مرحبا، كيف حالك؟"
@@ -115,7 +116,7 @@ def test_an_answer_that_grows_and_one_that_was_stopped(page: Page) -> None:
 
 
 def test_an_answer_that_broke_and_words_too_many(page: Page) -> None:
-    send(page, "说到这里就坏了")
+    send(page, BROKEN)
     expect(page.locator(".answer .trouble")).to_be_visible(timeout=ANSWER_MS)
     page.fill("#question", "好" * 2003)
     assert find_faults(page) == []
@@ -199,6 +200,7 @@ def test_at_twice_the_size_everything_is_there_and_nothing_scrolls_sideways(page
     send(page, "怎么退货")
     wait_for_answer(page)
     page.locator("[data-verdict=down]").click()
+    expect(page.locator("[data-reason=other]")).to_be_in_viewport()
     page.locator("[data-reason=wrong]").click()
     page.locator("#question").scroll_into_view_if_needed()
     for part in ("html", "main"):

@@ -20,6 +20,7 @@ from appliance.engine.local import LocalEngine
 from appliance.engine.scripted import Crash, Fail, Line, Script, ScriptedEngine
 from appliance.server import serve
 from appliance.settings import Settings
+from tests.faults.dying_tools import STEPS, die_at
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
 from tests.scripted_house import WITHOUT_LIMITS
@@ -74,7 +75,10 @@ def main() -> int:
     parser.add_argument("--phrases", type=int, default=10)
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--queue", type=int, default=32)
+    parser.add_argument("--dies-at", choices=STEPS)
     chosen = parser.parse_args()
+    if chosen.dies_at:
+        die_at(chosen.dies_at, chosen.data.with_name("died"))
     # A process that is meant to die leaves no core behind.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     settings = Settings(

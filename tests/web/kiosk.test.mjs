@@ -116,6 +116,7 @@ test("keys that lead out are stopped, keys that write are not", () => {
 test("the address chooses within bounds, and anything else is as nothing", () => {
   const usual = {
     idleMs: 60_000, countdownMs: 20_000, language: "zh", theme: "auto", questions: null,
+    isAloud: false, isDictated: false,
   };
   for (const search of ["", "?", "?idle=&countdown=x&language=fr&theme=red&questions=|%20|", "?idle=NaN"]) {
     assert.deepEqual(readAddress(search), usual, search);
@@ -123,8 +124,12 @@ test("the address chooses within bounds, and anything else is as nothing", () =>
   const chosen = readAddress("?idle=90&countdown=10&language=en&theme=dark&questions=a%20b|c");
   assert.deepEqual(chosen, {
     idleMs: 90_000, countdownMs: 10_000, language: "en", theme: "dark", questions: ["a b", "c"],
+    isAloud: false, isDictated: false,
   });
   assert.equal(readAddress("?idle=1").idleMs, 15_000);
+  const heard = ["", "aloud", "dictation|aloud", "loud"].map((wish) => readAddress(`?speech=${wish}`));
+  assert.deepEqual(heard.map((it) => it.isAloud), [false, true, true, false]);
+  assert.deepEqual(heard.map((it) => it.isDictated), [false, false, true, false]);
   assert.equal(readAddress("?idle=1e9").idleMs, 600_000);
   assert.equal(readAddress("?idle=-5&countdown=0").countdownMs, 5000);
   assert.equal(readAddress(`?questions=${"x|".repeat(99)}`).questions.length, 8);

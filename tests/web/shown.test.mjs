@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { EMPTY, reduce } from "../../web/conversation.js";
-import { findFailed, findTurn, findUnsent, listShown } from "../../web/shown.js";
+import { findFailed, findTurn, findUnsent, isGrowth, listShown } from "../../web/shown.js";
 
 const ASKED = { type: "asked", text: "你好", clientId: "c1" };
 const BUSY = { type: "refused", error: { code: "busy", message: "Full.", retryAfterS: 9 } };
@@ -51,6 +51,19 @@ test("another page's question that came first is answered first, and ours waits 
   assert.deepEqual(show(state), ["别人的", "答", "你好", ""]);
   const phases = listShown(state).map((it) => it.turn?.phase);
   assert.deepEqual(phases, [undefined, "speaking", undefined, "waiting"]);
+});
+
+test("an answer grows from its first word to its last, and whatever else happens is no growth", () => {
+  const asked = events(message(1, "r1", "你好"));
+  const begun = play(asked, events(token(2, "r1", "早")));
+  const longer = play(asked, events(token(2, "r1", "早"), token(3, "r1", "上好")));
+  const cut = reduce(longer, { type: "cut" });
+  const stopped = reduce(longer, events({ number: 4, runId: "r1", type: "error", code: "x", message: "" }));
+  const next = reduce(stopped, events(message(5, "r2", "再问"), token(6, "r2", "好")));
+  assert.equal(isGrowth(begun, longer), true);
+  const others = [[EMPTY, begun], [play(asked), begun], [longer, cut], [cut, longer], [longer, stopped],
+    [longer, next], [EMPTY, EMPTY]];
+  for (const [before, after] of others) assert.equal(isGrowth(before, after), false);
 });
 
 test("a question that was refused stays, unsent, with its words and its id", () => {

@@ -3,11 +3,12 @@ import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 
 import { LANGUAGES, Words, chooseLanguage } from "../../web/words.js";
+import { SPEECH_WORDS } from "../../web/speech_words.js";
 import { BOXES } from "../../web/words_boxes.js";
 
 const WEB = new URL("../../web/", import.meta.url);
 const INDEX = readFileSync(new URL("index.html", WEB), "utf8");
-const TABLES = [LANGUAGES, BOXES];
+const TABLES = [LANGUAGES, BOXES, SPEECH_WORDS];
 const KEYS = TABLES.flatMap(({ zh }) => Object.keys(zh));
 
 function listPlaceholders(text) {

@@ -1,0 +1,194 @@
+"""`/v1/responses`: an answer that is kept, told as named events, picked up again by number.
+
+A response is one turn of a conversation that is kept here; its id names both, and is the key to
+them as a session's id is. What is asked of the bare model is kept nowhere and cannot be picked up.
+The rule that must not break: whoever follows a kept response, from the start or from a number on,
+is told the same events, made from the same log.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from appliance.dialogue.callers import Callers, read_parts
+from appliance.dialogue.conversations import Conversations
+from appliance.dialogue.replies import Ended, Part, Reply
+from appliance.errors import InvalidField, NotOffered, SessionNotFound
+from appliance.http.answers import JsonAnswer, dump
+from appliance.http.body import check_fields, read_open_body
+from appliance.http.errors import report_unexpected
+from appliance.http.frames import stream
+from appliance.http.openai import OpenAi
+from appliance.http.openai_reading import NEW_SESSION, LadderPlan, plan_chat
+from appliance.http.openai_shapes import ChatWish
+from appliance.http.outlets import begin, gather
+from appliance.http.response_shapes import ResponseDeleted, ResponseWish, write_chat
+from appliance.http.response_steps import Card, Step, Steps
+
+# A session's id and the run's.
+KEPT_ID = re.compile(r"resp_([A-Za-z0-9_-]{22})([0-9a-f]{16})")
+MAX_DIGITS = 16
+
+
+class Responses:
+    def __init__(
+        self,
+        openai: OpenAi,
+        callers: Callers,
+        conversations: Conversations,
+        max_message_chars: int,
+    ) -> None:
+        self._openai = openai
+        self._callers = callers
+        self._conversations = conversations
+        self._max_message_chars = max_message_chars
+
+    async def create(self, request: Request) -> Response:
+        wish = await read_open_body(request, ResponseWish)
+        chat = check_fields(write_chat(wish), ChatWish)
+        plan = plan_chat(request, chat, self._max_message_chars)
+        if isinstance(plan, LadderPlan) and wish.store is not False:
+            return await self._keep(request, wish, plan)
+        if wish.previous_response_id is not None or wish.background:
+            field = "background" if wish.background else "previous_response_id"
+            raise InvalidField(field, f"{field} goes with a response that is stored.")
+        reply, _ = await self._openai.answer(request, plan)
+        card = self._make_card(f"resp_{secrets.token_hex(19)}", is_stored=False)
+        return await self._send(request, wish, reply, card)
+
+    async def show(self, request: Request) -> Response:
+        """Whole, as far as it is; or its events after `starting_after`, with `stream=true`."""
+        card, session_id, run_id = await self._find(request)
+        if request.query_params.get("stream") in ("true", "True", "1"):
+            after = read_after(request)
+            return stream_steps(Steps(card).tell(self._follow(session_id, run_id)), after)
+        return JsonAnswer(await self._show_now(card, session_id, run_id))
+
+    async def cancel(self, request: Request) -> JsonAnswer:
+        card, session_id, run_id = await self._find(request)
+        running = (await self._conversations.read(session_id)).running
+        if running is not None and running.run_id == run_id:
+            await self._conversations.stop(session_id)
+        return JsonAnswer(await self._show_now(card, session_id, run_id))
+
+    async def forget(self, request: Request) -> JsonAnswer:
+        card, session_id, _ = await self._find(request)
+        await self._conversations.forget(session_id)
+        deleted: ResponseDeleted = {"id": card.id, "object": "response", "deleted": True}
+        return JsonAnswer(deleted)
+
+    async def _keep(self, request: Request, wish: ResponseWish, plan: LadderPlan) -> Response:
+        session_id = plan.session_id
+        if wish.previous_response_id is not None:
+            session_id = await self._find_previous(wish.previous_response_id)
+        if session_id in (None, NEW_SESSION):
+            session_id = await self._callers.open()
+        assert session_id is not None
+        begun = await self._openai.begin(request, plan, session_id)
+        card = self._make_card(f"resp_{session_id}{begun.turn.run_id}", wish.previous_response_id)
+        if wish.background and not wish.stream:
+            return JsonAnswer(card.show("in_progress", []))
+        return await self._send(request, wish, begun.reply, card)
+
+    async def _send(
+        self, request: Request, wish: ResponseWish, reply: Reply, card: Card
+    ) -> Response:
+        steps = Steps(card)
+        if wish.stream:
+            # A kept one has begun already: its id must not wait for its first word.
+            parts = reply if card.is_stored else await begin(request, reply)
+            return stream_steps(steps.tell(parts), -1)
+        for part in await gather(request, reply):
+            steps.take(part)
+        return JsonAnswer(steps.show_now())
+
+    async def _find_previous(self, previous_id: str) -> str:
+        """Raises NotOffered, InvalidField."""
+        session_id, run_id = read_id(previous_id)
+        messages = (await self._read(session_id)).messages
+        if not messages or messages[-1].run_id != run_id:
+            raise InvalidField(
+                "previous_response_id", "previous_response_id is not the last of its conversation."
+            )
+        return session_id
+
+    async def _find(self, request: Request) -> tuple[Card, str, str]:
+        """Raises NotOffered."""
+        response_id = request.path_params["response_id"]
+        session_id, run_id = read_id(response_id)
+        messages = (await self._read(session_id)).messages
+        created_ms = next((one.created_ms for one in messages if one.run_id == run_id), None)
+        if created_ms is None:
+            raise NotOffered("There is no such response; it may have been deleted.")
+        return Card(response_id, created_ms // 1000, self._openai.name_model()), session_id, run_id
+
+    async def _read(self, session_id: str) -> Any:
+        try:
+            return await self._conversations.read(session_id)
+        except SessionNotFound:
+            raise NotOffered("There is no such response; it may have been deleted.") from None
+
+    async def _show_now(self, card: Card, session_id: str, run_id: str) -> Step:
+        running = (await self._conversations.read(session_id)).running
+        steps = Steps(card)
+        if running is not None and running.run_id == run_id:
+            for numbered in tuple(running.events):
+                for part in read_parts(numbered):
+                    steps.take(part)
+            return steps.show_now()
+        async for _ in steps.tell(self._follow(session_id, run_id)):
+            pass
+        return steps.show_now()
+
+    async def _follow(self, session_id: str, run_id: str) -> AsyncIterator[Part]:
+        """The parts of a run, from the log and then as they come. Raises what it ended with."""
+        events = await self._conversations.watch(session_id, 0)
+        async for numbered in events:
+            for part in read_parts(numbered) if numbered.run_id == run_id else ():
+                yield part
+                if isinstance(part, Ended):
+                    return
+
+    def _make_card(
+        self, response_id: str, previous_id: str | None = None, *, is_stored: bool = True
+    ) -> Card:
+        model = self._openai.name_model()
+        return Card(response_id, int(time.time()), model, previous_id, is_stored)
+
+
+def read_id(response_id: str) -> tuple[str, str]:
+    """Session and run. Raises NotOffered."""
+    found = KEPT_ID.fullmatch(response_id)
+    if not found:
+        raise NotOffered("There is no such response; only those that are stored can be found.")
+    return found[1], found[2]
+
+
+def read_after(request: Request) -> int:
+    """Raises InvalidField."""
+    told = request.query_params.get("starting_after")
+    if told is None:
+        return -1
+    if not (told.isascii() and told.isdigit() and len(told) <= MAX_DIGITS):
+        raise InvalidField("starting_after", "starting_after is a sequence_number.")
+    return int(told)
+
+
+def stream_steps(steps: AsyncIterator[Step], after: int) -> Response:
+    async def frames() -> AsyncIterator[dict[str, str | int]]:
+        try:
+            async for step in steps:
+                if step["sequence_number"] > after:
+                    yield {"event": step["type"], "data": dump(step)}
+        except Exception as error:
+            told = report_unexpected(error)
+            yield {"event": "error", "data": dump({"type": "error", "param": None, **told})}
+
+    return stream(frames())

@@ -1,0 +1,145 @@
+"""What the remote engine adds to the first token, beside asking the same server directly.
+
+    .venv/bin/python -m benchmarks.remote
+    LLAMA_SERVER=… .venv/bin/python -m benchmarks.remote      and with a real llama-server
+
+The very same request goes out by a bare socket and through the engine, in turns, so that what the
+machine does meanwhile falls on both. The rule that must not break: both moments are taken from the
+decision to ask to the first word, and the median of the differences is told, not the best one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.engine.completions import write_request
+from appliance.engine.engine import Finished, Generation, Piece, Sampling
+from appliance.engine.letters import read_messages
+from appliance.engine.remote import RemoteEngine
+from appliance.settings import Settings
+from benchmarks.engine_peers import LlamaServer, Setup, has_llama_server, read_completion
+from benchmarks.engine_wire import post
+from tests.openai_server import OpenAIServer
+
+ROUNDS = 40
+WARM_UP = 4
+BAR_MS = 5.0
+QUESTIONS = ("你好，请问几点开门？", "How do I clean a cup?")
+WORDS = ("你好", "，", "我们", "九点", "开门。")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Milliseconds to the first word, pair by pair."""
+
+    direct_ms: tuple[float, ...]
+    engine_ms: tuple[float, ...]
+
+    @property
+    def added_ms(self) -> list[float]:
+        return sorted(b - a for a, b in zip(self.direct_ms, self.engine_ms, strict=True))
+
+
+async def make_generation(engine: RemoteEngine, question: str) -> Generation:
+    settings = Settings()
+    system, asked = await engine.encode([settings.system_prompt, question])
+    prompt = engine.template.render(system, [], asked)
+    return Generation("bench", prompt, 8, Sampling(temperature=0.0, repeat_penalty=1.0))
+
+
+async def ask_directly(port: int, model: str, generation: Generation) -> float:
+    messages = read_messages(generation.prompt.ids)
+    request = write_request("llamacpp", model, messages, generation, "", 8)
+    asked_s = time.monotonic()
+    heard = await post(port, "/v1/chat/completions", json.loads(request))
+    return (read_completion(heard).shown_s[0] - asked_s) * 1000
+
+
+async def ask_engine(engine: RemoteEngine, generation: Generation) -> float:
+    asked_s, first_s = time.monotonic(), 0.0
+    async for output in engine.generate(generation):
+        if isinstance(output, Piece):
+            first_s = first_s or time.monotonic()
+        assert not isinstance(output, Finished) or first_s, "an answer without text"
+    return (first_s - asked_s) * 1000
+
+
+async def compare(port: int) -> Compared:
+    settings = Settings(
+        engine="remote", remote_urls=f"http://127.0.0.1:{port}", remote_fallback="none"
+    )
+    engine = RemoteEngine(settings)
+    await engine.start()
+    try:
+        await engine.wait_ready()
+        model = engine.status.model_name
+        direct_ms, engine_ms = [], []
+        for number in range(WARM_UP + ROUNDS):
+            generation = await make_generation(engine, QUESTIONS[number // 2 % len(QUESTIONS)])
+            if number % 2:
+                direct = await ask_directly(port, model, generation)
+                through = await ask_engine(engine, generation)
+            else:
+                through = await ask_engine(engine, generation)
+                direct = await ask_directly(port, model, generation)
+            if number >= WARM_UP:
+                direct_ms.append(direct)
+                engine_ms.append(through)
+        return Compared(tuple(direct_ms), tuple(engine_ms))
+    finally:
+        await engine.stop()
+
+
+@asynccontextmanager
+async def llama_server(folder: Path) -> AsyncIterator[int]:
+    server = LlamaServer(folder, Setup(context_tokens=4096, max_new_tokens=8), 2)
+    await server.start()
+    try:
+        yield server.port
+    finally:
+        await server.stop()
+
+
+def tell(name: str, compared: Compared) -> str:
+    added = compared.added_ms
+    median = statistics.median(added)
+    quantile = added[int(0.9 * (len(added) - 1))]
+    mark = "✓" if median <= BAR_MS else "✗"
+    return (
+        f"| {name} | {statistics.median(compared.direct_ms):.1f} / "
+        f"{statistics.median(compared.engine_ms):.1f} ms | {median:+.2f} / {quantile:+.2f} ms | "
+        f"≤ {BAR_MS:g} ms | {mark} |"
+    )
+
+
+async def measure(folder: Path) -> Sequence[str]:
+    rows = [
+        "| server | first word directly / through the engine | added, median / 90 % | bar | |",
+        "|---|---|---|---|---|",
+    ]
+    async with OpenAIServer(lambda _: WORDS) as scripted:
+        rows.append(tell("scripted, in the same process", await compare(scripted.port)))
+    if has_llama_server():
+        async with llama_server(folder) as port:
+            rows.append(tell("llama-server, same machine", await compare(port)))
+    else:
+        rows.append("No llama-server: set LLAMA_SERVER to its binary (benchmarks/llama_server.py).")
+    return rows
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for row in asyncio.run(measure(Path(folder))):
+            print(row)
+
+
+if __name__ == "__main__":
+    main()
