@@ -140,6 +140,8 @@ def test_every_figure_of_the_engine_is_shown() -> None:
         ("restores_failed_total", ""): 1,
         ("evictions_total", ""): 12,
         ("divergences_total", "other rung"): 5,
+        ("remote_failures_total", ""): 0,
+        ("remote_fallbacks_total", ""): 0,
         ("token_gap_seconds_bucket", "0.1"): 2,
         ("token_gap_seconds_bucket", "0.2"): 3,
         ("token_gap_seconds_bucket", "0.5"): 3,

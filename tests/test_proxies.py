@@ -123,12 +123,19 @@ def proxied(name: str, folder: Path, boxes: tuple[Served, Served]) -> Iterator[s
         process.wait(HANG_S)
 
 
-@pytest.fixture(params=["nginx", "haproxy"])
-def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
+pytestmark = pytest.mark.slow
+
+
+# One fleet for all tests of a proxy: the last one kills a box of it.
+@pytest.fixture(params=["nginx", "haproxy"], scope="module")
+def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
     name = str(request.param)
     if shutil.which(name, path=PLACES) is None:
         pytest.skip(f"{name} is not installed (apt-get install {name})")
-    folders = tmp_path / "a", tmp_path / "b"
+    top = tmp_path_factory.mktemp(name)
+    folders = top / "a", top / "b"
     for folder in folders:
         folder.mkdir()
     with ExitStack() as stack:
@@ -137,8 +144,8 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
         )
         for box in (one, two):
             box.wait_ready()
-        url = stack.enter_context(proxied(name, tmp_path / "proxy", (one, two)))
-        yield Fleet(url, (one, two), folders, tmp_path / "proxy")
+        url = stack.enter_context(proxied(name, top / "proxy", (one, two)))
+        yield Fleet(url, (one, two), folders, top / "proxy")
 
 
 def begin(client: httpx2.Client) -> str:

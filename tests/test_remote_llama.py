@@ -56,7 +56,7 @@ async def fleet(folder: Path, count: int) -> AsyncIterator[tuple[RemoteEngine, l
 
 def counting(**changes: object) -> Generation:
     prompt = TEMPLATE.render(read_ids(SYSTEM), [], read_ids("Count from one to thirty in words."))
-    made = {"conversation": "one", "prompt": prompt, "max_new_tokens": 48, "sampling": GREEDY}
+    made = {"conversation": "one", "prompt": prompt, "max_new_tokens": 24, "sampling": GREEDY}
     return Generation(**(made | changes))  # type: ignore[arg-type]
 
 
@@ -72,22 +72,19 @@ async def test_it_answers_counts_finds_its_cache_and_goes_on(tmp_path: Path) -> 
         whole = await hear(engine.generate(counting()))
         text, end = join(whole), find_end(whole)
         assert end.reason == "length" and end.counted is not None
-        assert end.counted.completion_tokens == 48
+        assert end.counted.completion_tokens == 24
         again = find_end(await hear(engine.generate(counting())))
         assert again.counted is not None
         assert again.counted.cached_tokens >= 0.8 * again.counted.prompt_tokens > 0
         # Wherever it is taken up again, not a letter of the beginning comes once more.
-        for cut in (1, len(text) // 3, len(text) // 2):
+        for cut in (1, len(text) // 2):
             said = text[:cut]
             rest = await hear(engine.generate(counting(said=read_ids(said))))
             assert write_text(find_end(rest).token_ids) == said + join(rest)
             assert not join(rest).startswith(said) or len(said) < 4
-        middle = text[: text.index("five") + 4]
-        assert (
-            join(await hear(engine.generate(counting(said=read_ids(middle)))))
-            .lstrip(", \n")
-            .startswith("six")
-        )
+        said = "one, two, three, four, five,"
+        rest = await hear(engine.generate(counting(said=read_ids(said))))
+        assert join(rest).lstrip().lower().startswith("six")
 
 
 async def test_it_heeds_history_grammar_and_stop_strings(tmp_path: Path) -> None:
@@ -110,17 +107,18 @@ async def test_when_it_dies_in_mid_answer_another_one_goes_on(tmp_path: Path) ->
     async with fleet(tmp_path, 2) as (engine, servers):
         urls = [f"http://127.0.0.1:{server.port}/v1" for server in servers]
         dying = servers[own_server_index(urls, "one")]
-        run = engine.generate(counting(max_new_tokens=64))
         outputs: list[Output] = []
-        async for output in run:
+        before = ""
+        async for output in engine.generate(counting(max_new_tokens=40)):
             outputs.append(output)
-            if sum(isinstance(one, Piece) for one in outputs) == 12:
+            if not before and sum(isinstance(one, Piece) for one in outputs) == 12:
+                before = "".join(one.text for one in outputs if isinstance(one, Piece))
                 os.kill(dying.pid, 9)
         assert find_end(outputs).reason == "length"
-        text = join(outputs)
         assert sum(isinstance(one, Prefilled) for one in outputs) == 2
-        numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-        places = [text.index(f" {number}" if at else number) for at, number in enumerate(numbers)]
-        assert places == sorted(places), text
+        # It goes on and does not begin anew.
+        text = join(outputs)
+        assert text.startswith(before) and len(text) > len(before)
+        assert text.count(before) == 1
         alone = await hear(engine.generate(counting(conversation="another")))
         assert not isinstance(alone[-1], Broken)
