@@ -4,7 +4,7 @@ APPLIANCE = .venv/bin/appliance
 NODE_TESTS = $(wildcard tests/web/*.test.*)
 
 .DEFAULT_GOAL := help
-.PHONY: help install model run demo test tools check fix bench faults ladder engine clean node-tests
+.PHONY: help install model run demo test tools check fix bench faults ladder engine deb clean node-tests
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ ladder: tools model ## ask it every set of questions, beside rivals: over an hou
 
 engine: tools model ## measure the engine beside the llama-server that LLAMA_SERVER names: an hour
 	.venv/bin/python -m benchmarks.engine
+
+deb: install ## build a Debian package for this kind of machine into dist/
+	@$(PYTHON) -m appliance.install --group test
+	@.venv/bin/python deploy/debian/build.py
 
 clean: ## remove the environment, caches and logs; models and data stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

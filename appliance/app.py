@@ -23,14 +23,17 @@ from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
+from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
-from appliance.http.process import find_start_s, measure_process
+from appliance.http.process import find_start_s
 from appliance.http.routes import build_http
 from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
+from appliance.measuring import Meters
 from appliance.patience import wait_at_most
+from appliance.reloading import Reloading
 from appliance.settings import Settings
 from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
@@ -92,6 +95,7 @@ class House:
             Retention(self.store, clock, settings.retention_days, self.conversations.drop),
             Backups(self.store, backups, settings.backup_hours, settings.backups_kept),
         )
+        self.reloading = Reloading(settings, self._jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, PLAIN), secret)
@@ -111,6 +115,14 @@ class House:
             (*self.admission.operations, *self.interface.operations),
             self.admission.check,
             self.admission.rates,
+        )
+        self._meters = Meters(
+            engine,
+            self.conversations,
+            self.sessions,
+            self._events,
+            self.store,
+            watch_requests(self.application),
         )
         self._log = structlog.get_logger(__name__)
 
@@ -157,37 +169,7 @@ class House:
 
     def measure(self) -> Figures:
         """Every number of the appliance at this moment."""
-        rungs = self._list_rungs()
-        talk, log = self.conversations.measure(), self._events.measure()
-        store, process = self.store.measure(), measure_process()
-        said = self.sessions.measure()
-        return Figures(
-            turns_done_total=talk.done_total,
-            turns_failed_total=talk.failed_total,
-            answers_total=said.answers_total,
-            verdicts_total=said.verdicts_total,
-            handoffs_open=self.conversations.handoffs.measure(),
-            turns_continued_total=talk.continued_total,
-            turns_running=talk.running,
-            turns_waiting=talk.waiting,
-            event_streams_open=talk.streams,
-            events_stored_total=log.events_total,
-            event_commits_total=log.commits_total,
-            store_written_bytes_total=store.written_bytes_total,
-            store_written_bytes_per_day=store.written_bytes_per_day,
-            store_database_bytes=store.database_bytes,
-            store_wal_bytes=store.wal_bytes,
-            store_free_bytes=store.free_bytes,
-            store_damages_total=store.damages,
-            store_full=store.is_full,
-            store_ready=rungs["store"] == "ready",
-            model_ready=rungs["model"] == "ready",
-            uptime_seconds=self._measure_age_s(),
-            process_resident_bytes=process.resident_bytes,
-            process_threads=process.threads,
-            process_open_files=process.open_files,
-            engine=self.engine.measure(),
-        )
+        return self._meters.measure(self._list_rungs(), self._measure_age_s())
 
     def excuse_loading(self) -> None:
         """The process is asked to end while the model may still load."""
@@ -257,6 +239,7 @@ class House:
     async def _open_knowledge(self) -> None:
         ladder = await self.knowledge.build(self.conversations.handoffs, self.sessions.facts)
         self._answering = await asyncio.to_thread(self._build_answering, ladder)
+        self.reloading.join(self._answering)
         self.conversations.give(self._answering)
         await self.knowledge.open()
         self._note_ready()

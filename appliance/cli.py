@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from appliance import __version__
 from appliance.access_cli import accounts, keys, tls
+from appliance.bench_cli import bench
 from appliance.chat_cli import chat
+from appliance.doctor_cli import doctor
 from appliance.eval_cli import evaluate
 from appliance.knowledge_cli import init, knowledge
 from appliance.models_cli import models
+from appliance.reload_cli import reload
 from appliance.store_cli import backup, restore
 from appliance.tools_cli import tools
+from appliance.update_cli import roll_back_model, update_model
+
+if TYPE_CHECKING:
+    from appliance.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
 
@@ -34,6 +42,8 @@ def main() -> None:
     appliance models list      which models there are
     appliance backup           copy all conversations, also while it runs
     appliance restore FILE     put such a copy in their place
+    appliance doctor           look at this machine and say what to do
+    appliance bench            measure it, and say what load it carries
     appliance config           every setting, its value and where it comes from
 
     Settings stand in appliance.toml (port = 9000) or in the environment (APPLIANCE_PORT=9000).
@@ -65,8 +75,14 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
 
     wanted = {"host": host, "port": port}
     overrides = {key: value for key, value in wanted.items() if value is not None}
-    try:
+
+    def read_settings() -> Settings:
         settings = load_settings(overrides=overrides).settings
+        # Named, because it is no fault of the script when a real model was withheld.
+        return settings.model_copy(update={"model": "demo"}) if demo else settings
+
+    try:
+        settings = read_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
@@ -77,10 +93,8 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
 
     engine: Engine = make_engine(settings)
     if demo:
-        # Named, because it is no fault of the script when a real model was withheld.
-        settings = settings.model_copy(update={"model": "demo"})
         engine = ScriptedEngine(play_demo, parallel=settings.parallel)
-    sys.exit(serve_with(settings, engine))
+    sys.exit(serve_with(settings, engine, read_settings))
 
 
 @main.command()
@@ -126,3 +140,7 @@ for command in (
     *(keys, accounts, tls),
 ):
     main.add_command(command)
+for command in (bench, doctor, reload):
+    main.add_command(command)
+for command in (update_model, roll_back_model):
+    models.add_command(command)

@@ -8,6 +8,7 @@ is seen as a failure and takes no other along, and nothing is written but to a t
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -24,6 +25,7 @@ from appliance.knowledge.entries import Match
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
 
+KNOWLEDGE_FILES = ("knowledge-*.db", "*vectors.db")
 # How far the vectors are is looked at so often.
 LOOK_S = 0.2
 
@@ -67,6 +69,15 @@ async def open_house(
                 await engine.wait_ready()
             await wait_indexed(house)
             yield house
+
+
+def carry_knowledge(source: Path, target: Path) -> None:
+    """Copy indexes and vectors from one data folder to another: what was computed once need not be
+    computed again. What cannot be copied, or is half written, is made anew by whoever opens it."""
+    for pattern in KNOWLEDGE_FILES:
+        for file in source.glob(pattern):
+            with suppress(OSError):
+                shutil.copyfile(file, target / file.name)
 
 
 async def wait_indexed(house: House) -> None:

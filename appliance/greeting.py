@@ -46,6 +46,15 @@ def greet(addresses: Addresses, out: TextIO) -> None:
     print("\n    Ctrl-C ends it · 按 Ctrl-C 结束\n", file=out, flush=True)
 
 
+def describe_engine(status: EngineStatus) -> str:
+    """In one sentence, for who looks after the process."""
+    if status.phase == "ready":
+        return f"Ready: {status.model_name}."
+    if status.phase == "unavailable":
+        return f"Answers without a model: {status.reason}"
+    return "Pages are served; the model is being loaded."
+
+
 def greet_owner(code: str, out: TextIO) -> None:
     """Nobody administrates it yet: whoever reads this terminal may."""
     if code:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from appliance.dialogue.charter import CharterKeeper
     from appliance.dialogue.handoff import Handoffs
     from appliance.dialogue.ladder import Ladder
+    from appliance.dialogue.language import Language
     from appliance.dialogue.moderation import Moderation
     from appliance.dialogue.tooling import FindVisitor, Tooling
     from appliance.engine.engine import Engine
@@ -106,7 +107,7 @@ class KnowledgeRung:
         return tuple(notes)
 
     @property
-    def questions(self) -> Mapping[str, tuple[str, ...]]:
+    def questions(self) -> Mapping[Language, tuple[str, ...]]:
         """To press on the pages, in each language."""
         if self._parts is None:
             return {}

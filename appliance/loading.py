@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from appliance.engine import models
+from appliance.engine import model_updates, models
 from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable
 from appliance.settings import Settings
@@ -32,6 +32,25 @@ class ModelRung:
 
     async def load(self) -> None:
         """Returns when the model is ready, refused, withheld or no longer wanted."""
+        await self._load()
+        folder, phase = self._settings.models, self._engine.status.phase
+        # A model that the settings name was chosen by no update.
+        if self._settings.model:
+            return
+        if phase == "ready":
+            await asyncio.to_thread(model_updates.confirm, folder)
+        elif phase == "unavailable" and model_updates.is_unproved(folder):
+            await self._go_back()
+
+    async def _go_back(self) -> None:
+        """An update whose model cannot be loaded is taken back, once."""
+        reason = self._engine.status.reason
+        previous = await asyncio.to_thread(model_updates.roll_back, self._settings.models)
+        self._log.error("update of the model taken back", reason=reason, previous=previous)
+        if previous:
+            await self._load()
+
+    async def _load(self) -> None:
         if withheld := await self._begin():
             self._engine.withhold(explain_withheld(withheld), RETRY)
             self._log.error("model withheld", reason=explain_withheld(withheld), remedy=RETRY)

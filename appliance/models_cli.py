@@ -97,7 +97,7 @@ def fetch_model(model_id: str | None) -> None:
         settings, catalogue = load_settings().settings, load_catalogue()
         if model_id is not None:
             entry = _find(model_id, catalogue)
-            _tell_fetched(entry, _make_fetcher(settings).fetch(entry))
+            _tell_fetched(entry, make_fetcher(settings).fetch(entry))
             return
         target = wanted(settings, catalogue)
         if isinstance(target, Path):
@@ -122,7 +122,7 @@ def _fetch_or_stand_in(target: Entry, settings: Settings, catalogue: Catalogue) 
             return
     from appliance.engine.fetch import SourcesFailed
 
-    fetcher = _make_fetcher(settings)
+    fetcher = make_fetcher(settings)
     try:
         _tell_fetched(target, fetcher.fetch(target))
     except SourcesFailed:
@@ -132,7 +132,7 @@ def _fetch_or_stand_in(target: Entry, settings: Settings, catalogue: Catalogue) 
         _tell_fetched(stand_in, fetcher.fetch(stand_in))
 
 
-def _make_fetcher(settings: Settings) -> Fetcher:
+def make_fetcher(settings: Settings) -> Fetcher:
     from appliance.engine.fetch import Fetcher, find_cache
     from appliance.models_bar import make_watch
 

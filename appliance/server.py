@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Literal
@@ -27,9 +27,11 @@ from sse_starlette.sse import AppStatus
 from appliance.app import House
 from appliance.connections import build_protocol
 from appliance.engine.engine import Engine
-from appliance.errors import ModelUnavailable, StoreUnavailable
-from appliance.greeting import find_addresses, greet, greet_owner, report_engine
+from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
+from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
 from appliance.http.socket import MAX_FRAME_BYTES
+from appliance.notify import Supervisor
+from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
 
 EXIT_OK = 0
@@ -37,7 +39,11 @@ EXIT_CANNOT_START = 3
 ENDS_IT = (signal.SIGINT, signal.SIGTERM)
 # Sent by `appliance models retry`.
 RETRIES_MODEL = signal.SIGUSR1
-HEEDED = (*ENDS_IT, RETRIES_MODEL)
+# Sent by `appliance reload`.
+RELOADS = signal.SIGUSR2
+# It means that a terminal is gone, and where there never was one: read the settings again.
+HANGS_UP = signal.SIGHUP
+HEEDED = (*ENDS_IT, RETRIES_MODEL, RELOADS)
 # Open connections get so long, then all that is to be ended got so long in sum.
 GRACE_S = 2
 PATIENCE_S = 4.5
@@ -49,7 +55,13 @@ LAST_WORDS_S = 0.3
 class Server(uvicorn.Server):
     """Signals end it in order and are not raised again, so the exit code is our own."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(
+        self,
+        house: House,
+        supervisor: Supervisor | None = None,
+        read_settings: Callable[[], Settings] | None = None,
+    ) -> None:
+        """`read_settings` reads them anew, and may raise SettingsError."""
         settings = house.admission.settings
         super().__init__(
             uvicorn.Config(
@@ -70,7 +82,9 @@ class Server(uvicorn.Server):
         )
         self._house = house
         self._closing = ""
-        self._retries: set[asyncio.Task[None]] = set()
+        self._supervisor = supervisor or Supervisor()
+        self._read_settings = read_settings
+        self._commands: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(__name__)
 
     @contextmanager
@@ -83,11 +97,20 @@ class Server(uvicorn.Server):
         event_loop = asyncio.get_running_loop()
         for number in ENDS_IT:
             event_loop.add_signal_handler(number, self.handle_exit, number, None)
-        event_loop.add_signal_handler(RETRIES_MODEL, self._retry_model)
+        event_loop.add_signal_handler(RETRIES_MODEL, self._begin, self._retry_model)
+        event_loop.add_signal_handler(RELOADS, self._begin, self._reload)
+        heeded: tuple[signal.Signals, ...] = HEEDED
+        # Who was started by `nohup` is to outlive the terminal.
+        if signal.getsignal(HANGS_UP) is not signal.SIG_IGN:
+            heeded = (*HEEDED, HANGS_UP)
+            if has_terminal():
+                event_loop.add_signal_handler(HANGS_UP, self.handle_exit, HANGS_UP, None)
+            else:
+                event_loop.add_signal_handler(HANGS_UP, self._begin, self._reload)
         try:
             yield
         finally:
-            for number in HEEDED:
+            for number in heeded:
                 event_loop.remove_signal_handler(number)
                 # Else one that comes now would end it with another code than 0.
                 signal.signal(number, signal.SIG_IGN)
@@ -96,10 +119,15 @@ class Server(uvicorn.Server):
         """The first signal: end in order. From now on a second one, or too long a wait, ends
         the process at once; both work without the event loop, which may be what hangs."""
         self.should_exit = True
+        self._supervisor.tell_stopping()
         self._house.excuse_loading()
         for number in ENDS_IT:
             signal.signal(number, lambda *_: end_at_once())
         start_timer(PATIENCE_S, self._lose_patience)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._supervisor.tell_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """First the turns end, and with them their streams: no connection is left to cut."""
@@ -116,14 +144,33 @@ class Server(uvicorn.Server):
         )
         end_at_once()
 
-    def _retry_model(self) -> None:
-        async def retry() -> None:
-            await self._house.retry_model()
-            report_engine(self._house.engine.status, sys.stdout)
+    def _begin(self, command: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(command())
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
 
-        task = asyncio.create_task(retry())
-        self._retries.add(task)
-        task.add_done_callback(self._retries.discard)
+    async def _retry_model(self) -> None:
+        await self._house.retry_model()
+        report_engine(self._house.engine.status, sys.stdout)
+
+    async def _reload(self) -> None:
+        """Open streams go on: nothing that they stand on is replaced."""
+        if self._read_settings is None:
+            return
+        self._supervisor.tell_reloading()
+        try:
+            reloaded = self._house.reloading.take(await asyncio.to_thread(self._read_settings))
+        except SettingsError as error:
+            reloaded = Reloaded(error=str(error))
+        self._supervisor.tell_ready()
+        self._log.info(
+            "settings read again",
+            taken=reloaded.taken,
+            need_restart=reloaded.need_restart,
+            error=reloaded.error,
+        )
+        with suppress(OSError):
+            await asyncio.to_thread(write_outcome, self._house.store.path.parent, reloaded)
 
 
 def make_socket_protocol(**options: Any) -> asyncio.Protocol:
@@ -150,17 +197,23 @@ def end_at_once() -> None:
         os._exit(EXIT_OK)
 
 
-def serve(settings: Settings, engine: Engine) -> int:
+def serve(
+    settings: Settings, engine: Engine, read_settings: Callable[[], Settings] | None = None
+) -> int:
     """Listen until a signal comes; the exit code: 0 in order, 3 when it cannot start."""
     configure_logging(settings.log_format)
     # It may be sent as soon as the lock names this process, and would end it before it listens.
     signal.signal(RETRIES_MODEL, signal.SIG_IGN)
+    signal.signal(RELOADS, signal.SIG_IGN)
     # Our answers end by themselves when the turns are closed; no watcher thread is needed.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-    return asyncio.run(_serve(settings, engine))
+    return asyncio.run(_serve(settings, engine, read_settings))
 
 
-async def _serve(settings: Settings, engine: Engine) -> int:
+async def _serve(
+    settings: Settings, engine: Engine, read_settings: Callable[[], Settings] | None
+) -> int:
+    supervisor = Supervisor.take(os.environ)
     house = House(settings, engine)
     try:
         house.take_folder()
@@ -171,15 +224,28 @@ async def _serve(settings: Settings, engine: Engine) -> int:
     except (OSError, UnicodeError) as error:
         print(_explain_no_listener(settings, error), file=sys.stderr)
         return EXIT_CANNOT_START
-    server = Server(house)
+    server = Server(house, supervisor, read_settings)
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
         greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
         greet_owner(issue_setup_code(house), sys.stdout)
-        reporter = asyncio.create_task(_report_when_settled(engine))
+        beside = (
+            asyncio.create_task(_report_when_settled(engine, supervisor)),
+            asyncio.create_task(supervisor.show_life()),
+        )
         await server.serve(sockets=[listener])
-        reporter.cancel()
+        for task in beside:
+            task.cancel()
     return EXIT_OK if server.started else EXIT_CANNOT_START
+
+
+def has_terminal() -> bool:
+    """Whether a terminal could hang up on this process."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def issue_setup_code(house: House) -> str:
@@ -189,9 +255,11 @@ def issue_setup_code(house: House) -> str:
     return ""
 
 
-async def _report_when_settled(engine: Engine) -> None:
+async def _report_when_settled(engine: Engine, supervisor: Supervisor) -> None:
+    supervisor.tell_status(describe_engine(engine.status))
     with suppress(ModelUnavailable):
         await engine.wait_ready()
+    supervisor.tell_status(describe_engine(engine.status))
     report_engine(engine.status, sys.stdout)
 
 
@@ -235,11 +303,11 @@ def configure_logging(log_format: Literal["auto", "text", "json"]) -> None:
         else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     stamps: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if not is_text:
-        stamps.append(structlog.processors.format_exc_info)
+    stamps.append(leave_out_requests if is_text else structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*stamps, renderer],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -250,3 +318,12 @@ def configure_logging(log_format: Literal["auto", "text", "json"]) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=stamps, processor=renderer)
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def leave_out_requests(
+    _logger: object, _method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A terminal shows what went wrong; each click of each customer is for the files."""
+    if line.get("event") in ("request", "turn ended") and line.get("level") == "info":
+        raise structlog.DropEvent
+    return line

@@ -95,13 +95,11 @@ def _try(
         if "Unsatisfiable" not in type(error).__name__:
             raise
     # A way that has few cases of its own (a route without a body or parameters) is filled up.
+    named = dict.fromkeys(re.findall(r"{(\w+)}", operation.path), "a")
+    if "session_id" in named:
+        named["session_id"] = session_id[:-1]
     for _ in range(max(0, cases - sent)):
-        _send(
-            client,
-            operation.Case(path_parameters={"session_id": session_id[:-1], "path": "a"}),
-            own,
-            told,
-        )
+        _send(client, operation.Case(path_parameters=named), own, told)
 
 
 def _send(client: httpx2.Client, case: Any, own: dict[str, str], told: Told) -> None:

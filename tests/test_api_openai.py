@@ -18,7 +18,8 @@ from openai.types.chat import ChatCompletionChunk
 
 from appliance.dialogue.bare import Said, arrange
 from appliance.engine.engine import Generation
-from appliance.engine.scripted import CONTROL_IDS, Line, ScriptedEngine, ScriptedRun, Wait
+from appliance.engine.letters import CONTROL_IDS
+from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, Wait
 from appliance.errors import InvalidField
 from appliance.http.openai import MAX_TEXT_CHARS
 from appliance.http.shield import API_BODY_BYTES

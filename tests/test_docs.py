@@ -33,6 +33,7 @@ DOCUMENTS = (
     "docs/api.md",
     "docs/growing.md",
     "docs/lab-notes.md",
+    "docs/operation.md",
     "docs/security.md",
     "docs/widget.md",
     "deploy/kiosk/README.md",

@@ -69,13 +69,17 @@ class FakeTurn:
         self.queued: Queued | None = None
         self.watchers = 0
         self.events = [Numbered(1, self.run_id, Message("customer", "hi"))]
-        self._is_parked = False
+        self.is_parked = False
         self._changed = asyncio.Event()
         self.feed(*events)
 
     @property
     def text(self) -> str:
         return "".join(one.event.text for one in self.events if isinstance(one.event, Token))
+
+    @property
+    def is_ended(self) -> bool:
+        return isinstance(self.events[-1].event, Done | Failed)
 
     @property
     def started(self) -> Started | None:
@@ -89,7 +93,7 @@ class FakeTurn:
         self._changed = asyncio.Event()
 
     def park(self) -> None:
-        self._is_parked = True
+        self.is_parked = True
         self.feed()
 
     async def watch(self) -> AsyncIterator[Numbered]:
@@ -102,7 +106,7 @@ class FakeTurn:
                     yield one
                     if isinstance(one.event, Done | Failed):
                         return
-                if self._is_parked:
+                if self.is_parked:
                     return
                 await self._changed.wait()
         finally:

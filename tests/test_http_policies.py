@@ -15,7 +15,7 @@ from appliance.http.guarded import Gate
 from appliance.http.policies import Policy, check_policies
 from appliance.settings import Settings
 
-CUSTOMERS = ("/chat", "/sessions")
+CUSTOMERS = ("/chat", "/sessions", "/ws")
 
 
 async def answer(_request: Request) -> PlainTextResponse:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from appliance.dialogue.asking import Asking
 from appliance.dialogue.briefs import PLAIN, Briefs
@@ -77,6 +78,8 @@ class Answering:
 
     async def run(self, turn: Turn) -> None:
         """Lead `turn` to its end, or to where it is parked; never raises."""
+        # Every line that is logged on the way names both.
+        bind_contextvars(session=turn.session_key[:12], run=turn.run_id)
         with self._summarising.giving_way(), self._prewarming.giving_way(turn.session_key):
             is_kept = await self._lead(turn)
         if is_kept:
@@ -87,6 +90,9 @@ class Answering:
     async def prepare_recent(self) -> None:
         """Have the engine read the conversations that most likely go on; the model is ready."""
         await self._prewarming.begin_recent()
+
+    def adopt(self, settings: Settings) -> None:
+        self._asking.adopt(settings)
 
     def forget(self, session_key: str) -> None:
         """Nothing of this conversation is given to the engine from here on."""
@@ -112,7 +118,7 @@ class Answering:
         except ApplianceError as error:
             ending = Failed(error.code, str(error))
         except Exception:
-            self._log.exception("turn failed", session=turn.session_key[:12], run=turn.run_id)
+            self._log.exception("turn failed")
             ending = WENT_WRONG
         is_whole = isinstance(ending, Done) and ending.finish_reason != "cancelled"
         if turn.is_parked and not is_whole:
@@ -120,6 +126,7 @@ class Answering:
             return False
         kept = await self._store(turn, speech, ending)
         turn.publish(kept)
+        self._log.info("turn ended", **describe_end(kept.event))
         return bool(kept.number)
 
     def tell_contact(self, language: Language) -> str:
@@ -222,13 +229,30 @@ class Answering:
             except StoreUnavailable as error:
                 turn.unsaved = Failed(error.code, str(error))
             except Exception:
-                self._log.exception("answer not saved", run=turn.run_id)
+                self._log.exception("answer not saved")
                 turn.unsaved = WENT_WRONG
             else:
                 turn.unsaved = None
                 return kept
         assert turn.unsaved is not None
         return Numbered(0, turn.run_id, turn.unsaved)
+
+
+def describe_end(end: object) -> dict[str, object]:
+    """How a turn ended, for the log: codes and numbers, nothing that was said."""
+    match end:
+        case Done(finish_reason, source, usage, timings):
+            return {
+                "source": source,
+                "finish_reason": finish_reason,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "ttft_ms": timings.ttft_ms,
+                "total_ms": timings.total_ms,
+            }
+        case Failed(code):
+            return {"error": code}
+    return {}
 
 
 def _cut(text: str) -> Iterator[str]:

@@ -66,6 +66,9 @@ class Asking:
         self._asking = 0
         self._log = structlog.get_logger(__name__)
 
+    def adopt(self, settings: Settings) -> None:
+        self._settings = settings
+
     async def ask(self, turn: Turn, task: Task, speech: Speech) -> Done | Words:
         """The answer's end, or the words to say in the model's place.
 

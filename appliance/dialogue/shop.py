@@ -106,12 +106,13 @@ class _Draft(Draft):
                 known = ", ".join(self.texts)
                 self.complain(f"words.{key}", f"is no text of the shop; known are {known}")
         for key, value in questions.items() if isinstance(questions, dict) else ():
-            self._take_questions(key, value)
+            if key in ("zh", "en"):
+                self._take_questions(key, value)
+            else:
+                self.complain(f"questions.{key}", f"= {show_value(value)}: known are zh and en")
 
-    def _take_questions(self, language: str, value: object) -> None:
-        if language not in ("zh", "en"):
-            self.complain(f"questions.{language}", f"= {show_value(value)}: known are zh and en")
-        elif (questions := _read_questions(value)) is None:
+    def _take_questions(self, language: Language, value: object) -> None:
+        if (questions := _read_questions(value)) is None:
             allowed = f"up to {MAX_QUESTIONS} questions of at most {MAX_QUESTION_CHARS} characters"
             place = f"questions.{language}"
             self.complain(place, f"= {show_value(value)} is not possible; allowed: {allowed}")

@@ -43,7 +43,7 @@ def choose_threads(wanted: int, read: ReadText = read_text) -> Choice:
     if wanted:
         return Choice(wanted, f"{wanted} threads, as set")
     limits = [(len(os.sched_getaffinity(0)), "the cores this process may use")]
-    quota = _read_cpu_quota(read)
+    quota = read_cpu_quota(read)
     if quota is not None:
         limits.append((max(1, math.ceil(quota)), f"the container's quota of {quota:g} cores"))
     physical = _count_physical_cores(read)
@@ -67,18 +67,19 @@ def choose_context(wanted: int, trained_tokens: int, read: ReadText = read_text)
 
 def fits_in_memory(model_bytes: int, read: ReadText = read_text) -> bool:
     """Whether the model may be read into memory rather than mapped from its file."""
-    free_bytes = min(_read_meminfo("MemAvailable", read), read_memory_bytes(read))
+    free_bytes = min(read_meminfo("MemAvailable", read), read_memory_bytes(read))
     return free_bytes >= MEMORY_PER_MODEL * model_bytes
 
 
 def read_memory_bytes(read: ReadText = read_text) -> int:
     """Memory this process may use: the machine's, or its cgroup's limit where that is less."""
-    total = _read_meminfo("MemTotal", read)
+    total = read_meminfo("MemTotal", read)
     limit = read("/sys/fs/cgroup/memory.max") or read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
     return min(total, int(limit)) if limit and limit.isdigit() else total
 
 
-def _read_meminfo(key: str, read: ReadText) -> int:
+def read_meminfo(key: str, read: ReadText = read_text) -> int:
+    """A line of the kernel's account of the memory, in bytes; 0 where it has no such line."""
     for line in (read("/proc/meminfo") or "").splitlines():
         name, _, value = line.partition(":")
         if name == key:
@@ -86,7 +87,8 @@ def _read_meminfo(key: str, read: ReadText) -> int:
     return 0
 
 
-def _read_cpu_quota(read: ReadText) -> float | None:
+def read_cpu_quota(read: ReadText = read_text) -> float | None:
+    """The cores that a cgroup allows, or None where it sets no limit."""
     unified = (read("/sys/fs/cgroup/cpu.max") or "").split()
     if len(unified) == 2 and unified[0] != "max":
         return int(unified[0]) / int(unified[1])

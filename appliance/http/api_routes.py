@@ -75,6 +75,22 @@ def list_openai(openai: OpenAi) -> list[Operation]:
         ),
         Operation(
             "POST",
+            "/v1/embeddings",
+            openai.embed,
+            "Texts as numbers, where an embedder is installed.",
+            (Reply(200, "One row for each", EmbeddingList),),
+            body=EmbeddingWish,
+            errors=(NotOffered,),
+            policy=Policy.API,
+        ),
+        *_list_texts(openai),
+    ]
+
+
+def _list_texts(openai: OpenAi) -> list[Operation]:
+    return [
+        Operation(
+            "POST",
             "/v1/chat/completions",
             openai.chat,
             "The next message of a chat, by the appliance or, with X-Appliance-Rungs: off, by its "
@@ -87,6 +103,13 @@ def list_openai(openai: OpenAi) -> list[Operation]:
             errors=(*BARE, *TURN),
             policy=Policy.API,
         ),
+        *_list_bare(openai),
+    ]
+
+
+def _list_bare(openai: OpenAi) -> list[Operation]:
+    """What no rung of the appliance has a part in."""
+    return [
         Operation(
             "POST",
             "/v1/completions",
@@ -98,16 +121,6 @@ def list_openai(openai: OpenAi) -> list[Operation]:
             ),
             body=CompletionWish,
             errors=(*BARE, EngineFailure),
-            policy=Policy.API,
-        ),
-        Operation(
-            "POST",
-            "/v1/embeddings",
-            openai.embed,
-            "Texts as numbers, where an embedder is installed.",
-            (Reply(200, "One row for each", EmbeddingList),),
-            body=EmbeddingWish,
-            errors=(NotOffered,),
             policy=Policy.API,
         ),
     ]

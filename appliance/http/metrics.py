@@ -51,6 +51,10 @@ class Figures:
     turns_running: int = _tell("Turns being answered now.")
     turns_waiting: int = _tell("Turns that are accepted and wait for the model now.")
     event_streams_open: int = _tell("Streams of events that are being watched now.")
+    http_requests_total: Mapping[str, int] = _tell(
+        "Requests answered since the start, by status; 499 where the client left.", "status"
+    )
+    build_info: Mapping[str, int] = _tell("1, with the version that runs.", "version")
     events_stored_total: int = _tell("Events stored since the start.")
     event_commits_total: int = _tell("Commits that carried events to the main file.")
     store_written_bytes_total: int = _tell("Bytes written to the disk since the start.")

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from starlette.requests import Request
 
+from appliance.dialogue.language import Language
 from appliance.http.answers import JsonAnswer
 from appliance.http.shapes import Health
 
@@ -55,7 +56,7 @@ class Readiness:
     notes: tuple[str, ...]
     version: str
     ready_ms: Mapping[str, int] = field(default_factory=dict)
-    questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    questions: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Ops:

@@ -11,10 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.types import Scope
 
 from appliance.dialogue.turn import Turn
@@ -24,6 +23,9 @@ from appliance.http.checkpoint import READING
 from appliance.http.policies import get_access
 from appliance.settings import Settings
 from appliance.store.sessions import key_of
+
+if TYPE_CHECKING:
+    from limits.strategies import MovingWindowRateLimiter
 
 ANSWER_RETRY_S = 5
 # The library counts by the clock on the wall, which may be set.
@@ -48,8 +50,6 @@ class Rates:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._storage = MemoryStorage()
-        self._windows = MovingWindowRateLimiter(self._storage)
         self._clock_s = time.time() - time.monotonic()
         self._seats: dict[tuple[str, str], list[Seat]] = {}
 
@@ -96,12 +96,22 @@ class Rates:
         seats.append(Seat())
         return seats[-1]
 
+    @cached_property
+    def _windows(self) -> MovingWindowRateLimiter:
+        """Imported at the first request that counts: the page is there before it is needed."""
+        from limits.storage import MemoryStorage
+        from limits.strategies import MovingWindowRateLimiter
+
+        return MovingWindowRateLimiter(MemoryStorage())
+
     def _count(self, kind: str, who: str, most: int) -> None:
         if not most:
             return
+        from limits import RateLimitItemPerMinute
+
         clock_s = time.time() - time.monotonic()
         if abs(clock_s - self._clock_s) > CLOCK_LEAP_S:
-            self._storage.reset()
+            self._windows.storage.reset()
         self._clock_s = clock_s
         limit = RateLimitItemPerMinute(most)
         if not self._windows.hit(limit, kind, who):

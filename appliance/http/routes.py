@@ -66,6 +66,7 @@ def build_http(
         exception_handlers=build_exception_handlers(),
         lifespan=lifespan,
     )
+    application.state.sockets = sockets
     application.router.redirect_slashes = False  # it would build an address from the Host header
     check_policies(application.routes)
     return application

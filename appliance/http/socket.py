@@ -88,8 +88,23 @@ class Sockets:
         self._conversations = conversations
         self._rates = rates
         self._max_message_chars = max_message_chars
+        self._talks: set[asyncio.Task[object]] = set()
+
+    async def wait_closed(self, most_s: float) -> None:
+        """Until every line was told that the appliance stops; uvicorn would cut them before."""
+        if self._talks:
+            await asyncio.wait(self._talks, timeout=most_s)
 
     async def talk(self, socket: WebSocket) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a handler is always run as a task"
+        self._talks.add(task)
+        try:
+            await self._talk(socket)
+        finally:
+            self._talks.discard(task)
+
+    async def _talk(self, socket: WebSocket) -> None:
         await socket.accept()
         line = Line(socket)
         try:

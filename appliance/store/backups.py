@@ -17,6 +17,7 @@ import structlog
 
 from appliance.errors import StoreUnavailable
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.backup import Contents, make_backup
 from appliance.store.database import Store
 
@@ -49,6 +50,9 @@ class Backups:
                     return
                 self._log.error("backup failed", reason=str(error))
                 wait_s = min(self._pause_s, HOUR_S)
+
+    def adopt(self, settings: Settings) -> None:
+        self._kept = settings.backups_kept
 
     def stop(self) -> None:
         self._stopping.set()

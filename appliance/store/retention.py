@@ -17,6 +17,7 @@ import structlog
 
 from appliance.errors import StoreUnavailable
 from appliance.patience import wait_at_most
+from appliance.settings import Settings
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
 
@@ -63,6 +64,9 @@ class Retention:
                 if self._on_purge is not None:
                     await self._on_purge(self._take_purged())
             await wait_at_most(self._stopping, PAUSE_S)
+
+    def adopt(self, settings: Settings) -> None:
+        self._days = settings.retention_days
 
     def stop(self) -> None:
         self._stopping.set()
