@@ -38,7 +38,7 @@ def say_back(question: str) -> list[str]:
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three turns, and one conversation that was deleted."""
     monkeypatch.chdir(tmp_path)
-    with TestClient(open_house(tmp_path / "data").application) as client:
+    with TestClient(open_house(tmp_path / "data").application, "http://localhost") as client:
         for number in range(2):
             talk(client, f"{SAID} {number}")
         session_id = talk(client, "forget me")

@@ -36,7 +36,13 @@ def echo(question: str) -> list[str]:
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "knowledge").mkdir()
     (tmp_path / "temporary").mkdir()
-    return Settings(data=tmp_path / "data", knowledge=tmp_path / "knowledge", backup_hours=1)
+    # A hundred turns at once are more than one address may say.
+    return Settings(
+        data=tmp_path / "data",
+        knowledge=tmp_path / "knowledge",
+        address_per_minute=0,
+        session_per_minute=0,
+    )
 
 
 def talk(client: TestClient, session: int) -> None:
@@ -69,7 +75,7 @@ def test_a_hundred_turns_leave_no_word_in_any_file(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     house = House(settings, ScriptedEngine(echo))
-    with TestClient(house.application) as client:
+    with TestClient(house.application, "http://localhost") as client:
         for session in range(SESSIONS):
             talk(client, session)
         assert find_canaries(tmp_path) == {}
@@ -93,7 +99,9 @@ def test_the_search_finds_what_is_in_clear(tmp_path: Path) -> None:
 def test_a_second_start_opens_what_the_first_one_sealed(settings: Settings) -> None:
     session_id = ""
     for _ in range(2):
-        with TestClient(House(settings, ScriptedEngine(echo)).application) as client:
+        with TestClient(
+            House(settings, ScriptedEngine(echo)).application, "http://localhost"
+        ) as client:
             session_id = session_id or client.post("/sessions").json()["session_id"]
             body = {"message": CANARY, "session_id": session_id}
             client.post("/chat", json=body, headers={"Accept": "application/json"})
@@ -102,7 +110,9 @@ def test_a_second_start_opens_what_the_first_one_sealed(settings: Settings) -> N
 
 
 def test_a_deleted_conversation_gives_its_receipt(settings: Settings) -> None:
-    with TestClient(House(settings, ScriptedEngine(echo)).application) as client:
+    with TestClient(
+        House(settings, ScriptedEngine(echo)).application, "http://localhost"
+    ) as client:
         session_id = client.post("/sessions").json()["session_id"]
         body = {"message": CANARY, "session_id": session_id}
         client.post("/chat", json=body, headers={"Accept": "application/json"})
@@ -129,6 +139,8 @@ def test_nothing_is_sealed_or_opened_on_the_event_loop(
             return done(*arguments)
 
         monkeypatch.setattr(Keyring, name, note)
-    with TestClient(House(settings, ScriptedEngine(echo)).application) as client:
+    with TestClient(
+        House(settings, ScriptedEngine(echo)).application, "http://localhost"
+    ) as client:
         talk(client, 0)
     assert {"store", "store-reader", "live"} <= threads <= {*OFF_THE_LOOP}
