@@ -134,6 +134,7 @@ class Server(uvicorn.Server):
         self._closing = "the turns"
         await self._house.interface.end_talk()
         self._closing = "the open connections"
+        await self._house.application.state.sockets.wait_closed(GRACE_S)
         await super().shutdown(sockets)
         self._closing = "the last threads"
 
