@@ -18,6 +18,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from appliance.http.addresses import group_address
+from appliance.http.forwarded import Proxies
 from appliance.http.shield import SECURITY_HEADERS
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ class Census:
         self._most_of_one = most_of_one
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN_FILES
 
-    def refuse(self, address: str) -> int:
-        """The status that says why there is no room for one more; 0 where there is."""
-        if self._most_of_one and self._held[address] >= self._most_of_one:
+    def refuse(self, address: str, *, is_proxy: bool = False) -> int:
+        """The status that says why there is no room for one more; 0 where there is. A trusted
+        proxy's connections are those of many."""
+        if not is_proxy and self._most_of_one and self._held[address] >= self._most_of_one:
             return 429
         return 503 if self._held.total() >= self._most > 0 else 0
 
@@ -64,6 +66,7 @@ class DeadlineH11(H11Protocol):
     """uvicorn's h11 with a deadline for what arrives, and answers of our own shape."""
 
     census: Census
+    proxies: Proxies
     deadline_s: float
 
     _address = ""
@@ -72,8 +75,9 @@ class DeadlineH11(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._address = group_address(self.client[0] if self.client else "")
-        if status := self.census.refuse(self._address):
+        host = self.client[0] if self.client else ""
+        self._address = group_address(host)
+        if status := self.census.refuse(self._address, is_proxy=self.proxies.trust(host)):
             transport.write(build_refusal(status))
             transport.close()
             return
@@ -158,6 +162,7 @@ def build_protocol(settings: Settings) -> type[DeadlineH11]:
 
     class Protocol(DeadlineH11):
         census = Census(settings.address_connections)
+        proxies = Proxies(settings.trusted_proxies)
         deadline_s = settings.receive_deadline_s
 
     return Protocol

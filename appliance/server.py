@@ -229,10 +229,10 @@ async def _serve(
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
         greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
-        greet_owner(issue_setup_code(house), sys.stdout)
         beside = (
             asyncio.create_task(_report_when_settled(engine, supervisor)),
             asyncio.create_task(supervisor.show_life()),
+            asyncio.create_task(_show_setup_code(house)),
         )
         await server.serve(sockets=[listener])
         for task in beside:
@@ -249,11 +249,10 @@ def has_terminal() -> bool:
     return True
 
 
-def issue_setup_code(house: House) -> str:
-    """Empty where nobody needs one, or where the file of accounts cannot be used."""
+async def _show_setup_code(house: House) -> None:
+    """Nothing where nobody needs one, or where the file of accounts cannot be used."""
     with suppress(StoreUnavailable):
-        return house.admission.logins.issue_code()
-    return ""
+        greet_owner(await house.admission.logins.issue_code(), sys.stdout)
 
 
 async def _report_when_settled(engine: Engine, supervisor: Supervisor) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from appliance.connections import Census
 from appliance.http.forwarded import Forwarded, Proxies, build_forwarded
 from appliance.settings import Settings
 
@@ -86,6 +87,14 @@ async def test_what_a_visitor_put_in_front_never_counts() -> None:
         spoofed = [f"10.0.0.{chance.randrange(256)}" for _ in range(chance.randrange(20))]
         passed = ", ".join([*spoofed, "203.0.113.9"])
         assert (await pass_on(PROXY, told(passed)))["client"][0] == "203.0.113.9"
+
+
+def test_a_trusted_proxy_may_hold_the_connections_of_many() -> None:
+    census = Census(2)
+    for _ in range(2):
+        census.enter(PROXY)
+    assert census.refuse(PROXY) == 429
+    assert census.refuse(PROXY, is_proxy=True) == 0
 
 
 def test_nobody_is_trusted_unless_named() -> None:

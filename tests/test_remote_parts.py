@@ -193,7 +193,8 @@ def ask(kind: Kind, said: str = "", **changes: object) -> dict[str, object]:
 
 
 def test_a_server_of_no_known_kind_is_sent_nothing_but_openai_s_fields() -> None:
-    body = ask("other", sampling=Sampling(seed=7), stop=("END",), grammar=compile_choice(["A"]))
+    sampling = Sampling(seed=7, presence_penalty=0.5, frequency_penalty=-0.5)
+    body = ask("other", sampling=sampling, stop=("END",), grammar=compile_choice(["A"]))
     assert body == {
         "model": "tiny",
         "messages": [{"role": "user", "content": "hi"}],
@@ -202,6 +203,8 @@ def test_a_server_of_no_known_kind_is_sent_nothing_but_openai_s_fields() -> None
         "max_tokens": 30,
         "temperature": 0.3,
         "top_p": 0.8,
+        "presence_penalty": 0.5,
+        "frequency_penalty": -0.5,
         "seed": 7,
         "stop": ["END"],
     }

@@ -69,6 +69,10 @@ def write_request(
     }
     if generation.stop:
         body["stop"] = list(generation.stop[:MOST_STOPS])
+    if sampling.presence_penalty:
+        body["presence_penalty"] = sampling.presence_penalty
+    if sampling.frequency_penalty:
+        body["frequency_penalty"] = sampling.frequency_penalty
     if sampling.seed:
         body["seed"] = sampling.seed
     if said:
