@@ -116,13 +116,9 @@ class House:
             self.admission.check,
             self.admission.rates,
         )
+        requests = watch_requests(self.application)
         self._meters = Meters(
-            engine,
-            self.conversations,
-            self.sessions,
-            self._events,
-            self.store,
-            watch_requests(self.application),
+            engine, self.conversations, self.sessions, self._events, self.store, requests
         )
         self._log = structlog.get_logger(__name__)
 

@@ -73,7 +73,9 @@ async def _measure(settings: Settings) -> Speeds:
     from appliance.eval_cli import make_engine, quieted
     from appliance.evaluation import carry_knowledge, open_house
 
-    # Before the knowledge is read, which takes a while: is there anything to measure?
+    # This box is measured, whoever else may speak for it. And before the knowledge is read, which
+    # takes a while: is there anything to measure?
+    settings = settings.model_copy(update={"engine": "local"})
     resolve(settings)
 
     def prepare(measured: Settings) -> None:

@@ -83,6 +83,10 @@ class Installed:
         return Finding(subject, "bad", f"llama.cpp cannot be loaded: {last}.", advice)
 
     def look_at_model(self, subject: str) -> Finding:
+        if (self.settings.engine, self.settings.remote_fallback) == ("remote", "none"):
+            return Finding(
+                subject, "good", "Servers elsewhere speak; none of this machine is needed."
+            )
         try:
             choice = resolve(self.settings)
             header = verify(choice)

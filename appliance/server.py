@@ -134,6 +134,7 @@ class Server(uvicorn.Server):
         self._closing = "the turns"
         await self._house.interface.end_talk()
         self._closing = "the open connections"
+        await self._house.application.state.sockets.wait_closed(GRACE_S)
         await super().shutdown(sockets)
         self._closing = "the last threads"
 
@@ -228,10 +229,10 @@ async def _serve(
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
         greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
-        greet_owner(issue_setup_code(house), sys.stdout)
         beside = (
             asyncio.create_task(_report_when_settled(engine, supervisor)),
             asyncio.create_task(supervisor.show_life()),
+            asyncio.create_task(_show_setup_code(house)),
         )
         await server.serve(sockets=[listener])
         for task in beside:
@@ -248,11 +249,10 @@ def has_terminal() -> bool:
     return True
 
 
-def issue_setup_code(house: House) -> str:
-    """Empty where nobody needs one, or where the file of accounts cannot be used."""
+async def _show_setup_code(house: House) -> None:
+    """Nothing where nobody needs one, or where the file of accounts cannot be used."""
     with suppress(StoreUnavailable):
-        return house.admission.logins.issue_code()
-    return ""
+        greet_owner(await house.admission.logins.issue_code(), sys.stdout)
 
 
 async def _report_when_settled(engine: Engine, supervisor: Supervisor) -> None:

@@ -197,7 +197,8 @@ def main() -> int:
         tell(f"{name} …")
         with tempfile.TemporaryDirectory() as folder:
             rows += PARTS[name](Path(folder))
-    table = format_table(rows, [])
+    table = format_table(rows, ["Command: `.venv/bin/python -m benchmarks.shield`"])
+    table = table.replace("| fault |", "| what was tried |", 1)
     print(table)
     if chosen.write:
         keep(table)

@@ -134,6 +134,13 @@ def test_a_missing_model_names_the_command(tmp_path: Path) -> None:
     assert found.advice == "Run: appliance models fetch qwen2.5-0.5b-instruct"
 
 
+def test_where_servers_speak_alone_no_model_is_missed(tmp_path: Path) -> None:
+    settings = Settings(
+        engine="remote", remote_urls="http://127.0.0.1:1", remote_fallback="none", models=tmp_path
+    )
+    assert Installed(settings).look_at_model("model").verdict == "good"
+
+
 def test_a_taken_port_is_found(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -177,6 +177,17 @@ def test_one_key_has_its_measure(tmp_path: Path) -> None:
         assert client.get("/probe/v1", headers=bear(keys[1])).status_code == 200
 
 
+def test_wrong_keys_are_counted_by_their_address_and_right_ones_are_not(tmp_path: Path) -> None:
+    box = Box(tmp_path, address_per_minute=2)
+    key = box.keys.create("a", ("v1",))
+    wrong = bear(key[:-1])
+    with box.client() as client:
+        right = [client.post("/probe/v1", headers=bear(key)).status_code for _ in range(4)]
+        assert right == [200] * 4
+        statuses = [client.get("/probe/v1", headers=wrong).status_code for _ in range(4)]
+        assert statuses == [401, 401, 429, 429]
+
+
 def test_beyond_this_machine_keys_and_console_need_tls(box: Box) -> None:
     key = box.keys.create("site", ("v1", "metrics"))
     box.add("chef", Role.OWNER)
@@ -220,7 +231,7 @@ def test_chat_and_figures_can_be_set_otherwise(tmp_path: Path) -> None:
 
 
 def test_the_setup_code_makes_one_owner_once(box: Box) -> None:
-    code = box.admission.logins.issue_code()
+    code = asyncio.run(box.admission.logins.issue_code())
     wish = {"code": code.lower(), "name": "chef", "password": PASSWORD}
     with box.client() as client:
         short = client.post("/console/setup", json={**wish, "password": "kurz"}, headers=ORIGIN)
@@ -234,12 +245,12 @@ def test_the_setup_code_makes_one_owner_once(box: Box) -> None:
         assert client.get("/console/me").json() == made.json()
         again = client.post("/console/setup", json={**wish, "name": "b"}, headers=ORIGIN)
         assert again.status_code == 401
-    assert box.admission.logins.issue_code() == ""
+    assert asyncio.run(box.admission.logins.issue_code()) == ""
     assert box.accounts.list_all() == [Account("chef", Role.OWNER)]
 
 
 def test_ten_wrong_codes_end_the_tries_of_everybody(box: Box) -> None:
-    code = box.admission.logins.issue_code()
+    code = asyncio.run(box.admission.logins.issue_code())
     wish = {"name": "chef", "password": PASSWORD}
 
     def try_code(client: TestClient, text: str) -> int:

@@ -291,8 +291,9 @@ def test_what_hangs_at_the_end_is_named_and_not_waited_for(tmp_path: Path) -> No
     with hanging(tmp_path) as house:
         assert house.end(signal.SIGTERM) < SOON_S
         assert house.process.returncode == 0
-    (line,) = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert (line["level"], line["hung"]) == ("error", "the engine")
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    (line,) = [line for line in lines if line["level"] == "error"]
+    assert line["hung"] == "the engine"
 
 
 def test_a_log_that_nobody_reads_does_not_keep_it_alive(tmp_path: Path) -> None:
@@ -430,7 +431,7 @@ def test_the_bytes_of_a_stream_are_frames_of_one_line_with_line_feeds_alone(
 ) -> None:
     body = json.dumps({"message": "还在吗"}).encode()
     request = (
-        b"POST /chat HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
+        b"POST /chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     )
     with served(tmp_path) as house:

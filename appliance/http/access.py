@@ -64,9 +64,11 @@ class Doorkeeper:
                 "On an open network this is answered over https alone; see `appliance tls init`."
             )
         if policy is Policy.LOGIN:
+            if shown:
+                self._rates.count_address(scope)
             return Access(policy)
         if shown:
-            return await self._check_key(shown, policy)
+            return await self._check_key(shown, policy, scope)
         return await self._check_operator(scope, policy)
 
     def _is_open(self, scope: Scope, policy: Policy) -> bool:
@@ -74,10 +76,11 @@ class Doorkeeper:
             return self._are_metrics_open or is_local(scope)
         return policy is Policy.CHAT and self._is_chat_open
 
-    async def _check_key(self, shown: str, policy: Policy) -> Access:
+    async def _check_key(self, shown: str, policy: Policy, scope: Scope) -> Access:
         is_bearer = shown.lower().startswith(BEARER)
         key = await self._keys.find(shown[len(BEARER) :].strip()) if is_bearer else None
         if key is None:
+            self._rates.count_address(scope)
             raise NotAuthenticated("This key opens nothing: it is unknown, revoked or expired.")
         self._rates.check_key(key.id)
         if policy not in key.scopes and not (policy is Policy.CHAT and self._is_chat_open):

@@ -85,9 +85,9 @@ class Logins:
         self._turn = asyncio.Lock()
         self._code = ""
 
-    def issue_code(self) -> str:
+    async def issue_code(self) -> str:
         """The setup code to show on the terminal, once; empty where there is an owner already."""
-        if self._accounts.has_owner():
+        if await asyncio.to_thread(self._accounts.has_owner):
             self._code = ""
         else:
             letters = [secrets.choice(LETTERS) for _ in range(CODE_GROUPS * GROUP_LETTERS)]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from appliance.dialogue.turn import Turn
@@ -54,9 +55,13 @@ class Rates:
         self._seats: dict[tuple[str, str], list[Seat]] = {}
 
     def check_address(self, scope: Scope) -> None:
-        """Of requests that change something. Raises TooManyRequests, as all here do."""
-        if scope["type"] == "http" and scope["method"] in READING:
-            return
+        """Of requests that change something and show no key, which has its own measure. Raises
+        TooManyRequests, as all here do."""
+        is_reading = scope["type"] == "http" and scope["method"] in READING
+        if not is_reading and "authorization" not in Headers(scope=scope):
+            self.count_address(scope)
+
+    def count_address(self, scope: Scope) -> None:
         address = group_address(find_address(scope))
         self._count("address", address, self._settings.address_per_minute)
 
