@@ -46,11 +46,10 @@ class Census:
         self._most_of_one = most_of_one
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OWN_FILES
 
-    def refuse(self, address: str, is_proxy: bool) -> int:
+    def refuse(self, address: str, *, is_proxy: bool = False) -> int:
         """The status that says why there is no room for one more; 0 where there is. A trusted
-        proxy holds the connections of all its clients."""
-        is_over = self._held[address] >= self._most_of_one
-        if self._most_of_one and is_over and not is_proxy:
+        proxy's connections are those of many."""
+        if not is_proxy and self._most_of_one and self._held[address] >= self._most_of_one:
             return 429
         return 503 if self._held.total() >= self._most > 0 else 0
 
@@ -76,9 +75,9 @@ class DeadlineH11(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._address = group_address(self.client[0] if self.client else "")
-        peer = self.client[0] if self.client else ""
-        if status := self.census.refuse(self._address, is_proxy=self.proxies.trust(peer)):
+        host = self.client[0] if self.client else ""
+        self._address = group_address(host)
+        if status := self.census.refuse(self._address, is_proxy=self.proxies.trust(host)):
             transport.write(build_refusal(status))
             transport.close()
             return

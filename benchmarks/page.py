@@ -30,6 +30,7 @@ PAINT_ROUNDS = 9
 TOKENS = 2000
 TOKEN_S = 0.015
 TOKEN_CHARS = 2
+LENGTHS = ("max_new_tokens", "max_new_tokens_cap")
 MAX_BYTES = 60_000
 MAX_PAINT_MS = 300
 MAX_TASK_MS = 50
@@ -189,7 +190,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as folder,
         sync_playwright() as driver,
     ):
-        settings = choose_settings(Path(folder)).model_copy(update={"max_new_tokens": 8192})
+        settings = choose_settings(Path(folder)).model_copy(update=dict.fromkeys(LENGTHS, 8192))
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with serving(settings, ScriptedEngine(speak)) as server:
             rows = [

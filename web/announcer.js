@@ -8,6 +8,8 @@
 import { describeError, describeWait } from "./phrases.js";
 import { findTurn, listShown } from "./shown.js";
 
+const PAINTED_MS = 100;
+
 export class Announcer {
   #status;
   #before;
@@ -37,8 +39,9 @@ export class Announcer {
     }
     const isNew = earlier || (!wasOpening && isAddition(before, state, last));
     const hasEnded = !turn && last && isNew;
-    // Reading a long answer takes as long as showing it, so it is not done in the same breath.
-    if (hasEnded) setTimeout(() => this.say(join([...news, ...readEnd(last, words, answer)])));
+    // Reading a long answer takes as long as showing it, so it is done once that is painted.
+    const read = () => this.say(join([...news, ...readEnd(last, words, answer)]));
+    if (hasEnded) setTimeout(read, PAINTED_MS);
     else this.say(join(news));
   }
 }
