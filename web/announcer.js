@@ -14,6 +14,7 @@ export class Announcer {
   #status;
   #before;
   #wasOpening;
+  #read = null;
 
   /** `status` is the live region. */
   constructor(status, talk) {
@@ -21,8 +22,17 @@ export class Announcer {
     [this.#before, this.#wasOpening] = [talk.state, talk.isOpening];
   }
 
+  /** What is said now comes after what still waits to be read out, and stands. */
   say(text) {
-    if (text) this.#status.textContent = text;
+    if (!text) return;
+    this.#readNow();
+    this.#status.textContent = text;
+  }
+
+  #readNow() {
+    const read = this.#read;
+    this.#read = null;
+    if (read) this.#status.textContent = read();
   }
 
   /** `handoff` is what the banner says, `answer` the last answer as it is read. */
@@ -40,9 +50,11 @@ export class Announcer {
     const isNew = earlier || (!wasOpening && isAddition(before, state, last));
     const hasEnded = !turn && last && isNew;
     // Reading a long answer takes as long as showing it, so it is done once that is painted.
-    const read = () => this.say(join([...news, ...readEnd(last, words, answer)]));
-    if (hasEnded) setTimeout(read, PAINTED_MS);
-    else this.say(join(news));
+    if (hasEnded) {
+      this.#readNow();
+      this.#read = () => join([...news, ...readEnd(last, words, answer)]);
+      setTimeout(() => this.#readNow(), PAINTED_MS);
+    } else this.say(join(news));
   }
 }
 
