@@ -22,7 +22,7 @@ export class Announcer {
     [this.#before, this.#wasOpening] = [talk.state, talk.isOpening];
   }
 
-  /** What is said now comes after what still waits to be read out, and stands. */
+  /** Nothing overtakes what waits to be read out. */
   say(text) {
     if (!text) return;
     this.#readNow();
@@ -30,9 +30,8 @@ export class Announcer {
   }
 
   #readNow() {
-    const read = this.#read;
+    if (this.#read) this.#status.textContent = this.#read();
     this.#read = null;
-    if (read) this.#status.textContent = read();
   }
 
   /** `handoff` is what the banner says, `answer` the last answer as it is read. */
@@ -49,7 +48,7 @@ export class Announcer {
     }
     const isNew = earlier || (!wasOpening && isAddition(before, state, last));
     const hasEnded = !turn && last && isNew;
-    // Reading a long answer takes as long as showing it, so it is done once that is painted.
+    // Reading a long answer takes as long as showing it.
     if (hasEnded) {
       this.#readNow();
       this.#read = () => join([...news, ...readEnd(last, words, answer)]);
