@@ -91,6 +91,7 @@ class House:
         self._answering: Answering | None = None
         self.closing = ""
         self._is_closing = False
+        self._life: asyncio.Task[None] | None = None
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
@@ -230,6 +231,8 @@ class House:
     @asynccontextmanager
     async def _live(self, _: Starlette) -> AsyncIterator[None]:
         self._note_ready()
+        # uvicorn keeps no hold of the task that this is: while it waits, it could be collected.
+        self._life = asyncio.current_task()
         boot = self._watch(self._boot())
         try:
             yield

@@ -15,7 +15,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,10 @@ from benchmarks.engine_peers import LlamaServer, Setup, has_llama_server, read_c
 from benchmarks.engine_wire import post
 from tests.openai_server import OpenAIServer
 
-ROUNDS = 40
-WARM_UP = 4
+ROUNDS = 16
+WARM_UP = 2
+# The first word is what counts.
+ANSWER_TOKENS = 2
 BAR_MS = 5.0
 QUESTIONS = ("你好，请问几点开门？", "How do I clean a cup?")
 WORDS = ("你好", "，", "我们", "九点", "开门。")
@@ -52,12 +54,12 @@ async def make_generation(engine: RemoteEngine, question: str) -> Generation:
     settings = Settings()
     system, asked = await engine.encode([settings.system_prompt, question])
     prompt = engine.template.render(system, [], asked)
-    return Generation("bench", prompt, 8, Sampling(temperature=0.0, repeat_penalty=1.0))
+    return Generation("bench", prompt, ANSWER_TOKENS, Sampling(temperature=0.0, repeat_penalty=1.0))
 
 
 async def ask_directly(port: int, model: str, generation: Generation) -> float:
     messages = read_messages(generation.prompt.ids)
-    request = write_request("llamacpp", model, messages, generation, "", 8)
+    request = write_request("llamacpp", model, messages, generation, "", ANSWER_TOKENS)
     asked_s = time.monotonic()
     heard = await post(port, "/v1/chat/completions", json.loads(request))
     return (read_completion(heard).shown_s[0] - asked_s) * 1000
@@ -100,7 +102,7 @@ async def compare(port: int) -> Compared:
 
 @asynccontextmanager
 async def llama_server(folder: Path) -> AsyncIterator[int]:
-    server = LlamaServer(folder, Setup(context_tokens=4096, max_new_tokens=8), 2)
+    server = LlamaServer(folder, Setup(context_tokens=4096, max_new_tokens=ANSWER_TOKENS), 2)
     await server.start()
     try:
         yield server.port
@@ -120,25 +122,27 @@ def tell(name: str, compared: Compared) -> str:
     )
 
 
-async def measure(folder: Path) -> Sequence[str]:
-    rows = [
-        "| server | first word directly / through the engine | added, median / 90 % | bar | |",
-        "|---|---|---|---|---|",
-    ]
+async def measure(folder: Path) -> AsyncIterator[str]:
+    """The rows of a table, each when it is known."""
+    yield "| server | first word directly / through the engine | added, median / 90 % | bar | |"
+    yield "|---|---|---|---|---|"
     async with OpenAIServer(lambda _: WORDS) as scripted:
-        rows.append(tell("scripted, in the same process", await compare(scripted.port)))
-    if has_llama_server():
-        async with llama_server(folder) as port:
-            rows.append(tell("llama-server, same machine", await compare(port)))
-    else:
-        rows.append("No llama-server: set LLAMA_SERVER to its binary (benchmarks/llama_server.py).")
-    return rows
+        yield tell("scripted, in the same process", await compare(scripted.port))
+    if not has_llama_server():
+        yield "No llama-server: set LLAMA_SERVER to its binary (benchmarks/llama_server.py)."
+        return
+    async with llama_server(folder) as port:
+        yield tell("llama-server, same machine", await compare(port))
+
+
+async def print_all(folder: Path) -> None:
+    async for row in measure(folder):
+        print(row, flush=True)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        for row in asyncio.run(measure(Path(folder))):
-            print(row)
+        asyncio.run(print_all(Path(folder)))
 
 
 if __name__ == "__main__":

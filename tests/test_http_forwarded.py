@@ -93,7 +93,7 @@ def test_a_trusted_proxy_may_hold_the_connections_of_many() -> None:
     census = Census(2)
     for _ in range(2):
         census.enter(PROXY)
-    assert census.refuse(PROXY) == 429
+    assert census.refuse(PROXY, is_proxy=False) == 429
     assert census.refuse(PROXY, is_proxy=True) == 0
 
 

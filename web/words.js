@@ -1,8 +1,8 @@
 /**
  * The choice between the page's languages, and a text of one with its values.
  *
- * The texts are in words_zh.js and words_en.js, those of the boxes in words_boxes_zh.js and _en.js. The rule that must not break: every key is there
- * in both languages, so a switch never leaves a gap.
+ * The texts are in words_zh.js and words_en.js, those of the boxes in words_boxes….js. The rule that
+ * must not break: every key is there in both languages.
  */
 import { en } from "./words_en.js";
 import { zh } from "./words_zh.js";

@@ -8,6 +8,7 @@ The rule that must not break: every generation ends in exactly one `Finished` or
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
@@ -155,6 +156,15 @@ class Run(Protocol):
 
     def cancel(self) -> None:
         """Ask for the end: the run still ends by itself in one `Finished("cancelled")`."""
+
+
+async def read_outputs(outputs: asyncio.Queue[Output]) -> AsyncIterator[Output]:
+    """What a run puts out, to its end."""
+    while True:
+        output = await outputs.get()
+        yield output
+        if isinstance(output, Finished | Broken):
+            return
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from appliance.engine.disk_parking import DiskParking
-from appliance.engine.engine import Broken, Finished, Generation, Output
+from appliance.engine.engine import Generation, Output, read_outputs
 from appliance.engine.jobs import Job
 from appliance.engine.loop import EngineLoop
 
@@ -33,12 +33,8 @@ class LocalRun:
         else:
             submit()
 
-    async def __aiter__(self) -> AsyncIterator[Output]:
-        while True:
-            output = await self._outputs.get()
-            yield output
-            if isinstance(output, Finished | Broken):
-                return
+    def __aiter__(self) -> AsyncIterator[Output]:
+        return read_outputs(self._outputs)
 
     def cancel(self) -> None:
         self._engine_loop.cancel(self._job)

@@ -26,6 +26,7 @@ from appliance.engine.engine import (
     Piece,
     Prefilled,
     Waiting,
+    read_outputs,
 )
 from appliance.engine.letters import Message, guess_tokens, read_messages
 from appliance.engine.local_turn import tell_local
@@ -76,12 +77,8 @@ class RemoteRun:
         self.task = asyncio.create_task(self._live())
         self.task.add_done_callback(self._end)
 
-    async def __aiter__(self) -> AsyncIterator[Output]:
-        while True:
-            output = await self._outputs.get()
-            yield output
-            if isinstance(output, Finished | Broken):
-                return
+    def __aiter__(self) -> AsyncIterator[Output]:
+        return read_outputs(self._outputs)
 
     def cancel(self) -> None:
         self.task.cancel()

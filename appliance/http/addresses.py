@@ -69,14 +69,16 @@ class HostNames:
 
 
 def read_address(text: str) -> Address | None:
+    """An IPv4 address is one also where it comes as IPv6, as it does on a dual-stack listener."""
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def find_address(scope: Scope) -> str:
-    """Of the client; an IPv4 address is written as one also where it came in over IPv6."""
+    """Of the client."""
     return _normalize((scope.get("client") or ("", 0))[0])
 
 
@@ -88,8 +90,13 @@ def group_address(address: str) -> str:
     """What counts as one client: an IPv4 address, or a whole network of IPv6."""
     read = read_address(address)
     if read is None or read.version == 4:
-        return address
+        return str(read or address)
     return str(ipaddress.ip_network((read, NETWORK_BITS), strict=False))
+
+
+def find_group(scope: Scope) -> str:
+    """Of the client, as limits count it."""
+    return group_address(find_address(scope))
 
 
 def is_local(scope: Scope) -> bool:
@@ -105,6 +112,4 @@ def is_private_to_us(scope: Scope) -> bool:
 
 
 def _normalize(text: str) -> str:
-    address = read_address(text)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address or text)
+    return str(read_address(text) or text)

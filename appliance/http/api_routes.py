@@ -103,13 +103,6 @@ def _list_texts(openai: OpenAi) -> list[Operation]:
             errors=(*BARE, *TURN),
             policy=Policy.API,
         ),
-        *_list_bare(openai),
-    ]
-
-
-def _list_bare(openai: OpenAi) -> list[Operation]:
-    """What no rung of the appliance has a part in."""
-    return [
         Operation(
             "POST",
             "/v1/completions",

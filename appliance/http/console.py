@@ -20,7 +20,7 @@ from appliance.errors import (
     TooManyRequests,
 )
 from appliance.http.access import ROLES, derive_csrf
-from appliance.http.addresses import find_address, group_address
+from appliance.http.addresses import find_group
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import read_body, read_optional_body
 from appliance.http.checkpoint import COOKIE
@@ -45,7 +45,7 @@ class Console:
         setup = await read_body(request, Setup)
         name = check_name(setup.name)
         check_password(setup.password)
-        address = group_address(find_address(request.scope))
+        address = find_group(request.scope)
         account = await self._logins.set_up(setup.code, name, setup.password, address)
         token = await self._accounts.begin_session(account.name)
         assert token is not None, "the account was made a moment ago"
@@ -53,7 +53,7 @@ class Console:
 
     async def log_in(self, request: Request) -> Response:
         login = await read_body(request, Login)
-        address = group_address(find_address(request.scope))
+        address = find_group(request.scope)
         name = check_name(login.name)
         token = await self._logins.log_in(name, login.password, address)
         # One that somebody may have planted before is worth nothing now.

@@ -16,8 +16,9 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from appliance.http.addresses import read_address
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 MAX_PASSED = 16
 SECURE = {"http": "https", "ws": "wss"}
 
@@ -67,12 +68,3 @@ def build_forwarded(networks: str) -> list[Middleware]:
     """Before everything that asks who a client is; nothing where no proxy is trusted."""
     proxies = Proxies(networks)
     return [Middleware(Forwarded, proxies=proxies)] if proxies else []
-
-
-def read_address(text: str) -> Address | None:
-    """An IPv4 address is one also where it comes as IPv6."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from appliance.dialogue.turn import Turn
 from appliance.errors import TooManyRequests
-from appliance.http.addresses import find_address, group_address
+from appliance.http.addresses import find_group
 from appliance.http.checkpoint import READING
 from appliance.http.policies import get_access
 from appliance.settings import Settings
@@ -62,7 +62,7 @@ class Rates:
             self.count_address(scope)
 
     def count_address(self, scope: Scope) -> None:
-        address = group_address(find_address(scope))
+        address = find_group(scope)
         self._count("address", address, self._settings.address_per_minute)
 
     def check_key(self, key_id: str) -> None:
@@ -77,7 +77,7 @@ class Rates:
         if key_id:
             owner, most = ("key", key_id), self._settings.key_answers
         else:
-            owner = ("address", group_address(find_address(scope)))
+            owner = ("address", find_group(scope))
             most = self._settings.address_answers
         seat = self._take(owner, most)
         try:

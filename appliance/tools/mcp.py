@@ -25,6 +25,7 @@ import httpx2
 from appliance.tools.declared import Row, Server, ServerCall, Value
 from appliance.tools.entries import read_rows
 from appliance.tools.failures import ToolFailed
+from appliance.tools.secrets import read_secret
 from appliance.tools.templates import PLACEHOLDER
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ async def _connected(server: Server, timeout_s: float) -> AsyncIterator[Client]:
                 async with Client(stdio_client(parameters, nowhere), cache=None) as client:
                     yield client
             return
-        headers = {header: _read_secret(name) for header, name in server.secrets.items()}
+        headers = {header: read_secret(name) for header, name in server.secrets.items()}
         async with (
             httpx2.AsyncClient(
                 headers=headers, timeout=timeout_s, follow_redirects=False, trust_env=False
@@ -139,14 +140,7 @@ def _load() -> None:
 
 
 def _list_environment(server: Server) -> dict[str, str]:
-    return {**BARE, **NAMELESS, **{name: _read_secret(name) for name in server.environment}}
-
-
-def _read_secret(variable: str) -> str:
-    value = os.environ.get(variable, "")
-    if not value:
-        raise ToolFailed(f"The environment variable {variable} is not set.")
-    return value
+    return {**BARE, **NAMELESS, **{name: read_secret(name) for name in server.environment}}
 
 
 def _fill(text: str, values: Mapping[str, Value]) -> Value:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -18,6 +17,7 @@ import httpx2
 from appliance.tools.declared import Request, Row, Value
 from appliance.tools.entries import read_rows
 from appliance.tools.failures import ToolFailed
+from appliance.tools.secrets import read_secret
 from appliance.tools.templates import PLACEHOLDER
 
 MAX_ANSWER_BYTES = 262_144
@@ -58,7 +58,7 @@ def build_address(request: Request, values: Mapping[str, Value]) -> str:
 async def _read_answer(
     client: httpx2.AsyncClient, request: Request, url: str, body: Mapping[str, str]
 ) -> object:
-    headers = {header: _read_secret(variable) for header, variable in request.secrets.items()}
+    headers = {header: read_secret(variable) for header, variable in request.secrets.items()}
     content = json.dumps(body, ensure_ascii=False).encode() if body else None
     if content is not None:
         headers["Content-Type"] = "application/json"
@@ -82,13 +82,6 @@ def find_rows(answer: object, request: Request) -> tuple[Row, ...]:
     for name in request.rows:
         answer = answer.get(name) if isinstance(answer, dict) else None
     return read_rows(answer)
-
-
-def _read_secret(variable: str) -> str:
-    value = os.environ.get(variable, "")
-    if not value:
-        raise ToolFailed(f"The environment variable {variable} is not set.")
-    return value
 
 
 def _fill(text: str, values: Mapping[str, Value]) -> str:

@@ -38,7 +38,7 @@ question,answer,links
 怎么退货,七天之内带小票到店里就能退。,https://shop.example/returns
 """
 RETURN, RETURNED = "怎么退货", "七天之内带小票到店里就能退。"
-LONG, HALTED = "请说一个长的回答", "讲一个大象去月球的长故事"
+LONG, HALTED = "讲一个大象去月球的长故事", "先讲半个大象去月球的故事"
 FIRST_HALF, SECOND_HALF = "先说前面的一半，不多", "不少，再说后面的一半。"
 NARROW = {"width": 320, "height": 568}
 # 200 % zoom of a small notebook's screen is half as many pixels, and everything twice as large.

@@ -277,6 +277,7 @@ def test_a_screen_reader_hears_that_it_begins_and_then_the_answer_once(page: Pag
     )
     send(page, "请您念给我听")
     wait_for_answer(page)
+    expect(page.locator("#status")).to_have_text("回答：你说：请您念给我听")
     assert page.evaluate("window.heard") == ["正在回答", "回答：你说：请您念给我听"]
 
 
