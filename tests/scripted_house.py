@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from appliance.app import House, read_clock_ms
+from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.evaluation import wait_indexed
@@ -25,6 +25,7 @@ from appliance.server import Server
 from appliance.settings import Settings
 from appliance.store.access_file import AccessFile
 from appliance.store.keys import Keys
+from appliance.vault import read_clock_ms
 
 PACE_S = 0.02
 PIECE_CHARS = 4
