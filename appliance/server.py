@@ -32,6 +32,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
 from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
 from appliance.http.socket import MAX_FRAME_BYTES
+from appliance.lean_start import end_lean
 from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
@@ -238,6 +239,7 @@ async def _serve(
             asyncio.create_task(supervisor.show_life()),
             asyncio.create_task(_show_setup_code(house)),
         )
+        end_lean()
         await server.serve(sockets=[listener])
         for task in beside:
             task.cancel()
