@@ -22,7 +22,7 @@ from appliance.settings import Settings
 from tests.faults.dying_tools import STEPS, die_at
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
-from tests.scripted_house import WITHOUT_LIMITS
+from tests.limits import WITHOUT_LIMITS
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 # Words in a question that end the process: at once, in mid-answer, in mid-answer but only once.
