@@ -233,7 +233,8 @@ async def _serve(
     server = Server(house, supervisor, read_settings)
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
-        greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
+        addresses = find_addresses(settings.host, listener.getsockname()[1], scheme)
+        greet(addresses, sys.stdout, house.vault.notes)
         beside = (
             asyncio.create_task(_report_when_settled(engine, supervisor)),
             asyncio.create_task(supervisor.show_life()),
