@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 
 from appliance import __version__
 from appliance.admission import Admission
+from appliance.background import watch
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -37,7 +38,7 @@ from appliance.measuring import Meters
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.store.backups import Backups
+from appliance.staff import Rooms, Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -45,11 +46,9 @@ from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
 from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
-from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
-from appliance.store.retention import Retention
 from appliance.store.sessions import Sessions
-from appliance.vault import Vault, read_clock_ms
+from appliance.vault import Vault, list_jobs, read_clock_ms
 
 if TYPE_CHECKING:
     from appliance.dialogue.answering import Answering
@@ -74,7 +73,13 @@ STORE_RUNGS: Mapping[StoreState, RungState] = {
 class House:
     """All rooms, their opening and their closing."""
 
-    def __init__(self, settings: Settings, engine: Engine, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        vault: Vault | None = None,
+        read_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.engine = engine
         self._settings = settings
         self.store = Store(settings.data)
@@ -96,8 +101,8 @@ class House:
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
-        self._jobs = self._list_jobs(vault)
-        self.reloading = Reloading(settings, self._jobs)
+        jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
+        self.reloading = Reloading(settings, jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
@@ -106,6 +111,8 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
+        self._jobs = (*jobs, self.staff)
         self.application: Starlette = build_http(
             self.conversations,
             self._identities,
@@ -114,7 +121,7 @@ class House:
             web_folder,
             settings,
             self._live,
-            (*self.admission.operations, *self.interface.operations),
+            (*self.admission.operations, *self.interface.operations, *self.staff.operations),
             self.admission.check,
             self.admission.rates,
             [Middleware(RequestLog, note=vault.network_log.note)],
@@ -125,16 +132,15 @@ class House:
         )
         self._log = structlog.get_logger(__name__)
 
-    def _list_jobs(self, vault: Vault) -> tuple[Retention | Backups | NetworkLog, ...]:
-        """What runs by the clock, once the store is open."""
-        settings, copy_keys = self._settings, vault.keyring.copy_to_mirror
-        folder = settings.backups or settings.data / "backups"
-        hours, kept, days = settings.backup_hours, settings.backups_kept, settings.retention_days
-        drop = self.conversations.drop
-        return (
-            Retention(self.store, vault.clock, days, drop, vault.expiry),
-            Backups(self.store, folder, hours, kept, copy_keys),
-            vault.network_log,
+    def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
+        return Staff(
+            self._settings,
+            rooms,
+            self.vault,
+            self.conversations,
+            self.admission,
+            self.knowledge.find_library,
+            read_seconds,
         )
 
     def take_folder(self) -> None:
@@ -234,7 +240,7 @@ class House:
         self._note_ready()
         # uvicorn keeps no hold of the task that this is: while it waits, it could be collected.
         self._life = asyncio.current_task()
-        boot = self._watch(self._boot())
+        boot = watch(self._boot())
         try:
             yield
         finally:
@@ -276,20 +282,8 @@ class House:
             self.conversations.handoffs,
             self._settings,
             self.interface.briefs,
+            self.staff.drafts,
         )
-
-    def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that nobody waits for: a fault of ours in it is at least in the log."""
-
-        def report(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()):
-                # Not its repr: that of a UnicodeDecodeError holds customers' words.
-                name = type(error).__name__
-                self._log.error("work in the background ended", error=name, exc_info=error)
-
-        task = asyncio.create_task(work)
-        task.add_done_callback(report)
-        return task
 
     async def _open_store(self) -> None:
         try:
@@ -303,7 +297,7 @@ class House:
             self.conversations.open_door()
             raise
         self._note_ready()
-        self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
+        self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
         await self.conversations.resume(unfinished)
 
     async def _open_log(self) -> tuple[Unfinished, ...]:
@@ -316,6 +310,7 @@ class House:
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()
+                await self.staff.desk.load()
                 return unfinished
             except StoreUnavailable as error:
                 self._log.error("event log not opened", reason=str(error))

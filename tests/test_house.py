@@ -32,6 +32,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "config",
             "errors",
             "events",
+            "hours",
             "patience",
             "persona",
             "setting_rules",
@@ -49,6 +50,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         (
             "admission",
             "app",
+            "background",
             "bench",
             "bench_load",
             "doctor",
@@ -67,6 +69,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "measuring",
             "model_check",
             "reloading",
+            "staff",
             "toolbox",
             "vault",
         ),
