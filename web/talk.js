@@ -14,7 +14,7 @@ import { findFailed, findTurn, listShown } from "./shown.js";
 const AGAIN_MS = 500;
 const CONNECTION_ERROR = { code: "connection", message: "" };
 
-/** Fires `change` with every new state, and `joined` when the server's events come (again). */
+/** Fires `change` with every new state, `joined` when the server's events come (again), `typing`. */
 export class Talk extends EventTarget {
   #server;
   #connection;
@@ -88,13 +88,19 @@ export class Talk extends EventTarget {
     const { signal } = this.#reading;
     try {
       const sessionId = this.#session.get() ?? (await this.#openSession(signal));
-      const { handoff, message } = await this.#server.callPerson(sessionId, isWanted, language);
-      if (!signal.aborted) this.#apply({ type: "handoff", handoff });
+      const answer = await this.#server.callPerson(sessionId, isWanted, language);
+      const { handoff, message, ...told } = answer;
+      if (!signal.aborted) this.#apply({ type: "handoff", handoff, told });
       return message;
     } catch (error) {
       this.#judgeFailure(error);
       return signal.aborted ? "" : null;
     }
+  }
+
+  /** What is no question, by its `part` of the address; false where it did not get through. */
+  tell(part, body) {
+    return this.#dare(this.#server.send(this.#session.get(), part, body));
   }
 
   async startAnew() {
@@ -122,14 +128,9 @@ export class Talk extends EventTarget {
     const [sessionId, { signal }] = [this.#session.get(), this.#reading];
     if (!before || !sessionId) return false;
     this.#apply({ type: "judged", runId, feedback: verdict && { verdict, reason } });
-    try {
-      await this.#server.judge(sessionId, runId, verdict, reason);
-      return true;
-    } catch (error) {
-      if (!signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
-      this.#judgeFailure(error);
-      return false;
-    }
+    const isTaken = await this.#dare(this.#server.judge(sessionId, runId, verdict, reason));
+    if (!isTaken && !signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
+    return isTaken;
   }
 
   /** Leaves a conversation that is to be deleted, and lets nobody go back to it. */
@@ -171,6 +172,7 @@ export class Talk extends EventTarget {
   #take(events) {
     if (events.some(({ type, number }) => type === "rewind" && number === null)) this.open();
     else this.#apply({ type: "events", events });
+    if (events.some(({ who }) => who === "operator")) this.dispatchEvent(new Event("typing"));
   }
 
   #restart(id, state) {
@@ -298,6 +300,16 @@ export class Talk extends EventTarget {
         if (!(error instanceof Unreachable)) return;
         await this.#wait(error, failures, signal);
       }
+    }
+  }
+
+  async #dare(call) {
+    try {
+      await call;
+      return true;
+    } catch (error) {
+      this.#judgeFailure(error);
+      return false;
     }
   }
 

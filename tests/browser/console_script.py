@@ -34,11 +34,11 @@ def build_row(number: int = 0, **changed: object) -> dict[str, Any]:
         "last_at_ms": now_ms - 61_000,
         "rung": "faq",
         "language": "zh",
-        "assigned_to": None,
+        "assigned_to": "",
         "is_held": False,
         "is_running": False,
-        "place": None,
-        "contact": None,
+        "place": 0,
+        "contact": "",
     } | changed
 
 
@@ -119,7 +119,9 @@ class ConsoleScript:
             case ["replies"]:
                 return {"replies": self.replies}
             case ["operators"]:
-                return {"operators": ["wang", "li"]}
+                names = ("wang", "li")
+                operators = [{"name": it, "role": "operator", "is_here": True} for it in names]
+                return {"operators": operators, "is_held": False}
             case ["search"]:
                 return {"found": self.found, "is_cut": False}
             case _:

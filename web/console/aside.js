@@ -58,7 +58,7 @@ export class Aside extends EventTarget {
 
   #buildAssign() {
     const words = this.#words;
-    this.#assign = build("select", { id: "assign" }, build("option", { value: "" }, words.say("nobody")));
+    this.#assign = build("select", { id: "assign" }, build("option", { value: "", disabled: true }, words.say("nobody")));
     this.#assign.addEventListener("change", () => attempt(this.#assign, async () => {
       await this.#server.post(`${this.#path}/assign`, { account: this.#assign.value });
       this.dispatchEvent(new Event("change"));

@@ -64,10 +64,11 @@ export class Frame extends EventTarget {
     this.#notice = build("p", { class: "lost", role: "status" });
     this.#root.replaceChildren(
       build("a", { class: "skip", href: "#main" }, words.say("skipToMain")),
+      build("h1", { class: "unseen" }, words.say("consoleTitle")),
       build("header", { class: "console-top" },
         build("div", { class: "console-brand" },
           build("img", { class: "console-mark", src: "/web/icon.svg", alt: "" }),
-          build("h1", {}, words.say("consoleTitle"))),
+          build("p", { "aria-hidden": "true" }, words.say("consoleTitle"))),
         build("nav", { "aria-label": words.say("tabs") }, build("ul", { class: "tabs" }, ...tabs)),
         build("div", { class: "console-tools" },
           this.#alerts.buildButtons(),

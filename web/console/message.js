@@ -44,9 +44,10 @@ class Change {
     this.element = build("li", { class: "said-change" });
   }
 
-  show({ text, atMs }, words) {
-    const time = atMs ? ` · ${describeTime(atMs, words)}` : "";
-    setText(this.element, `${words.say(CHANGES[text] ?? "changeOther")}${time}`);
+  show({ text, atMs, operator }, words) {
+    const parts = [words.say(CHANGES[text] ?? "changeOther"), operator];
+    if (atMs) parts.push(describeTime(atMs, words));
+    setText(this.element, parts.filter(Boolean).join(" · "));
   }
 }
 

@@ -131,9 +131,7 @@ export class Thread extends EventTarget {
     try {
       const answer = await this.#server.get(this.#path);
       if (!this.#isOpen) return;
-      // What the stream has told meanwhile is newer than this answer.
-      if (answer.last_number < this.#state.taken) return this.#rereadSoon();
-      this.#state = open(answer);
+      this.#state = open(this.#state, answer);
       this.#show();
     } catch (error) {
       if (!error.code) throw error;

@@ -12,14 +12,32 @@ export const EMPTY = Object.freeze({
   taken: 0,
 });
 
-/** What `GET /console/conversations/{id}` says. */
-export function open(answer) {
-  const { conversation, messages, last_number: taken, notes, csat, draft, running } = answer;
+/**
+ * What `GET /console/conversations/{id}` says, on top of what is known. Of an answer under way it
+ * tells nothing: then what the events have brought stays, and only what stands beside it is new.
+ */
+export function open(state, answer) {
+  const { conversation: row, messages, last_number: told, notes, csat, events } = answer;
   const read = messages.map(readMessage);
-  return {
-    messages: running ? [...read, { ...start(running.run_id), text: running.text ?? "" }] : read,
-    notes: notes ?? [], csat: csat ?? null, row: conversation, draft: draft ?? null, taken,
-  };
+  const beside = { ...state, row, notes, csat };
+  if (told >= state.taken) return { ...beside, messages: weave(read, events), taken: told };
+  return { ...beside, messages: state.messages.map((it) => enrich(it, read)) };
+}
+
+/** Who had the conversation when, among what was said. */
+function weave(messages, changes) {
+  const woven = [...messages];
+  for (const { state: text, at_ms: atMs, operator } of changes) {
+    const after = woven.findIndex((it) => it.atMs !== null && it.atMs > atMs);
+    woven.splice(after < 0 ? woven.length : after, 0,
+      { ...start(""), role: "handoff", text, atMs, operator: operator ?? "", isGrowing: false });
+  }
+  return woven;
+}
+
+function enrich(message, read) {
+  const known = read.find((it) => it.runId === message.runId && it.role === message.role);
+  return known && !message.isGrowing && known.text === message.text ? known : message;
 }
 
 export function take(state, { type, number, data }) {
@@ -49,9 +67,10 @@ const EVENTS = {
     rule: data.rule ?? "", sources: data.sources ?? [], ending: data.finish_reason ?? "",
   }),
   error: (state, { run_id: runId, code }) => end(state, runId, { error: code }),
-  handoff: (state, { state: owner }) =>
-    add(state, { ...start(""), role: "handoff", text: owner, isGrowing: false, atMs: Date.now() }),
-  draft: (state, data) => ({ ...state, draft: data.text === null ? null : data }),
+  // Without a number only the place in the line is another.
+  handoff: (state, { state: text, name: operator = "" }, number) => (number === null ? state
+    : add(state, { ...start(""), role: "handoff", text, operator, isGrowing: false, atMs: Date.now() })),
+  draft: (state, data) => ({ ...state, draft: data.is_whole && data.text === "" ? null : data }),
 };
 
 function add(state, message) {
