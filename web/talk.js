@@ -86,21 +86,19 @@ export class Talk extends EventTarget {
   /** Asks for a person, or for none any more; gives the shop's words, null if it did not get through. */
   async callPerson(isWanted, language) {
     const { signal } = this.#reading;
-    try {
+    let message = "";
+    const isTaken = await this.#dare(async () => {
       const sessionId = this.#session.get() ?? (await this.#openSession(signal));
-      const answer = await this.#server.callPerson(sessionId, isWanted, language);
-      const { handoff, message, ...told } = answer;
+      const { handoff, ...told } = await this.#server.callPerson(sessionId, isWanted, language);
+      message = told.message;
       if (!signal.aborted) this.#apply({ type: "handoff", handoff, told });
-      return message;
-    } catch (error) {
-      this.#judgeFailure(error);
-      return signal.aborted ? "" : null;
-    }
+    });
+    return isTaken || signal.aborted ? message : null;
   }
 
   /** What is no question, by its `part` of the address; false where it did not get through. */
   tell(part, body) {
-    return this.#dare(this.#server.send(this.#session.get(), part, body));
+    return this.#dare(() => this.#server.send(this.#session.get(), part, body));
   }
 
   async startAnew() {
@@ -128,7 +126,7 @@ export class Talk extends EventTarget {
     const [sessionId, { signal }] = [this.#session.get(), this.#reading];
     if (!before || !sessionId) return false;
     this.#apply({ type: "judged", runId, feedback: verdict && { verdict, reason } });
-    const isTaken = await this.#dare(this.#server.judge(sessionId, runId, verdict, reason));
+    const isTaken = await this.#dare(() => this.#server.judge(sessionId, runId, verdict, reason));
     if (!isTaken && !signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
     return isTaken;
   }
@@ -290,7 +288,6 @@ export class Talk extends EventTarget {
   /** Where the server has nothing to stop, its word of the end was lost: the page reads anew. */
   async #callStop() {
     const sessionId = this.#session.get();
-    const { signal } = new AbortController();
     for (let failures = 0; this.#isStopping(sessionId); failures += 1) {
       try {
         const isStopped = await this.#server.stop(sessionId);
@@ -298,24 +295,21 @@ export class Talk extends EventTarget {
         return;
       } catch (error) {
         if (!(error instanceof Unreachable)) return;
-        await this.#wait(error, failures, signal);
+        await this.#wait(error, failures, new AbortController().signal);
       }
     }
   }
 
+  /** Whether a call got through; one that did not may mean that the server is gone. */
   async #dare(call) {
     try {
-      await call;
+      await call();
       return true;
     } catch (error) {
-      this.#judgeFailure(error);
+      if (error instanceof Unreachable) this.#connection.lose();
+      else if (!(error instanceof ServerError)) throw error;
       return false;
     }
-  }
-
-  #judgeFailure(error) {
-    if (error instanceof Unreachable) this.#connection.lose();
-    else if (!(error instanceof ServerError)) throw error;
   }
 
   #isStopping(sessionId) {
