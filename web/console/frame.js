@@ -64,8 +64,8 @@ export class Frame extends EventTarget {
     this.#notice = build("p", { class: "lost", role: "status" });
     this.#root.replaceChildren(
       build("a", { class: "skip", href: "#main" }, words.say("skipToMain")),
-      build("h1", { class: "unseen" }, words.say("consoleTitle")),
       build("header", { class: "console-top" },
+        build("h1", { class: "unseen" }, words.say("consoleTitle")),
         build("div", { class: "console-brand" },
           build("img", { class: "console-mark", src: "/web/icon.svg", alt: "" }),
           build("p", { "aria-hidden": "true" }, words.say("consoleTitle"))),
