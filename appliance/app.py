@@ -103,15 +103,9 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
-        self.staff = Staff(
-            settings,
-            self.store,
-            self._events,
-            owners,
-            vault,
-            self.conversations,
-            self.admission,
-        )
+        rooms = (self.store, self._events, owners, self.sessions)
+        find_library = self.knowledge.find_library
+        self.staff = Staff(settings, rooms, vault, self.conversations, self.admission, find_library)
         self._jobs = (*jobs, self.staff)
         self.application: Starlette = build_http(
             self.conversations,
@@ -271,6 +265,7 @@ class House:
             self.conversations.handoffs,
             self._settings,
             self.interface.briefs,
+            self.staff.drafts,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -311,6 +306,7 @@ class House:
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()
+                await self.staff.desk.load()
                 return unfinished
             except StoreUnavailable as error:
                 self._log.error("event log not opened", reason=str(error))
