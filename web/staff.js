@@ -68,13 +68,14 @@ export class Staff {
       for (const part of [this.#banner, this.#typing]) label(part, words);
       this.#rating.speak(words);
     }
-    const before = this.#state?.handoff;
+    const { handoff: before, messages } = this.#state ?? {};
     [this.#state, this.#words] = [state, words];
     const { handoff, told } = state;
     if (before === "human" && !OPEN.includes(handoff)) this.#rating.begin();
     else if (OPEN.includes(handoff)) this.#rating.end();
     if (handoff !== before) this.#isContactOpen = false;
-    if (!OPEN.includes(handoff)) this.#typing.hidden = true;
+    // What was typed is there, or nobody types any more.
+    if (!OPEN.includes(handoff) || state.messages !== messages) this.#typing.hidden = true;
     const said = this.#hasFailed ? words.say("handoffFailed") : describeStaff(words, state, this.#message);
     this.#banner.hidden = said === "" && !this.#rating.isAsking;
     this.#banner.classList.toggle("calm", !this.#hasFailed);

@@ -6,6 +6,7 @@
  * title and to screen readers.
  */
 import { build } from "../elements.js";
+import { HoldAll } from "./hold_all.js";
 import { List } from "./list.js";
 import { describeRefusal, nameOf } from "./parts.js";
 import { Rows, isWanted } from "./rows.js";
@@ -27,6 +28,7 @@ class Desk {
   #desk;
   #status;
   #operators;
+  #holdAll;
   #rows = new Rows();
   #list;
   #search;
@@ -43,9 +45,11 @@ class Desk {
     this.#search = new Search(server, words);
     this.#status = build("p", { class: "unseen", role: "status" });
     this.#operators = build("p", { class: "operators soft" });
+    this.#holdAll = new HoldAll(server, words, (error) => this.#say(describeRefusal(words, error)));
     this.#desk = build("div", { class: "desk" },
       build("section", { class: "side", "aria-label": words.say("conversations") },
-        this.#search.element, this.#list.element, this.#operators),
+        this.#search.element, this.#list.element,
+        build("div", { class: "side-end" }, this.#operators, this.#holdAll.element)),
       build("section", { class: "thread-place", "aria-label": words.say("chosen") },
         build("p", { class: "empty" }, words.say("chooseOne"))),
       this.#status);
@@ -73,11 +77,16 @@ class Desk {
   }
 
   #take({ type, data }) {
-    if (type === "joined") this.#read();
+    if (type === "joined") this.#readAll();
     if (type === "conversation") this.#takeRow(data);
     if (type === "removed") this.#remove(data.id);
     if (type === "typing" && data.who === "customer") this.#showTyping(data.id);
     if (type === "operators") this.#showOperators(data.names ?? []);
+  }
+
+  #readAll() {
+    this.#read();
+    this.#holdAll.read();
   }
 
   #takeRow(row) {
