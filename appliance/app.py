@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,13 @@ STORE_RUNGS: Mapping[StoreState, RungState] = {
 class House:
     """All rooms, their opening and their closing."""
 
-    def __init__(self, settings: Settings, engine: Engine, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        vault: Vault | None = None,
+        read_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.engine = engine
         self._settings = settings
         self.store = Store(settings.data)
@@ -104,8 +110,15 @@ class House:
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
         rooms = (self.store, self._events, owners, self.sessions)
-        find_library = self.knowledge.find_library
-        self.staff = Staff(settings, rooms, vault, self.conversations, self.admission, find_library)
+        self.staff = Staff(
+            settings,
+            rooms,
+            vault,
+            self.conversations,
+            self.admission,
+            self.knowledge.find_library,
+            read_seconds,
+        )
         self._jobs = (*jobs, self.staff)
         self.application: Starlette = build_http(
             self.conversations,
