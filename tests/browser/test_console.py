@@ -401,3 +401,17 @@ def test_suggestions_are_put_into_the_field_and_never_sent_by_themselves(
             assert customer.locator(".answer").count() == 1
             operator.press("#answer", "Enter")
             expect(customer.locator(".prose").last).to_have_text("七天之内带小票到店里就能退。")
+
+
+def test_how_it_was_is_asked_when_a_conversation_is_left_for_a_new_one(
+    customer: Page, operator: Page
+) -> None:
+    send(customer, "问一句就走")
+    wait_for_answer(customer)
+    customer.click("#new")
+    customer.get_by_role("button", name="5 星（最高 5 星）").click()
+    expect(customer.locator(".rating-said")).to_contain_text("谢谢")
+    operator.locator(".row").click()
+    expect(operator.locator(".aside-facts")).to_contain_text("★★★★★")
+    send(customer, "新的一句")
+    expect(customer.locator(".rating")).to_be_hidden()

@@ -189,6 +189,7 @@ class Item {
   }
 
   showTyping(isTyping) {
+    if (isTyping === this.button.classList.contains("row-typing")) return;
     this.button.classList.toggle("row-typing", isTyping);
     if (isTyping) setText(this.text, this.#words.say("customerTypes"));
     else this.#restore();
