@@ -214,7 +214,7 @@ function listChips(row, words) {
   if (row.is_running) chips.push(chip(words.say("isRunning"), "busy"));
   if (row.is_held) chips.push(chip(words.say("isHeld"), "held"));
   if (RUNGS.includes(row.rung)) chips.push(chip(words.say(`rung_${row.rung}`)));
-  if (row.language) chips.push(chip(row.language));
+  if (row.language) chips.push(chip(sayOf(words, "language", row.language)));
   if (row.assigned_to) chips.push(chip(row.assigned_to, "who"));
   if (row.contact) chips.push(chip(words.say("hasContact"), "contact"));
   return chips;

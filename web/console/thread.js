@@ -104,6 +104,7 @@ export class Thread extends EventTarget {
           parts.drafts.element, parts.answering.element, parts.spoken),
         parts.aside.element));
     this.#element.addEventListener("keydown", (event) => this.#press(event));
+    parts.acts.addEventListener("row", ({ detail }) => this.takeRow(detail));
     parts.acts.addEventListener("taken", () => parts.answering.focus());
     parts.aside.addEventListener("change", () => this.#read());
   }
