@@ -131,9 +131,7 @@ def test_an_operator_takes_over_in_mid_answer_and_the_bot_says_no_word_after_it(
         expect(customer.locator("#welcome")).to_be_visible()
 
 
-def test_an_answer_may_be_finished_before_the_person_comes(
-    customer: Page, operator: Page
-) -> None:
+def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, operator: Page) -> None:
     send(customer, LONG)
     open_latest(operator, LONG)
     wait_for_chars(customer, 10)
