@@ -119,7 +119,7 @@ class Answering:
             else:
                 ending = await self._answer(turn, speech)
         except TakenOver:
-            ending = speech.conclude("handed_over", "human")
+            ending = speech.conclude("handed_over", speech.source)
         except ApplianceError as error:
             ending = Failed(error.code, str(error))
         except Exception:
@@ -254,7 +254,7 @@ class Answering:
 def leave_to_person(ending: Ending, speech: Speech) -> Ending:
     """A person has taken over: nothing is offered any more, and no fault is the customer's."""
     if isinstance(ending, Failed) or ending.finish_reason == "cancelled":
-        return speech.conclude("handed_over", "human")
+        return speech.conclude("handed_over", speech.source)
     return replace(ending, suggestions=())
 
 

@@ -46,6 +46,8 @@ class Speech:
         self._is_bots = is_bots
         self._first_at: float | None = None
         self._unshown: TokenIds = ()
+        # Whose words they are; a person's as long as there are none.
+        self.source: Source = "human"
         self.prefilled = Prefilled(0, 0, 0.0, 0.0)
         self.decode_ms = 0.0
         self.completion_tokens = 0
@@ -90,6 +92,7 @@ class Speech:
             await self.publish(Started(source, model_id))
         if self._first_at is None:
             self._first_at = time.monotonic()
+        self.source = source
         token, self._unshown = Token(text, self._unshown), ()
         await self.publish(token)
 
