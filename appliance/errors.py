@@ -16,6 +16,7 @@
     ├── NotOffered               a model, or an ability, that this appliance does not have (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
+    ├── PublishRefused           what was to be published or undone cannot be, and why (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
     ├── UnknownHost              called by a name that is not its own (421)
     ├── TooManyRequests          more than one address, conversation or key may ask for (429)
@@ -166,6 +167,11 @@ class TurnRunning(ApplianceError):
 
 class HandoffRefused(ApplianceError):
     code = "handoff_refused"
+    status = 409
+
+
+class PublishRefused(ApplianceError):
+    code = "publish_refused"
     status = 409
 
 

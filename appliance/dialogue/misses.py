@@ -79,7 +79,7 @@ def _find_called(
     turns: Sequence[AskedTurn], questions: Sequence[AskedTurn], pressed: Sequence[int]
 ) -> set[str]:
     """Runs behind which a person was asked for, by words or by the button."""
-    called = set()
+    called: set[str] = set()
     wishes = [turn.position for turn in turns if turn.rule == HANDOFF]
     for position in wishes:
         before = [turn for turn in questions if turn.position < position]

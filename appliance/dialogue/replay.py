@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from appliance.dialogue.ladder import HANDOFF, Ladder, Retriever
 from appliance.dialogue.misses import Question
-from appliance.dialogue.steps import Step, Words
+from appliance.dialogue.steps import Act, Step, Task, Words
 from appliance.events import NEAR
 from appliance.knowledge.folding import normalise
 
@@ -91,7 +91,7 @@ class Replay:
         """`version` is that of `now`."""
         replayed = Replayed()
         for asked in every:
-            before = await self._foretell_now(asked.text, now, version)
+            before = await self.foretell_now(asked.text, now, version)
             after = await self._foretell(asked.text, then)
             compared = Compared(
                 asked,
@@ -107,15 +107,19 @@ class Replay:
                 replayed.changed.append(compared)
         return replayed
 
-    async def count_answered(self, every: Sequence[Asked], now: Retriever, version: str) -> int:
-        """How many of the questions the knowledge as it is answers."""
-        count = 0
-        for asked in every:
-            told = await self._foretell_now(asked.text, now, version)
-            count += sum(is_answered(one, told) for one in asked.questions)
-        return count
+    async def count_answered(
+        self, every: Sequence[Asked], now: Retriever, version: str
+    ) -> tuple[int, int]:
+        """Of how many questions the knowledge as it is answers how many."""
+        asked = answered = 0
+        for one in every:
+            told = await self.foretell_now(one.text, now, version)
+            asked += len(one.questions)
+            answered += sum(is_answered(question, told) for question in one.questions)
+        return asked, answered
 
-    async def _foretell_now(self, text: str, now: Retriever, version: str) -> Foretold:
+    async def foretell_now(self, text: str, now: Retriever, version: str) -> Foretold:
+        """What the knowledge as it is says to `text`."""
         if version != self._version:
             self._version, self._known = version, {}
         if text not in self._known:
@@ -128,11 +132,12 @@ class Replay:
 
 
 def describe(step: Step) -> Foretold:
-    if not isinstance(step, Words):
-        source = step.sources[0] if getattr(step, "sources", ()) else None
-        if source is None:
+    if isinstance(step, Act):
+        return Foretold("tool")
+    if isinstance(step, Task):
+        if not step.sources:
             return Foretold("model")
-        return Foretold("phrased", source.id, source.title)
+        return Foretold("phrased", step.sources[0].id, step.sources[0].title)
     if step.source == "rule":
         return Foretold("handoff" if step.rule == HANDOFF else "rule", step.rule)
     if step.rule == NEAR:

@@ -28,7 +28,8 @@ PUBLICATIONS = (
     ) STRICT
     """,
 )
-COLUMNS = "number, at_ms, account, text_hash, asked, answered_before, answered_after, undone_ms, undone_by"
+COLUMNS = """number, at_ms, account, text_hash, asked, answered_before, answered_after, undone_ms,
+undone_by"""
 ALL = f"SELECT {COLUMNS} FROM publications WHERE text_hash <> '' ORDER BY number DESC LIMIT ?"
 ONE = f"SELECT {COLUMNS} FROM publications WHERE number = ?"
 BEGIN = """
