@@ -48,6 +48,7 @@ from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
 from appliance.store.retention import Retention
 from appliance.store.sessions import Sessions
+from appliance.teaching import Teaching
 from appliance.vault import Vault, read_clock_ms
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        self.teaching = Teaching(settings, self.store, vault, self.knowledge)
+        more = (self.admission, self.interface, self.teaching)
         self.application: Starlette = build_http(
             self.conversations,
             self._identities,
@@ -113,7 +116,7 @@ class House:
             web_folder,
             settings,
             self._live,
-            (*self.admission.operations, *self.interface.operations),
+            [one for part in more for one in part.operations],
             self.admission.check,
             self.admission.rates,
         )
@@ -157,6 +160,7 @@ class House:
         """Which rungs can answer now, and why the others cannot."""
         status = self.engine.status
         rungs = self._list_rungs()
+        reason = DISK_IS_FULL if self.store.state == "full" else self.store.refusal
         model = ModelReadiness(
             phase=status.phase,
             id=status.model_id,
@@ -170,7 +174,7 @@ class House:
         return Readiness(
             ready=rungs["model"] == "ready",
             rungs=rungs,
-            store=StoreReadiness(self.store.state, self._explain_store()),
+            store=StoreReadiness(self.store.state, reason),
             model=model,
             notes=(
                 *self.vault.notes,
@@ -214,9 +218,6 @@ class House:
 
     def _is_idle(self) -> bool:
         return not self.conversations.measure().running
-
-    def _explain_store(self) -> str:
-        return DISK_IS_FULL if self.store.state == "full" else self.store.refusal
 
     def _measure_age_s(self) -> float:
         return time.monotonic() - self._started_at_s

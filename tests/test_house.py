@@ -67,6 +67,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "measuring",
             "model_check",
             "reloading",
+            "teaching",
             "toolbox",
             "vault",
         ),

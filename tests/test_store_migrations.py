@@ -148,6 +148,17 @@ TABLES = {
         "mac": "BLOB NOT NULL",
         "signature": "BLOB NOT NULL",
     },
+    "publications": {
+        "number": "INTEGER",
+        "at_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
+        "text_hash": "TEXT NOT NULL",
+        "asked": "INTEGER NOT NULL",
+        "answered_before": "INTEGER NOT NULL",
+        "answered_after": "INTEGER NOT NULL",
+        "undone_ms": "INTEGER",
+        "undone_by": "TEXT NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -165,6 +176,7 @@ KEYS = {
     "audit": ["seq"],
     "audit_anchors": ["seq"],
     "audit_head": ["id"],
+    "publications": ["number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -258,6 +270,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m007_feedback",
         "m009_sealing",
         "m010_audit",
+        "m013_publications",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from appliance.dialogue.ladder import HANDOFF, Ladder, Retriever
 from appliance.dialogue.misses import Question
-from appliance.dialogue.steps import Act, Step, Task, Words
+from appliance.dialogue.steps import Act, Step, Task
 from appliance.events import NEAR
 from appliance.knowledge.folding import normalise
 

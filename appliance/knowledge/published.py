@@ -97,8 +97,8 @@ def put_in(text: str, block: str) -> str:
 
 def list_blocks(text: str) -> Iterator[Block]:
     marks = list(MARK.finditer(text))
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        end = following.start() if following else len(text)
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    for mark, end in zip(marks, ends, strict=False):
         yield Block(int(mark[1]), text[mark.start() : end], mark.start(), end)
 
 

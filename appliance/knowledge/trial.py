@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, suppress
 from datetime import date
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from appliance.knowledge.build import BuildFailed, Built, build_apart
-from appliance.knowledge.embedder import Embedder, Matrix
+from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Fault, Found, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.index import Index
@@ -25,28 +25,8 @@ from appliance.knowledge.vector_work import FILE_NAME as VECTORS
 from appliance.knowledge.vector_work import VectorWork
 
 PLACE = "preview"
-MOST_REMEMBERED = 4000
 
 Answer = TypeVar("Answer")
-
-
-class Remembering:
-    """An embedder that keeps in memory what it was asked of late: the same questions are put to
-    one trial after the other."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._rows: dict[str, Matrix] = {}
-        self.name = embedder.name
-
-    def embed(self, texts: Sequence[str]) -> Matrix:
-        if len(texts) != 1:
-            return self._embedder.embed(texts)
-        if texts[0] not in self._rows:
-            if len(self._rows) >= MOST_REMEMBERED:
-                self._rows.clear()
-            self._rows[texts[0]] = self._embedder.embed(texts)
-        return self._rows[texts[0]]
 
 
 class Trial:

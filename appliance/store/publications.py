@@ -13,21 +13,6 @@ from dataclasses import dataclass
 
 from appliance.store.database import Store
 
-PUBLICATIONS = (
-    """
-    CREATE TABLE publications (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        at_ms INTEGER NOT NULL,
-        account TEXT NOT NULL,
-        text_hash TEXT NOT NULL DEFAULT '',
-        asked INTEGER NOT NULL,
-        answered_before INTEGER NOT NULL,
-        answered_after INTEGER NOT NULL,
-        undone_ms INTEGER,
-        undone_by TEXT NOT NULL DEFAULT ''
-    ) STRICT
-    """,
-)
 COLUMNS = """number, at_ms, account, text_hash, asked, answered_before, answered_after, undone_ms,
 undone_by"""
 ALL = f"SELECT {COLUMNS} FROM publications WHERE text_hash <> '' ORDER BY number DESC LIMIT ?"
