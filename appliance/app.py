@@ -36,7 +36,7 @@ from appliance.measuring import Meters
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.store.backups import Backups
+from appliance.staff import Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -44,12 +44,10 @@ from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
 from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
-from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
-from appliance.store.retention import Retention
 from appliance.store.sessions import Sessions
 from appliance.teaching import Teaching
-from appliance.vault import Vault, read_clock_ms
+from appliance.vault import Vault, list_jobs, read_clock_ms
 
 if TYPE_CHECKING:
     from appliance.dialogue.answering import Answering
@@ -96,8 +94,8 @@ class House:
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
-        self._jobs = self._list_jobs(vault)
-        self.reloading = Reloading(settings, self._jobs)
+        jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
+        self.reloading = Reloading(settings, jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
@@ -106,8 +104,18 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        self.staff = Staff(
+            settings,
+            self.store,
+            self._events,
+            owners,
+            vault,
+            self.conversations,
+            self.admission,
+        )
+        self._jobs = (*jobs, self.staff)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
-        more = (self.admission, self.interface, self.teaching)
+        more = (self.admission, self.interface, self.staff, self.teaching)
         self.application: Starlette = build_http(
             self.conversations,
             self._identities,
@@ -126,18 +134,6 @@ class House:
         )
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
-
-    def _list_jobs(self, vault: Vault) -> tuple[Retention | Backups | NetworkLog, ...]:
-        """What runs by the clock, once the store is open."""
-        settings, copy_keys = self._settings, vault.keyring.copy_to_mirror
-        folder = settings.backups or settings.data / "backups"
-        hours, kept, days = settings.backup_hours, settings.backups_kept, settings.retention_days
-        drop = self.conversations.drop
-        return (
-            Retention(self.store, vault.clock, days, drop, vault.expiry),
-            Backups(self.store, folder, hours, kept, copy_keys),
-            vault.network_log,
-        )
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.

@@ -22,6 +22,10 @@ TABLES = {
         "is_trim_told": "INTEGER NOT NULL",
         "is_revoked": "INTEGER NOT NULL",
         "identity": "BLOB",
+        "assigned_to": "TEXT NOT NULL",
+        "owner_reason": "TEXT NOT NULL",
+        "is_held": "INTEGER NOT NULL",
+        "contact": "BLOB",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -55,6 +59,7 @@ TABLES = {
         "text": "BLOB NOT NULL",
         "token_ids": "BLOB",
         "created_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
     },
     "events": {
         "session_key": "TEXT NOT NULL",
@@ -95,6 +100,7 @@ TABLES = {
         "state": "TEXT NOT NULL",
         "reason": "TEXT NOT NULL",
         "at_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
     },
     "facts": {
         "session_key": "TEXT NOT NULL",
@@ -159,6 +165,28 @@ TABLES = {
         "undone_ms": "INTEGER",
         "undone_by": "TEXT NOT NULL",
     },
+    "notes": {
+        "session_key": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+        "text": "BLOB NOT NULL",
+        "account": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+    },
+    "ratings": {
+        "session_key": "TEXT NOT NULL",
+        "stars": "INTEGER NOT NULL",
+        "comment": "BLOB",
+        "at_ms": "INTEGER NOT NULL",
+    },
+    "replies": {
+        "shortcut": "TEXT NOT NULL",
+        "text": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+    },
+    "desk": {
+        "id": "INTEGER",
+        "is_held": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -176,6 +204,10 @@ KEYS = {
     "audit": ["seq"],
     "audit_anchors": ["seq"],
     "audit_head": ["id"],
+    "notes": ["session_key", "place"],
+    "ratings": ["session_key"],
+    "replies": ["shortcut"],
+    "desk": ["id"],
     "publications": ["number"],
 }
 FOREIGN_KEYS = {
@@ -191,6 +223,8 @@ FOREIGN_KEYS = {
     ("summaries", "session_key", "sessions", "CASCADE"),
     ("calls", "session_key", "sessions", "CASCADE"),
     ("calls", "run_id", "turns", "CASCADE"),
+    ("notes", "session_key", "sessions", "CASCADE"),
+    ("ratings", "session_key", "sessions", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -201,6 +235,7 @@ INDEXES = {
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
     "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
+    "sessions_by_touch": "CREATE INDEX sessions_by_touch ON sessions (touched_ms)",
     "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
@@ -270,6 +305,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m007_feedback",
         "m009_sealing",
         "m010_audit",
+        "m012_desk",
         "m013_publications",
     ]
     assert migrations.pending(database) == []

@@ -19,7 +19,7 @@ from appliance.dialogue.asking import Asking
 from appliance.dialogue.briefs import PLAIN, Briefs
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
-from appliance.dialogue.language import Language
+from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.prewarming import Prewarming
 from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
@@ -120,6 +120,8 @@ class Answering:
         except Exception:
             self._log.exception("turn failed")
             ending = WENT_WRONG
+        if not self._handoffs.is_bots(turn.session_key):
+            ending = leave_to_person(ending, speech)
         is_whole = isinstance(ending, Done) and ending.finish_reason != "cancelled"
         if turn.is_parked and not is_whole:
             turn.leave()
@@ -129,9 +131,9 @@ class Answering:
         self._log.info("turn ended", **describe_end(kept.event))
         return bool(kept.number)
 
-    def tell_contact(self, language: Language) -> str:
-        """What is said to a customer who wishes for a person."""
-        return self._ladder.tell_contact(language)
+    def tell_words(self, key: str, language: Language, **moments: str) -> str:
+        """A text of the shop."""
+        return self._ladder.charter.shop.words(key, language, **moments)
 
     async def _answer(self, turn: Turn, speech: Speech) -> Ending:
         asked = await self._look_at(turn)
@@ -186,7 +188,8 @@ class Answering:
         for call in words.calls:
             await self._show_tool(turn, Tool(call.tool, call.state), speech)
         if words.asks_handoff:
-            await self._handoffs.ask(turn.session_key, words.rule)
+            language = language_of(turn.question)
+            await self._handoffs.ask(turn.session_key, words.rule, language)
         text, source = words.text, words.source
         if task is not None and turn.has_spoken:
             text, source = f"\n\n{words.text}", task.source
@@ -236,6 +239,13 @@ class Answering:
                 return kept
         assert turn.unsaved is not None
         return Numbered(0, turn.run_id, turn.unsaved)
+
+
+def leave_to_person(ending: Ending, speech: Speech) -> Ending:
+    """A person has taken over: nothing is offered any more, and no fault is the customer's."""
+    if isinstance(ending, Failed) or ending.finish_reason == "cancelled":
+        return speech.conclude("handed_over", "human")
+    return replace(ending, suggestions=())
 
 
 def describe_end(end: object) -> dict[str, object]:
