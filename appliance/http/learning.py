@@ -47,6 +47,7 @@ Note: TypeAlias = Callable[[str, str], Awaitable[None]]
 FindLearning: TypeAlias = "Callable[[], Learning | None]"
 
 DENIED = (NotAuthenticated, AccessDenied, ForeignOrigin, InsecureConnection, StoreUnavailable)
+REFUSED = (*DENIED, PublishRefused, Restarting)
 MOST_DAYS = 30
 
 
@@ -133,7 +134,10 @@ def _read_draft(wish: WishedEntry) -> Draft:
 
 
 def list_learning(desk: LearningDesk) -> list[Operation]:
-    refused = (*DENIED, PublishRefused, Restarting)
+    return [*_list_looking(desk), *_list_changing(desk)]
+
+
+def _list_looking(desk: LearningDesk) -> list[Operation]:
     return [
         Operation(
             "GET",
@@ -152,8 +156,13 @@ def list_learning(desk: LearningDesk) -> list[Operation]:
             "What was published here, as it stands in the folder now.",
             (Reply(200, "The entries", ShownPublications),),
             policy=Policy.CONSOLE,
-            errors=refused,
+            errors=REFUSED,
         ),
+    ]
+
+
+def _list_changing(desk: LearningDesk) -> list[Operation]:
+    return [
         Operation(
             "POST",
             "/console/entries/preview",
@@ -162,7 +171,7 @@ def list_learning(desk: LearningDesk) -> list[Operation]:
             (Reply(200, "What would change", ShownPreview),),
             policy=Policy.CONSOLE,
             body=WishedEntry,
-            errors=refused,
+            errors=REFUSED,
         ),
         Operation(
             "POST",
@@ -172,7 +181,7 @@ def list_learning(desk: LearningDesk) -> list[Operation]:
             (Reply(201, "It stands there", ShownPublished),),
             policy=Policy.CONSOLE,
             body=WishedEntry,
-            errors=refused,
+            errors=REFUSED,
         ),
         Operation(
             "POST",
@@ -182,6 +191,6 @@ def list_learning(desk: LearningDesk) -> list[Operation]:
             (Reply(200, "It is gone", ShownUndone),),
             policy=Policy.CONSOLE,
             body=Undo,
-            errors=refused,
+            errors=REFUSED,
         ),
     ]
