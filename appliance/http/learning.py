@@ -96,6 +96,7 @@ class LearningDesk:
         from appliance.http.learning_views import show_standing
 
         learning = self._get()
+        await self._note(get_access(request.scope).account, "entries read")
         standing = await learning.list_standing()
         return JsonAnswer(show_standing(standing, learning.library.state.version))
 

@@ -7,6 +7,7 @@
  */
 import { build, setText } from "../elements.js";
 import { Draft } from "./learning_draft.js";
+import { askPatiently } from "./learning_patience.js";
 import { PublishedList } from "./learning_published.js";
 import { LEARNING } from "./learning_words.js";
 
@@ -36,8 +37,9 @@ class Learning {
 
   constructor(root, server, words) {
     [this.#root, this.#server, this.#words] = [root, server, words];
-    this.#draft = new Draft(server, words, (text) => this.#tell(text));
-    this.#published = new PublishedList(server, words, (text) => this.#tell(text));
+    const mayChange = server.mayChange !== false;
+    this.#draft = new Draft(server, words, mayChange, (text) => this.#tell(text));
+    this.#published = new PublishedList(server, words, mayChange, (text) => this.#tell(text));
     this.#draft.addEventListener("published", () => this.#read());
     this.#published.addEventListener("undone", () => this.#read());
   }
@@ -52,7 +54,6 @@ class Learning {
     const columns = build("div", { class: "learn-columns" }, list, this.#draft.element);
     this.#root.replaceChildren(build("div", { class: "learn" },
       heading, this.#summary, again, this.#status, columns, this.#published.element));
-    this.#readRole();
     this.#read();
   }
 
@@ -65,18 +66,11 @@ class Learning {
     setText(this.#status, text);
   }
 
-  async #readRole() {
-    const me = await this.#server.get("/console/me").catch(() => null);
-    const mayChange = me === null || me.scopes.includes("knowledge");
-    this.#draft.allow(mayChange);
-    this.#published.allow(mayChange);
-  }
-
   async #read() {
     if (!this.#groups.children.length) setText(this.#summary, this.#words.say("learnRead"));
     try {
       const [missed, entries] = await Promise.all([
-        this.#server.get("/console/misses"), this.#server.get("/console/entries"),
+        askPatiently(() => this.#server.get("/console/misses")), this.#server.get("/console/entries"),
       ]);
       if (this.#isClosed) return;
       this.#show(missed);

@@ -5,6 +5,7 @@
  * change of a field the entry has to be tried again before it can be published.
  */
 import { build, setText } from "../elements.js";
+import { askPatiently } from "./learning_patience.js";
 import { showPreview } from "./learning_preview.js";
 
 const MOST_CHECKED = 20;
@@ -14,7 +15,7 @@ export class Draft extends EventTarget {
   #server;
   #words;
   #tell;
-  #mayChange = true;
+  #mayChange;
   #isBusy = false;
   #tried = null;
   #question;
@@ -27,9 +28,10 @@ export class Draft extends EventTarget {
   #publish;
   #note = build("p", { class: "learn-note" });
 
-  constructor(server, words, tell) {
+  /** A viewer may look and not change. */
+  constructor(server, words, mayChange, tell) {
     super();
-    [this.#server, this.#words, this.#tell] = [server, words, tell];
+    [this.#server, this.#words, this.#mayChange, this.#tell] = [server, words, mayChange, tell];
     this.#question = build("input", { id: "learn-question", maxlength: "300", required: true });
     this.#answer = build("textarea", { id: "learn-answer", rows: "5", maxlength: "4000", required: true });
     this.#more = build("textarea", { id: "learn-more", rows: "3" });
@@ -43,12 +45,6 @@ export class Draft extends EventTarget {
     this.element.addEventListener("input", () => this.#change());
     this.#publish.addEventListener("click", () => this.#send());
     this.#change();
-  }
-
-  /** A viewer may look and not change. */
-  allow(mayChange) {
-    this.#mayChange = mayChange;
-    this.#showButtons();
   }
 
   /** Begins anew with the questions of `group`. */
@@ -144,7 +140,7 @@ export class Draft extends EventTarget {
     const wish = this.#read();
     this.#begin("learnTrying");
     try {
-      const preview = await this.#server.post("/console/entries/preview", wish);
+      const preview = await askPatiently(() => this.#server.post("/console/entries/preview", wish));
       // What was changed meanwhile is not what was tried.
       const isSame = JSON.stringify(wish) === JSON.stringify(this.#read());
       this.#tried = isSame && !preview.faults.length ? wish : null;

@@ -10,21 +10,16 @@ export class PublishedList extends EventTarget {
   #server;
   #words;
   #tell;
-  #mayChange = true;
+  #mayChange;
   #entries = null;
   #asked = null;
   #list = build("ul", { class: "learn-published" });
 
-  constructor(server, words, tell) {
+  constructor(server, words, mayChange, tell) {
     super();
-    [this.#server, this.#words, this.#tell] = [server, words, tell];
+    [this.#server, this.#words, this.#mayChange, this.#tell] = [server, words, mayChange, tell];
     this.element = build("section", {},
       build("h3", {}, words.say("learnPublishedTitle")), this.#list);
-  }
-
-  allow(mayChange) {
-    this.#mayChange = mayChange;
-    if (this.#entries) this.show(this.#entries);
   }
 
   show(entries) {
