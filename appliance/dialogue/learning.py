@@ -144,9 +144,9 @@ class Learning:
                 left.append(Asked(missed[0].turn.text, missed))
         return left
 
-    async def count_answered(self, questions: list[Question]) -> tuple[int, int]:
-        """Of how many of them the knowledge as it is answers how many."""
-        every, _ = gather(questions, MOST_REPLAYED)
+    async def count_answered(self) -> tuple[int, int]:
+        """Of how many questions of late the knowledge as it is answers how many."""
+        every, _ = gather(await self.read_questions(), MOST_REPLAYED)
         return await self._replay.count_answered(every, self._library, self.version)
 
     async def preview(self, wish: Draft) -> Preview:
