@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,13 @@ STORE_RUNGS: Mapping[StoreState, RungState] = {
 class House:
     """All rooms, their opening and their closing."""
 
-    def __init__(self, settings: Settings, engine: Engine, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        vault: Vault | None = None,
+        read_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.engine = engine
         self._settings = settings
         self.store = Store(settings.data)
@@ -104,14 +110,15 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        rooms = (self.store, self._events, owners, self.sessions)
         self.staff = Staff(
             settings,
-            self.store,
-            self._events,
-            owners,
+            rooms,
             vault,
             self.conversations,
             self.admission,
+            self.knowledge.find_library,
+            read_seconds,
         )
         self._jobs = (*jobs, self.staff)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
@@ -272,6 +279,7 @@ class House:
             self.conversations.handoffs,
             self._settings,
             self.interface.briefs,
+            self.staff.drafts,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -312,6 +320,7 @@ class House:
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()
+                await self.staff.desk.load()
                 return unfinished
             except StoreUnavailable as error:
                 self._log.error("event log not opened", reason=str(error))

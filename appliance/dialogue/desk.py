@@ -8,19 +8,21 @@ with what it tells.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from appliance.dialogue.board import AtDesk, Board, ShownRow, Writing
+from appliance.dialogue.drafts import Decision, Drafts
 from appliance.dialogue.feed import TO_OPERATORS, TYPING_CUSTOMER, TYPING_OPERATOR, Feeds
 from appliance.dialogue.handoff import TRIES, Handoffs
+from appliance.dialogue.language import language_of
 from appliance.dialogue.presence import Presence
 from appliance.dialogue.turn import Turn
 from appliance.dialogue.waiting import Waiting
 from appliance.errors import AlreadyTaken, HandoffRefused, TurnRunning
 from appliance.events import Message, Numbered, Typing
-from appliance.store.desk import DeskBook
+from appliance.store.desk import DeskBook, Reply
 from appliance.store.desk_rows import DeskRows, Listed, Opened, Row
 from appliance.store.handoffs import Owner, OwnerChange, Owners
 
@@ -49,6 +51,7 @@ class Desk:
         rows: DeskRows,
         waiting: Waiting,
         presence: Presence,
+        drafts: Drafts,
         now_ms: Callable[[], int],
     ) -> None:
         self._handoffs = handoffs
@@ -58,6 +61,7 @@ class Desk:
         self._book = book
         self._rows = rows
         self._waiting = waiting
+        self._drafts = drafts
         self._now_ms = now_ms
         self.presence = presence
         self.board = Board(handoffs, find_turn, self.show)
@@ -67,15 +71,17 @@ class Desk:
 
     async def list_page(self, before: int | None, limit: int) -> tuple[Listed, list[ShownRow]]:
         listed = await self._rows.list_page(before, limit)
-        return listed, [self._show(row) for row in listed.rows]
+        waiting = enumerate(self._handoffs.list_owned("waiting"), start=1)
+        places = {key: place for place, (key, _) in waiting}
+        return listed, [self._show(row, places.get(row.session_key, 0)) for row in listed.rows]
 
-    async def note_view(self, account: str, act: str) -> None:
+    async def note_view(self, account: str, act: str, session_key: str = "") -> None:
         """Also what is only looked at is a row of the audit log."""
-        await self._book.note_act(account, act)
+        await self._book.note_act(account, act, session_key)
 
     async def show(self, session_key: str) -> ShownRow:
         """Raises SessionNotFound."""
-        return self._show(await self._rows.find(session_key))
+        return self._place(await self._rows.find(session_key))
 
     async def open(self, session_key: str, account: str) -> OpenedConversation:
         """All of it. Raises SessionNotFound."""
@@ -88,7 +94,7 @@ class Desk:
         await self._book.note_act(account, "open", session_key)
         if turn is not None:
             opened = cut_before_answer(opened, turn)
-        return OpenedConversation(self._show(opened.row), opened, changes)
+        return OpenedConversation(self._place(opened.row), opened, changes)
 
     async def watch(self, session_key: str, after: int, account: str) -> AsyncGenerator[Numbered]:
         """The conversation's events above `after`, and what only operators see. Raises
@@ -156,6 +162,42 @@ class Desk:
         # What is on disk is shown, even if the caller is cancelled.
         return await asyncio.shield(saying)
 
+    async def load(self) -> None:
+        """Whose answers are held back. Raises StoreUnavailable."""
+        self._drafts.is_all, keys = await self._book.read_held()
+        self._drafts.keys = set(keys)
+        for session_key, _ in self._handoffs.list_owned("waiting"):
+            asked = (await self._rows.find(session_key)).asked
+            self._handoffs.languages[session_key] = language_of(asked)
+
+    @property
+    def is_all_held(self) -> bool:
+        return self._drafts.is_all
+
+    async def hold(self, session_key: str, account: str, *, is_on: bool) -> ShownRow:
+        """From the next answer on. Raises SessionNotFound."""
+        await self._book.hold(session_key, account, is_on=is_on)
+        (self._drafts.keys.add if is_on else self._drafts.keys.discard)(session_key)
+        self.board.note(session_key)
+        return await self.show(session_key)
+
+    async def hold_all(self, account: str, *, is_on: bool) -> None:
+        await self._book.hold_all(account, is_on=is_on)
+        self._drafts.is_all = is_on
+
+    async def decide(self, session_key: str, account: str, run_id: str, decision: Decision) -> None:
+        """What becomes of an answer that is held back. Raises HandoffRefused."""
+        self._drafts.check(session_key, run_id, decision.action)
+        await self._book.note_act(account, f"draft, {decision.action}", session_key)
+        self._drafts.decide(session_key, run_id, decision)
+
+    async def read_replies(self, account: str) -> tuple[Reply, ...]:
+        await self.note_view(account, "read replies")
+        return await self._book.read_replies()
+
+    async def keep_replies(self, account: str, replies: Sequence[Reply]) -> None:
+        await self._book.keep_replies(account, replies)
+
     async def note(self, session_key: str, account: str, text: str) -> None:
         await self._book.note(session_key, account, text)
 
@@ -168,14 +210,17 @@ class Desk:
         self._feeds.pass_by(session_key, TYPING_CUSTOMER, Typing("customer"))
         self.board.tell(("typing", session_key), Writing(session_key, "customer"))
 
-    def _show(self, row: Row) -> ShownRow:
-        turn = self._find_turn(row.session_key)
+    def _place(self, row: Row) -> ShownRow:
         is_waiting = row.state == "waiting"
+        return self._show(row, self._waiting.find_place(row.session_key) if is_waiting else 0)
+
+    def _show(self, row: Row, place: int) -> ShownRow:
+        turn = self._find_turn(row.session_key)
         return ShownRow(
             row,
             is_running=turn is not None and not turn.is_ended,
-            is_held=row.is_held,
-            place=self._waiting.find_place(row.session_key) if is_waiting else 0,
+            is_held=self._drafts.is_held(row.session_key),
+            place=place,
         )
 
     async def _wait_for_end(self, session_key: str) -> None:

@@ -1,115 +1,184 @@
-"""What an operator wants to publish, made fit for the shop's knowledge, and what speaks against it.
+"""Answers that an operator looks at before the customer does: held back, then sent, changed or not.
 
-It publishes nothing. The rules that must not break: no question or phrasing keeps what is
-somebody's, and what would take an owner's entry out of the answers is refused.
+It writes no rows but asks who holds; the answer itself is made as any other, by whoever is handed
+in, on a copy of the turn that nobody watches. The rules that must not break: of a held answer no
+word is shown before an operator said so, and no customer waits for that longer than `PATIENCE_S`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from appliance.dialogue.memory_kinds import MemoryBook
-from appliance.dialogue.personal import take_out_personal
-from appliance.errors import InvalidField
-from appliance.knowledge.entries import Fault, Hit
-from appliance.knowledge.faq_entries import (
-    MAX_ANSWER_CHARS,
-    MAX_PHRASINGS,
-    MAX_QUESTION_CHARS,
-    PHRASING_ENDS,
-    make_key,
+from appliance.dialogue.feed import DRAFT, Feeds
+from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.speech import Speech, TakenOver
+from appliance.dialogue.turn import Turn
+from appliance.errors import HandoffRefused
+from appliance.events import (
+    Draft,
+    Ending,
+    Notice,
+    Numbered,
+    Source,
+    Started,
+    Token,
+    Tool,
 )
-from appliance.knowledge.library import Library
-from appliance.knowledge.published import Draft
-from appliance.knowledge.readings import describe
-from appliance.knowledge.texts import clean
+from appliance.patience import wait_at_most
 
-Field: TypeAlias = Literal["question", "phrasing", "answer"]
-# What a shop's own answer names rightly: its shop's telephone, its address, its site.
-OF_A_SHOP = frozenset(("phone", "email", "url", "address", "number"))
-
-
-@dataclass(frozen=True, slots=True)
-class Warned:
-    """In `field`, at `place` among the phrasings, values of `kinds` were taken out; in an answer
-    they were left and are only told."""
-
-    field: Field
-    place: int
-    kinds: tuple[str, ...]
+PATIENCE_S = 120.0
+# The rules of a turn's end that an operator decided.
+CHANGED_BY_PERSON, DROPPED, UNDECIDED = "draft-changed", "draft-dropped", "draft-undecided"
+Action: TypeAlias = Literal["send", "edit", "drop"]
+Answer: TypeAlias = Callable[[Turn, Speech], Awaitable[Ending]]
 
 
 @dataclass(frozen=True, slots=True)
-class Collision:
-    """`text` of the draft is answered already. `is_same`: word for word, so that one of the two
-    would be left out."""
+class Decision:
+    """`text` is what is said instead."""
 
-    text: str
-    id: str
-    title: str
-    answer: str
-    score: float
-    is_same: bool
+    action: Action
+    text: str = ""
 
 
-def tidy(book: MemoryBook, wish: Draft) -> tuple[Draft, tuple[Warned, ...]]:
-    """Raises InvalidField for what no entry can be."""
-    warned: list[Warned] = []
-    question = _tidy_question(book, wish.question, "question", 0, warned)
-    if not question:
-        raise InvalidField("question", "The question is empty without what is somebody's own.")
-    phrasings: dict[str, str] = {make_key(question): ""}
-    for place, text in enumerate(wish.phrasings):
-        phrasing = _tidy_question(book, text, "phrasing", place, warned)
-        if phrasing:
-            phrasings.setdefault(make_key(phrasing), phrasing)
-    told = [one for one in phrasings.values() if one]
-    if len(told) > MAX_PHRASINGS:
-        raise InvalidField("phrasings", f"At most {MAX_PHRASINGS} phrasings are taken.")
-    answer = clean(wish.answer).strip()
-    if not answer or len(answer) > MAX_ANSWER_CHARS:
-        raise InvalidField("answer", f"The answer has 1 to {MAX_ANSWER_CHARS:,} characters.")
-    kinds = tuple(k for k in take_out_personal(book, answer).kinds if k not in OF_A_SHOP)
-    if kinds:
-        warned.append(Warned("answer", 0, kinds))
-    return Draft(question, answer, tuple(told)), tuple(warned)
+@dataclass(eq=False)
+class Held:
+    """One answer that is held back: what its copy says behind the first `begun` events."""
+
+    turn: Turn
+    begun: int
+    is_whole: bool = False
+    decision: Decision | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def show(self) -> Draft:
+        source: Source = self.turn.started.source if self.turn.started else "model"
+        return Draft(self.turn.text, source, self.is_whole)
 
 
-def _tidy_question(
-    book: MemoryBook, text: str, field: Field, place: int, warned: list[Warned]
-) -> str:
-    """On one line, without the sign that parts phrasings."""
-    whole = " ".join(PHRASING_ENDS.sub(" ", clean(text)).split())
-    if len(whole) > MAX_QUESTION_CHARS:
-        name = "question" if field == "question" else f"phrasings.{place}"
-        raise InvalidField(name, f"At most {MAX_QUESTION_CHARS} characters are taken.")
-    cleaned = take_out_personal(book, whole)
-    if cleaned.kinds:
-        warned.append(Warned(field, place, cleaned.kinds))
-    return cleaned.text
+class Drafts:
+    def __init__(
+        self,
+        handoffs: Handoffs,
+        feeds: Feeds,
+        promise: Callable[[Language], str],
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """`promise` is what a customer in a language is told who waits for a person."""
+        self._handoffs = handoffs
+        self._feeds = feeds
+        self._promise = promise
+        self._patience_s = patience_s
+        self._held: dict[str, Held] = {}
+        self.is_all = False
+        self.keys: set[str] = set()
+        feeds.find_draft = self.find
+
+    def is_held(self, session_key: str) -> bool:
+        return self.is_all or session_key in self.keys
+
+    def find(self, session_key: str) -> Numbered | None:
+        """What is held back now, as an event for operators."""
+        held = self._held.get(session_key)
+        return Numbered(0, held.turn.run_id, held.show()) if held is not None else None
+
+    def check(self, session_key: str, run_id: str, action: Action) -> Held:
+        """Raises HandoffRefused where this cannot be done with it."""
+        held = self._held.get(session_key)
+        if held is None or held.turn.run_id != run_id or held.settled.is_set():
+            raise HandoffRefused("This answer is not held back any more.")
+        if action == "send" and not held.is_whole:
+            raise HandoffRefused("This answer is not whole yet.")
+        return held
+
+    def decide(self, session_key: str, run_id: str, decision: Decision) -> None:
+        """Raises as `check` does."""
+        held = self.check(session_key, run_id, decision.action)
+        held.decision = decision
+        held.settled.set()
+
+    async def lead(self, turn: Turn, speech: Speech, answer: Answer) -> Ending:
+        """Have `turn` answered by `answer`, behind an operator's back where its session is held.
+        Raises what `answer` raises."""
+        is_begun = turn.has_spoken or not self._handoffs.is_bots(turn.session_key)
+        if is_begun or not self.is_held(turn.session_key):
+            return await answer(turn, speech)
+        held = Held(self._copy(turn), len(turn.events))
+        self._held[turn.session_key] = held
+        try:
+            return await self._hold(turn, speech, held, answer)
+        finally:
+            del self._held[turn.session_key]
+            gone = Draft("", held.show().source, True)
+            self._feeds.pass_by(turn.session_key, DRAFT, gone, turn.run_id)
+
+    async def _hold(self, turn: Turn, speech: Speech, held: Held, answer: Answer) -> Ending:
+        drafted = speech.draft(held.turn)
+        followers = [
+            asyncio.create_task(_follow(turn.stop_asked, held.settled)),
+            # What is decided on early is not sent, so the rest of it is not made either.
+            asyncio.create_task(_follow(held.settled, held.turn.stop_asked)),
+        ]
+        try:
+            ending = await answer(held.turn, drafted)
+            held.is_whole = True
+            self._show(held)
+            await wait_at_most(held.settled, self._patience_s)
+        finally:
+            for follower in followers:
+                follower.cancel()
+        speech.take_over(drafted)
+        if not self._handoffs.is_bots(turn.session_key):
+            raise TakenOver("A person answers now.")
+        if turn.stop_asked.is_set():
+            return speech.conclude("cancelled", "human")
+        return await self._carry_out(turn, speech, held, ending)
+
+    async def _carry_out(self, turn: Turn, speech: Speech, held: Held, ending: Ending) -> Ending:
+        match held.decision:
+            case Decision("send"):
+                for event in held.turn.events[held.begun :]:
+                    if isinstance(event.event, Started | Token | Notice | Tool):
+                        await speech.publish(event.event)
+                return ending
+            case Decision("edit", text):
+                await speech.say(text, "human")
+                return replace(speech.conclude("stop", "human"), rule=CHANGED_BY_PERSON)
+            case Decision("drop"):
+                return replace(speech.conclude("handed_over", "human"), rule=DROPPED)
+        # Nobody looked: a person is called, and the customer told so.
+        language = language_of(turn.question)
+        await self._handoffs.ask(turn.session_key, UNDECIDED, language)
+        await speech.say(self._promise(language), "rule")
+        return replace(speech.conclude("handed_over", "rule"), rule=UNDECIDED)
+
+    def _copy(self, turn: Turn) -> Turn:
+        """It grows apart from the turn."""
+
+        def show(numbered: Numbered) -> None:
+            if isinstance(numbered.event, Token):
+                self._show(self._held[turn.session_key])
+
+        copy = Turn(
+            turn.run_id,
+            turn.session_key,
+            turn.question,
+            turn.events,
+            deaths=turn.deaths,
+            on_publish=show,
+        )
+        copy.accepted_at = turn.accepted_at
+        return copy
+
+    def _show(self, held: Held) -> None:
+        turn = held.turn
+        self._feeds.pass_by(turn.session_key, DRAFT, held.show(), turn.run_id)
 
 
-async def find_collisions(draft: Draft, library: Library) -> tuple[Collision, ...]:
-    """Each entry once, by the wording that is closest to it."""
-    found: dict[str, Collision] = {}
-    for text in (draft.question, *draft.phrasings):
-        match = await library.match(text)
-        if match.outcome != "sure":
-            continue
-        one = _collide(text, match.hits[0])
-        if one.id not in found or one.score > found[one.id].score:
-            found[one.id] = one
-    return tuple(sorted(found.values(), key=lambda one: (-one.score, one.title)))
-
-
-def _collide(text: str, hit: Hit) -> Collision:
-    entry, is_same = hit.entry, hit.score >= 1.0
-    return Collision(text, entry.id, entry.question, entry.answer, round(hit.score, 3), is_same)
-
-
-def find_new_faults(before: Iterable[Fault], after: Iterable[Fault]) -> tuple[str, ...]:
-    """What the folder's check says with the draft in it and did not say without."""
-    known = {(one.message, one.origin) for one in before}
-    return tuple(describe(one) for one in after if (one.message, one.origin) not in known)
+async def _follow(first: asyncio.Event, then: asyncio.Event) -> None:
+    await first.wait()
+    then.set()

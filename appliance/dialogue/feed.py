@@ -51,6 +51,7 @@ class Feeds:
         self._find_passing = find_passing
         self._feeds: dict[str, Feed] = {}
         self._is_closing = False
+        self.find_draft: Callable[[str], Numbered | None] = lambda _: None
         # Told of every session that has something new, also where nobody watches it.
         self.on_news: Callable[[str], None] = lambda _: None
 
@@ -102,8 +103,10 @@ class Feeds:
         self, feed: Feed, session_key: str, after: int, kinds: frozenset[str]
     ) -> AsyncIterator[Numbered]:
         shown: Numbered | None = None
-        # A draft stands until it is decided on; who wrote before this watcher came, writes no more.
-        passed = {kind: one for kind, one in feed.passing.items() if kind != DRAFT}
+        # What passed before this watcher came is over, but for a draft that is not decided on.
+        passed = dict(feed.passing)
+        if (draft := self.find_draft(session_key)) is not None:
+            feed.passing[DRAFT] = draft
         # Asked after joining: else a session deleted in between would leave this open for ever.
         turn = self._find_turn(session_key)
         kept = await self._log.find_last_number(session_key, after)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from appliance.dialogue.drafts import (
+from appliance.dialogue.entry_drafts import (
     Collision,
     Warned,
     find_collisions,

@@ -64,12 +64,15 @@ class Waiting:
         """The event, or what stands now, of a session in `state`."""
         language = self._handoffs.languages.get(session_key, "zh")
         if state == "waiting":
-            place = self.find_place(session_key)
-            promise, asks_contact = self.promise(language)
-            return Handoff(state, place, promise, asks_contact)
+            return self.tell_place(session_key, self.find_place(session_key))
         if state == "closed" and reason == TIMED_OUT:
             return Handoff(state, 0, self._tell("handoff_timeout", language), True)
         return Handoff(state)
+
+    def tell_place(self, session_key: str, place: int) -> Handoff:
+        """The same for one that waits, where its place is known."""
+        promise = self.promise(self._handoffs.languages.get(session_key, "zh"))
+        return Handoff("waiting", place, *promise)
 
     def promise(self, language: Language) -> tuple[str, bool]:
         """When a person comes, and whether it is better to leave word."""

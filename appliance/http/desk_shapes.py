@@ -192,6 +192,12 @@ class Suggestions(TypedDict):
     suggestions: list[Suggestion]
 
 
+class AllHeld(TypedDict):
+    """Whether all answers are looked at before the customers see them."""
+
+    is_held: bool
+
+
 class ShownReply(TypedDict):
     shortcut: str
     text: str
