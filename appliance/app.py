@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
 from appliance.admission import Admission
+from appliance.background import watch
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
@@ -36,7 +37,7 @@ from appliance.measuring import Meters
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.staff import Staff
+from appliance.staff import Rooms, Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -110,16 +111,7 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
-        rooms = (self.store, self._events, owners, self.sessions)
-        self.staff = Staff(
-            settings,
-            rooms,
-            vault,
-            self.conversations,
-            self.admission,
-            self.knowledge.find_library,
-            read_seconds,
-        )
+        self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
         self._jobs = (*jobs, self.staff)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
         more = (self.admission, self.interface, self.staff, self.teaching)
@@ -141,6 +133,17 @@ class House:
         )
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
+
+    def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
+        return Staff(
+            self._settings,
+            rooms,
+            self.vault,
+            self.conversations,
+            self.admission,
+            self.knowledge.find_library,
+            read_seconds,
+        )
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.
@@ -237,7 +240,7 @@ class House:
         self._note_ready()
         # uvicorn keeps no hold of the task that this is: while it waits, it could be collected.
         self._life = asyncio.current_task()
-        boot = self._watch(self._boot())
+        boot = watch(self._boot())
         try:
             yield
         finally:
@@ -282,19 +285,6 @@ class House:
             self.staff.drafts,
         )
 
-    def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that nobody waits for: a fault of ours in it is at least in the log."""
-
-        def report(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()):
-                # Not its repr: that of a UnicodeDecodeError holds customers' words.
-                name = type(error).__name__
-                self._log.error("work in the background ended", error=name, exc_info=error)
-
-        task = asyncio.create_task(work)
-        task.add_done_callback(report)
-        return task
-
     async def _open_store(self) -> None:
         try:
             await self.store.open()
@@ -307,7 +297,7 @@ class House:
             self.conversations.open_door()
             raise
         self._note_ready()
-        self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
+        self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
         await self.conversations.resume(unfinished)
 
     async def _open_log(self) -> tuple[Unfinished, ...]:

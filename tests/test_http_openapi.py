@@ -39,6 +39,7 @@ def test_the_surface_is_this(tmp_path: Path) -> None:
     assert set(contract["paths"]) == {
         "/",
         "/chat",
+        "/console",
         "/healthz",
         "/kiosk",
         "/metrics",
