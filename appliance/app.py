@@ -106,7 +106,6 @@ class House:
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
-        web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
@@ -114,25 +113,28 @@ class House:
         self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
         self._jobs = (*jobs, self.staff)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
-        more = (self.admission, self.interface, self.staff, self.teaching)
-        self.application: Starlette = build_http(
-            self.conversations,
-            self._identities,
-            self.report,
-            self.measure,
-            web_folder,
-            settings,
-            self._live,
-            [one for part in more for one in part.operations],
-            self.admission.check,
-            self.admission.rates,
-        )
+        self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
+
+    def _build_application(self) -> Starlette:
+        rooms = (self.admission, self.interface, self.staff, self.teaching)
+        return build_http(
+            self.conversations,
+            self._identities,
+            self.report,
+            self.measure,
+            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
+            self._settings,
+            self._live,
+            [one for room in rooms for one in room.operations],
+            self.admission.check,
+            self.admission.rates,
+        )
 
     def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
         return Staff(
