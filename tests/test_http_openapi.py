@@ -101,6 +101,8 @@ def test_the_events_are_described_one_by_one(tmp_path: Path) -> None:
         "DoneEvent",
         "ErrorEvent",
         "HandoffEvent",
+        "TypingEvent",
+        "DraftEvent",
         "ByeEvent",
     ]
     assert set(events["responses"]) == {"200", "404", "422", "503"}
