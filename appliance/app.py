@@ -131,7 +131,7 @@ class House:
             next(folder for folder in WEB_FOLDERS if folder.is_dir()),
             self._settings,
             self._live,
-            [one for room in rooms for one in room.operations],
+            [operation for room in rooms for operation in room.operations],
             self.admission.check,
             self.admission.rates,
         )
