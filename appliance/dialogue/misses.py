@@ -2,7 +2,7 @@
 
 It reads no store and asks no model. The rule that must not break: a wish for a person is counted
 against the question before it, and what an operator was asked while he had the conversation is no
-question of the bot's.
+question of the bot's, unless nothing was asked before.
 """
 
 from __future__ import annotations
@@ -62,8 +62,6 @@ def _judge_session(
 ) -> list[Question]:
     questions = [turn for turn in turns if turn.source != "human" and turn.rule != HANDOFF]
     called = _find_called(turns, questions, pressed)
-    # A conversation that only asked for a person was not answered without one.
-    lone = [turn for turn in turns if turn.rule == HANDOFF][:1] if not questions else []
     answers = _find_answers(questions, called, spoken)
     return [
         Question(
@@ -72,7 +70,18 @@ def _judge_session(
             answers.get(turn.run_id, ""),
         )
         for turn in questions
-    ] + [Question(turn, ("handed_over",)) for turn in lone]
+    ] or _judge_persons(turns, spoken)
+
+
+def _judge_persons(turns: Sequence[AskedTurn], spoken: Sequence[Spoken]) -> list[Question]:
+    """A conversation that began with the wish for a person was not answered without one: what he
+    answered first is what was asked, else there is only the wish."""
+    for turn in turns:
+        behind = [one for one in spoken if one.position > turn.position]
+        if turn.source == "human" and behind:
+            said = min(behind, key=lambda one: one.position).text
+            return [Question(turn, ("handed_over",), said)]
+    return [Question(turn, ("handed_over",)) for turn in turns[:1]]
 
 
 def _find_called(

@@ -29,7 +29,8 @@ HEAD = (
     "# Questions and answers that were published in the console. They may be edited here; a block\n"
     "# that was edited is no longer undone there. 在控制台发布的问答，可以在这里修改。\n"
 )
-MARK = re.compile(r"^\r?\n?# --- (\d{1,12}) --- [^\r\n]*(?:\r?\n|\Z)", re.MULTILINE)
+MARK = re.compile(r"(?:\r?\n)?^# --- (\d{1,12}) --- [^\r\n]*(?:\r?\n|\Z)", re.MULTILINE)
+LIKE_A_MARK = re.compile("^#")
 UNPRINTED = re.compile(r"[\x7f-\x9f]")
 
 

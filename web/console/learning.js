@@ -96,14 +96,11 @@ class Learning {
   }
 
   #showGroup(group) {
-    const { title, questions, sessions, reasons } = group;
+    const { title, questions, reasons } = group;
     const told = Object.entries(reasons).sort((one, other) => other[1] - one[1])
       .map(([reason, count]) => `${this.#words.say(REASONS[reason] ?? "reasonFallback")} ${count}`);
-    const choose = build("button", {
-      class: "learn-group", type: "button", lang: group.language,
-      "aria-label": this.#words.say("learnGroup", { title, questions, sessions }),
-    },
-    build("span", { class: "learn-group-title" }, title),
+    const choose = build("button", { class: "learn-group", type: "button" },
+    build("span", { class: "learn-group-title", lang: group.language }, title),
     build("span", { class: "learn-group-facts" },
       `${this.#words.say("learnCount", { questions })} · ${told.join(", ")}`));
     choose.addEventListener("click", () => {
