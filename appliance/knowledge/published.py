@@ -81,9 +81,9 @@ def _quote(text: str) -> str:
     quoted = _escape(json.dumps(text, ensure_ascii=False)[1:-1])
     if "\\n" not in quoted or text.startswith("\n"):
         return f'"{quoted}"'
-    whole = _escape(
-        "\n".join(json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n"))
-    )
+    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
+    # No line of an answer is taken for the beginning of a block.
+    whole = _escape("\n".join(LIKE_A_MARK.sub(r"\\u0023", line) for line in lines))
     return f'"""\n{whole}"""'
 
 
