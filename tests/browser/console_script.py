@@ -101,7 +101,7 @@ class ConsoleScript:
             case ["me" | "login" | "setup"]:
                 return self.me
             case ["conversations"]:
-                counts = {state: 0 for state in ("waiting", "human", "bot", "closed")}
+                counts = dict.fromkeys(("waiting", "human", "bot", "closed"), 0)
                 for row in self.rows:
                     counts[row["state"]] = counts.get(row["state"], 0) + 1
                 return {"conversations": self.rows, "counts": counts, "next": None}

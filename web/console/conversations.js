@@ -9,7 +9,7 @@ import { build } from "../elements.js";
 import { HoldAll } from "./hold_all.js";
 import { List } from "./list.js";
 import { describeRefusal, nameOf } from "./parts.js";
-import { Rows, isWanted } from "./rows.js";
+import { Rows } from "./rows.js";
 import { Search } from "./search.js";
 import { Thread } from "./thread.js";
 
@@ -90,9 +90,10 @@ class Desk {
   }
 
   #takeRow(row) {
+    const before = this.#rows.get(row.id);
     const isNew = this.#rows.put(row);
-    if (!isWanted(row, this.#list.filter, this.#server.account)) this.#list.showTyping(row.id, false);
     this.#show();
+    if (before?.last_at_ms !== row.last_at_ms) this.#list.showTyping(row.id, false);
     this.#thread?.takeRow(row);
     if (isNew && this.#isRead) this.#call(row);
     this.#countSoon();
