@@ -220,9 +220,18 @@ async def test_a_draft_that_is_nobody_s_question_is_refused(tmp_path: Path) -> N
 
 
 async def test_nothing_is_published_into_the_example_shop(tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path / "data", knowledge=tmp_path / "none", scope="shop")
-    house = House(settings, ScriptedEngine(lambda question: []))
-    async with house.application.router.lifespan_context(house.application):
-        await wait_indexed(house)
+    async with open_shop(tmp_path) as house:
+        house.knowledge.is_example = True
         with pytest.raises(PublishRefused, match="example"):
             await get_learning(house).publish(Draft(PARKING[0], ANSWER), "anna")
+    assert FILE not in read_folder(tmp_path / "knowledge")
+
+
+async def test_what_a_trial_left_when_the_process_died_goes_with_the_next_start(
+    tmp_path: Path,
+) -> None:
+    left = tmp_path / "data" / "preview"
+    left.mkdir(parents=True)
+    (left / FILE).write_text("[[entry]]", "utf-8")
+    async with open_shop(tmp_path):
+        assert not left.exists()

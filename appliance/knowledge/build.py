@@ -25,6 +25,8 @@ from appliance.knowledge.readings import Progress
 COMMAND = (sys.executable, "-m", "appliance.knowledge.build")
 PATTERN = "knowledge-*.db"
 UNFINISHED_PATTERN = "knowledge-*.new*"
+# What is built only to be tried.
+TRIED = "preview"
 
 
 class BuildFailed(Exception):

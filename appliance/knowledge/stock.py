@@ -6,11 +6,12 @@ the folder's own only if it was made of every byte that stands there now.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from appliance.knowledge.build import PATTERN, UNFINISHED_PATTERN, name_index
+from appliance.knowledge.build import PATTERN, TRIED, UNFINISHED_PATTERN, name_index
 from appliance.knowledge.folder_files import list_files
 from appliance.knowledge.importer import hash_folder
 from appliance.knowledge.kept import read_report
@@ -29,10 +30,12 @@ def take_stock(folder: Path) -> Stock:
 
 def find_built(folder: Path, data: Path) -> tuple[Stock, Path | None, bool]:
     """What stands there, the index of the folder as it is, else the newest one of the same folder,
-    and whether it is the first. What a building left unfinished is removed."""
+    and whether it is the first. What a building or a trial left is
+    removed."""
     for unfinished in data.glob(UNFINISHED_PATTERN):
         with suppress(OSError):
             unfinished.unlink()
+    shutil.rmtree(data / TRIED, ignore_errors=True)
     stock = take_stock(folder)
     try:
         hash = hash_folder(folder)

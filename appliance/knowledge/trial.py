@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from appliance.knowledge.build import BuildFailed, Built, build_apart
+from appliance.knowledge.build import TRIED, BuildFailed, Built, build_apart
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Fault, Found, Match
 from appliance.knowledge.evidence import Evidence
@@ -24,7 +24,6 @@ from appliance.knowledge.index import Index
 from appliance.knowledge.vector_work import FILE_NAME as VECTORS
 from appliance.knowledge.vector_work import VectorWork
 
-PLACE = "preview"
 
 Answer = TypeVar("Answer")
 
@@ -72,7 +71,7 @@ async def open_trial(
 ) -> AsyncIterator[Trial]:
     """With `text` as the file `name`; empty stands for no such entries. With an embedder it
     answers by meaning too. Raises BuildFailed."""
-    place = data / PLACE
+    place = data / TRIED
     built = await asyncio.to_thread(_build, folder, place, name, text, old)
     trial: Trial | None = None
     try:
