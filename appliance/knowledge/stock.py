@@ -30,8 +30,7 @@ def take_stock(folder: Path) -> Stock:
 
 def find_built(folder: Path, data: Path) -> tuple[Stock, Path | None, bool]:
     """What stands there, the index of the folder as it is, else the newest one of the same folder,
-    and whether it is the first. What a building or a trial left is
-    removed."""
+    and whether it is the first. What a building or a trial left is removed."""
     for unfinished in data.glob(UNFINISHED_PATTERN):
         with suppress(OSError):
             unfinished.unlink()

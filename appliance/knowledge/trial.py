@@ -24,7 +24,6 @@ from appliance.knowledge.index import Index
 from appliance.knowledge.vector_work import FILE_NAME as VECTORS
 from appliance.knowledge.vector_work import VectorWork
 
-
 Answer = TypeVar("Answer")
 
 

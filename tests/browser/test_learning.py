@@ -24,7 +24,7 @@ from tests.scripted_house import HouseServer, answer, choose_settings, serving
 
 pytestmark = NEEDS_CHROMIUM
 
-PARKING = ("停车场收费吗", "门口停车怎么收费", "停车费多少，我电话13912345678")
+PARKING = ("停车场收费吗", "门口停车怎么收费", "停车费多少钱")
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7}"
 ASKED_SO = "<b>有没有雨伞</b>"
 ANSWER = "停车前两小时免费，之后每小时 5 元。"
@@ -79,7 +79,7 @@ def test_a_group_becomes_an_entry_that_is_tried_published_and_undone(
         press(page, "试一试")
         expect(page.locator(".learn-effect")).to_contain_text("（+3）")
         expect(publish).to_be_enabled()
-        page.fill("#learn-more", "在哪停车")
+        page.fill("#learn-more", "在哪停车，我电话13912345678")
         expect(publish).to_be_disabled()
         press(page, "试一试")
         expect(page.locator(".learn-effect")).to_be_visible()
