@@ -48,6 +48,7 @@ from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Sessions
+from appliance.teaching import Teaching
 from appliance.vault import Vault, list_jobs, read_clock_ms
 
 if TYPE_CHECKING:
@@ -106,31 +107,35 @@ class House:
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
-        web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
         self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
         self._jobs = (*jobs, self.staff)
-        self.application: Starlette = build_http(
-            self.conversations,
-            self._identities,
-            self.report,
-            self.measure,
-            web_folder,
-            settings,
-            self._live,
-            (*self.admission.operations, *self.interface.operations, *self.staff.operations),
-            self.admission.check,
-            self.admission.rates,
-            [Middleware(RequestLog, note=vault.network_log.note)],
-        )
+        self.teaching = Teaching(settings, self.store, vault, self.knowledge)
+        self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
         self._log = structlog.get_logger(__name__)
+
+    def _build_application(self) -> Starlette:
+        rooms = (self.admission, self.interface, self.staff, self.teaching)
+        return build_http(
+            self.conversations,
+            self._identities,
+            self.report,
+            self.measure,
+            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
+            self._settings,
+            self._live,
+            [operation for room in rooms for operation in room.operations],
+            self.admission.check,
+            self.admission.rates,
+            [Middleware(RequestLog, note=self.vault.network_log.note)],
+        )
 
     def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
         return Staff(
@@ -164,6 +169,7 @@ class House:
         """Which rungs can answer now, and why the others cannot."""
         status = self.engine.status
         rungs = self._list_rungs()
+        reason = DISK_IS_FULL if self.store.state == "full" else self.store.refusal
         model = ModelReadiness(
             phase=status.phase,
             id=status.model_id,
@@ -177,7 +183,7 @@ class House:
         return Readiness(
             ready=rungs["model"] == "ready",
             rungs=rungs,
-            store=StoreReadiness(self.store.state, self._explain_store()),
+            store=StoreReadiness(self.store.state, reason),
             model=model,
             notes=(
                 *self.vault.notes,
@@ -221,9 +227,6 @@ class House:
 
     def _is_idle(self) -> bool:
         return not self.conversations.measure().running
-
-    def _explain_store(self) -> str:
-        return DISK_IS_FULL if self.store.state == "full" else self.store.refusal
 
     def _measure_age_s(self) -> float:
         return time.monotonic() - self._started_at_s

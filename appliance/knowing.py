@@ -48,7 +48,7 @@ class KnowledgeRung:
 
     def __init__(self, settings: Settings, may_work: Callable[[], bool]) -> None:
         self._settings = settings
-        self._may_work = may_work
+        self.may_work = may_work
         self.folder, self.is_example = find_folder(settings.knowledge)
         self._parts: Parts | None = None
         self._tool_keeper: ToolKeeper | None = None
@@ -72,6 +72,12 @@ class KnowledgeRung:
     def find_library(self) -> Library | None:
         """The same for who may come before `build`."""
         return self._parts.library if self._parts is not None else None
+
+    @property
+    def ladder(self) -> Ladder:
+        """Only after `build`."""
+        assert self._parts is not None
+        return self._parts.ladder
 
     @property
     def embedder(self) -> Embedder | None:
@@ -175,13 +181,15 @@ class KnowledgeRung:
         from appliance.dialogue.ladder import Ladder
         from appliance.dialogue.memory import Memory
         from appliance.dialogue.moderation import Moderation
-        from appliance.knowledge.embedder import load_embedder
+        from appliance.knowledge.embedder import Remembering, load_embedder
         from appliance.knowledge.library import Library
 
         settings = self._settings
         charter = CharterKeeper(self.folder, settings.system_prompt)
-        self._embedder = load_embedder()
-        library = Library(self.folder, settings.data, self._embedder, may_work=self._may_work)
+        # Misses are put to the knowledge again and again, as it is and as it would be.
+        embedder = load_embedder()
+        self._embedder = Remembering(embedder) if embedder is not None else None
+        library = Library(self.folder, settings.data, self._embedder, may_work=self.may_work)
         moderation: Moderation | None = None
         if settings.moderation_url:
             moderation = Moderation(

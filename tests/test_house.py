@@ -70,6 +70,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "model_check",
             "reloading",
             "staff",
+            "teaching",
             "toolbox",
             "vault",
         ),

@@ -19,7 +19,7 @@ from appliance.dialogue.steps import Step, Task, Words
 from appliance.events import HandoffState, label_of
 from appliance.knowledge.entries import Entry, Found, Hit, Match, Origin, Passage
 from appliance.knowledge.evidence import Evidence
-from appliance.knowledge.library import LibraryState
+from appliance.knowledge.library_state import LibraryState
 from appliance.knowledge.wishes import find_wish
 from tests.plain_ladder import NoMemory
 

@@ -154,6 +154,17 @@ TABLES = {
         "mac": "BLOB NOT NULL",
         "signature": "BLOB NOT NULL",
     },
+    "publications": {
+        "number": "INTEGER",
+        "at_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
+        "text_hash": "TEXT NOT NULL",
+        "asked": "INTEGER NOT NULL",
+        "answered_before": "INTEGER NOT NULL",
+        "answered_after": "INTEGER NOT NULL",
+        "undone_ms": "INTEGER",
+        "undone_by": "TEXT NOT NULL",
+    },
     "notes": {
         "session_key": "TEXT NOT NULL",
         "at_ms": "INTEGER NOT NULL",
@@ -197,6 +208,7 @@ KEYS = {
     "ratings": ["session_key"],
     "replies": ["shortcut"],
     "desk": ["id"],
+    "publications": ["number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -294,6 +306,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m009_sealing",
         "m010_audit",
         "m012_desk",
+        "m013_publications",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from appliance.dialogue.cache import AnswerCache, CachedAnswer, Key
 from appliance.dialogue.charter import Charter
@@ -29,7 +30,7 @@ from appliance.dialogue.steps import Step, Task, Words, words_of
 from appliance.dialogue.tooling import Tooling
 from appliance.dialogue.wish import wants_human
 from appliance.events import NEAR, QUOTED, Cited, Source
-from appliance.knowledge.entries import Match
+from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.library import Library
@@ -59,6 +60,16 @@ class Asked:
     @property
     def language(self) -> Language:
         return language_of(self.text)
+
+
+class Retriever(Protocol):
+    """What the shop wrote, as the library answers from it, or as it would."""
+
+    async def match(self, question: str) -> Match: ...
+
+    async def find_passages(self, question: str, limit: int = 4) -> tuple[Found, ...]: ...
+
+    async def find_evidence(self, question: str) -> Evidence: ...
 
 
 class Ladder:
@@ -117,7 +128,20 @@ class Ladder:
             return step
         if cached := self._find_cached(asked, persona, model_id):
             return cached
-        return await self._weigh(asked, match)
+        return await self._weigh(asked, match, self._library)
+
+    async def foretell(self, question: str, knowledge: Retriever) -> Step:
+        """What would be said to `question` at a conversation's beginning if the shop had written
+        `knowledge`, as far as neither tools nor the model nor a service are asked."""
+        asked = Asked(question, "", is_first=True)
+        if words := self._guard(asked):
+            return words
+        if wants_human(question):
+            return self._hand_over(asked)
+        if canned := self.charter.canned.reply(question, self._read_now()):
+            return Words("rule", canned.text, rule=canned.rule)
+        match = await knowledge.match(question)
+        return answer_from(match) if is_exact(match) else await self._weigh(asked, match, knowledge)
 
     async def take_up(self, asked: Asked, source: Source) -> Task:
         """The task of an answer that a process before this one had begun on rung `source`."""
@@ -160,9 +184,9 @@ class Ladder:
             return None
         return Words("knowledge", kept.text, score=kept.score, sources=kept.sources, is_cached=True)
 
-    async def _weigh(self, asked: Asked, match: Match) -> Step:
+    async def _weigh(self, asked: Asked, match: Match, knowledge: Retriever) -> Step:
         """Documents that answer it come before questions that only sound like it."""
-        evidence = await self._library.find_evidence(asked.text)
+        evidence = await knowledge.find_evidence(asked.text)
         match = doubt(match, evidence)
         if match.outcome == "sure":
             return answer_from(match)
@@ -178,17 +202,9 @@ class Ladder:
                 score=round(match.hits[0].score, 3),
                 suggestions=suggest(match),
             )
-        if not self._answers_all or await self._is_of_the_shop(asked, evidence):
+        if not self._answers_all or await _is_of_the_shop(asked, evidence, knowledge):
             return self._admit(asked, match)
         return self._make_task(asked, match, NO_EVIDENCE)
-
-    async def _is_of_the_shop(self, asked: Asked, evidence: Evidence) -> bool:
-        """Whether the documents speak of it, though they do not answer it: then the model, which
-        knows less, is not asked."""
-        if evidence.score >= LEAST_EVIDENCE:
-            return True
-        found = await self._library.find_passages(asked.text, 1)
-        return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
 
     def _quote(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
         """A price, a time, a number: said by the document itself and by no model."""
@@ -241,6 +257,15 @@ class Ladder:
 
     def _make_key(self, asked: Asked, persona: str, model: str) -> Key:
         return Key(normalise(asked.text), self._library.state.version, model, persona)
+
+
+async def _is_of_the_shop(asked: Asked, evidence: Evidence, knowledge: Retriever) -> bool:
+    """Whether the documents speak of it, though they do not answer it: then the model, which
+    knows less, is not asked."""
+    if evidence.score >= LEAST_EVIDENCE:
+        return True
+    found = await knowledge.find_passages(asked.text, 1)
+    return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
 
 
 def answer_from(match: Match) -> Words:

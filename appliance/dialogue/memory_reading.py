@@ -90,6 +90,28 @@ def read_message(book: MemoryBook, message: str, known: Sequence[str] = ()) -> R
     return Reading(tuple(unique.values())[:MAX_FACTS], tuple(denied[:MAX_FACTS]))
 
 
+def find_personal(book: MemoryBook, text: str) -> list[tuple[int, int, str]]:
+    """Where in `text` a value of any kind stands, whoever's it is, and the kind; what is kept of
+    nobody, as the number of a card, too."""
+    found: list[tuple[int, int, str]] = []
+    begin = 0
+    for written in text[:MAX_READ_CHARS].splitlines(keepends=True):
+        folded = fold(written)
+        line = _Line(written, folded.text, folded.starts)
+        taken: list[tuple[int, int]] = []
+        amounts = _find_amounts(line.text)
+        for kind in book.kinds:
+            for form in kind.forms:
+                for start, end in _find_places(form, line, taken):
+                    if not _is_amount(line.text, start, end, amounts):
+                        taken.append((start, end))
+                        length = len(line.cut(start, end).rstrip())
+                        place = begin + line.starts[start]
+                        found.append((place, place + length, kind.name))
+        begin += len(written)
+    return sorted(found)
+
+
 def _read_line(book: MemoryBook, line: _Line) -> tuple[list[Said], list[Said]]:
     taken: list[tuple[int, int]] = []
     amounts: list[tuple[int, int]] | None = None

@@ -25,6 +25,8 @@ from appliance.knowledge.readings import Progress
 COMMAND = (sys.executable, "-m", "appliance.knowledge.build")
 PATTERN = "knowledge-*.db"
 UNFINISHED_PATTERN = "knowledge-*.new*"
+# What is built only to be tried.
+TRIED = "preview"
 
 
 class BuildFailed(Exception):
@@ -62,13 +64,14 @@ def build_here(
     old: Path | None = None,
     begun: Callable[[Callable[[], None]], None] | None = None,
     progress: Progress | None = None,
+    instead: Path | None = None,
 ) -> Built:
-    """In this thread. Raises BuildFailed."""
+    """In this thread; `instead` stands for the folder's file of its name. Raises BuildFailed."""
     # Imported here: it brings numpy, which only the process that builds needs.
     from appliance.knowledge.index import write_index
 
     try:
-        reading = read_folder(folder, progress, read_kept(old))
+        reading = read_folder(folder, progress, read_kept(old), instead)
     except OSError as error:
         raise BuildFailed(f"The folder {folder} cannot be read ({error.strerror}).") from None
     report = make_report(folder, reading)
@@ -101,10 +104,14 @@ def _sync(path: Path) -> None:
 
 
 def build_apart(
-    folder: Path, data: Path, old: Path | None, begun: Callable[[Callable[[], None]], None]
+    folder: Path,
+    data: Path,
+    old: Path | None,
+    begun: Callable[[Callable[[], None]], None],
+    instead: Path | None = None,
 ) -> Built:
     """The same in a process of its own, waited for in this thread. Raises BuildFailed."""
-    arguments = [str(folder.absolute()), str(data.absolute()), str(old.absolute()) if old else ""]
+    arguments = [str(path.absolute()) if path else "" for path in (folder, data, old, instead)]
     try:
         process = subprocess.Popen(
             [*COMMAND, *arguments],
@@ -132,10 +139,11 @@ def main() -> None:
     os.nice(10)
     # Hundreds of thousands of values that all stay until the end, and no cycles among them.
     gc.disable()
-    folder, data, old = sys.argv[1:]
+    folder, data, old, instead = (Path(path) if path else None for path in sys.argv[1:])
+    assert folder is not None and data is not None
     answer: dict[str, object]
     try:
-        built = build_here(Path(folder), Path(data), Path(old) if old else None)
+        built = build_here(folder, data, old, instead=instead)
     except BuildFailed as failed:
         answer = {"failed": str(failed)}
     else:

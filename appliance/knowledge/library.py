@@ -12,31 +12,29 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from time import monotonic
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from appliance.knowledge.build import (
     PATTERN,
-    UNFINISHED_PATTERN,
     Build,
     BuildFailed,
     Built,
     build_apart,
-    name_index,
 )
 from appliance.knowledge.embedder import Embedder
-from appliance.knowledge.entries import Entry, Fault, Found, Match
+from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
-from appliance.knowledge.folder_files import list_files
-from appliance.knowledge.importer import hash_folder
 from appliance.knowledge.index import Index
 from appliance.knowledge.kept import Report, read_report
+from appliance.knowledge.library_state import LibraryState, Phase
 from appliance.knowledge.readings import describe, make_error
+from appliance.knowledge.stock import Stock, find_built, take_stock
 from appliance.knowledge.vector_work import VectorWork
 
 POLL_S = 2.0
@@ -46,22 +44,6 @@ RETRY_S = 60.0
 MAX_LOGGED = 20
 
 Answer = TypeVar("Answer")
-Phase: TypeAlias = Literal["loading", "ready", "empty", "failed"]
-Stock: TypeAlias = tuple[tuple[str, int, int, int], ...] | str
-
-
-@dataclass(frozen=True, slots=True)
-class LibraryState:
-    """`version` is the hash of what answers now; `faults` are those of the last reading."""
-
-    phase: Phase = "loading"
-    version: str = ""
-    entries: int = 0
-    passages: int = 0
-    faults: tuple[Fault, ...] = ()
-    first_entries: tuple[Entry, ...] = ()
-    vectors_done: int = 0
-    vectors_total: int = 0
 
 
 def ignore() -> None:
@@ -102,6 +84,8 @@ class Library:
         self._wants_vectors = False
         self._end_build = ignore
         self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._hurried: list[asyncio.Event] = []
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -110,6 +94,11 @@ class Library:
         return self.state.phase in ("empty", "failed") or (
             self.state.phase == "ready" and not self._wants_vectors
         )
+
+    @property
+    def path(self) -> Path | None:
+        """Of the index that answers."""
+        return self._path
 
     async def open(self) -> None:
         """Ready with what was built before, else with a first building; the answers of an older
@@ -123,18 +112,31 @@ class Library:
         """Watch the folder and compute vectors, until `stop`."""
         look_at_s = monotonic()
         while not self._stopping.is_set():
-            if monotonic() >= look_at_s:
+            if monotonic() >= look_at_s or self._hurried:
+                self._woken.clear()
+                hurried, self._hurried = self._hurried, []
                 await self._look()
                 look_at_s = monotonic() + self._poll_s
+                _set_all(hurried)
             elif not (self._wants_vectors and self._may_work() and await self._step_vectors()):
                 with suppress(TimeoutError):
                     wait_s = max(0.0, look_at_s - monotonic())
-                    await asyncio.wait_for(self._stopping.wait(), wait_s)
+                    await asyncio.wait_for(self._woken.wait(), wait_s)
+        _set_all(self._hurried)
         await self._close()
+
+    async def catch_up(self) -> None:
+        """The folder is looked at without waiting for the clock; returns once it was."""
+        if not self._stopping.is_set():
+            looked = asyncio.Event()
+            self._hurried.append(looked)
+            self._woken.set()
+            await looked.wait()
 
     def stop(self) -> None:
         """`run_forever` ends, and a building under way with it."""
         self._stopping.set()
+        self._woken.set()
         self._end_build()
 
     async def match(self, question: str) -> Match:
@@ -165,25 +167,9 @@ class Library:
         return await asyncio.get_running_loop().run_in_executor(self._working, do)
 
     def _find_built(self) -> Path | None:
-        """The index of the folder as it is, else the newest one of the same folder."""
-        for unfinished in self._data.glob(UNFINISHED_PATTERN):
-            with suppress(OSError):
-                unfinished.unlink()
-        stock = self._take_stock()
-        try:
-            hash = hash_folder(self._folder)
-        except OSError:
-            hash = None
-        exact = name_index(self._data, hash or "")
-        if hash and read_report(exact) is not None:
-            self._stock = stock
-            return exact
-        folder = str(self._folder.resolve())
-        built = sorted(self._data.glob(PATTERN), key=_get_mtime_ns, reverse=True)
-        of_folder = ((path, read_report(path)) for path in built)
-        return next(
-            (path for path, report in of_folder if report and report.folder == folder), None
-        )
+        stock, path, is_exact = find_built(self._folder, self._data)
+        self._stock = stock if is_exact else self._stock
+        return path
 
     async def _show_built(self, path: Path) -> bool:
         report = await self._work(lambda: read_report(path))
@@ -205,7 +191,7 @@ class Library:
 
     async def _look(self) -> None:
         """Build anew where the folder changed and stands still."""
-        stock = await self._work(self._take_stock)
+        stock = await self._work(lambda: take_stock(self._folder))
         is_due = self._retry_at_s is not None and monotonic() >= self._retry_at_s
         if stock == self._stock and not is_due:
             return
@@ -225,14 +211,6 @@ class Library:
             return
         self._stock = stock
         await self._take(built)
-
-    def _take_stock(self) -> Stock:
-        """Names, sizes and times of all files; or why they cannot be had."""
-        try:
-            listing = list_files(self._folder)
-        except OSError as error:
-            return str(error)
-        return tuple((f.name, f.size_bytes, f.mtime_ns, f.inode) for f in listing.files)
 
     def _build(self) -> Built:
         if self._stopping.is_set():
@@ -341,8 +319,6 @@ class Library:
         await asyncio.to_thread(self._working.shutdown)
 
 
-def _get_mtime_ns(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def _set_all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        event.set()

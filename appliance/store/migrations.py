@@ -20,6 +20,7 @@ from appliance.store.schema import (
     M009,
     M010,
     M012,
+    M013,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def m012_desk(database: Database) -> None:
         database.execute(statement)
 
 
+def m013_publications(database: Database) -> None:
+    for statement in M013:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -95,6 +101,7 @@ STEPS = (
     m009_sealing,
     m010_audit,
     m012_desk,
+    m013_publications,
 )
 
 

@@ -298,3 +298,21 @@ M012 = (
     """,
     "INSERT INTO desk VALUES (1, 0)",
 )
+
+
+# What operators published into the shop's knowledge; the words stand in the shop's folder.
+M013 = (
+    """
+    CREATE TABLE publications (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        text_hash TEXT NOT NULL DEFAULT '',
+        asked INTEGER NOT NULL,
+        answered_before INTEGER NOT NULL,
+        answered_after INTEGER NOT NULL,
+        undone_ms INTEGER,
+        undone_by TEXT NOT NULL DEFAULT ''
+    ) STRICT
+    """,
+)
