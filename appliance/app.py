@@ -19,12 +19,14 @@ from starlette.applications import Starlette
 
 from appliance import __version__
 from appliance.admission import Admission
+from appliance.clockwork import list_jobs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
 from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
+from appliance.http.openapi import Operation
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s
 from appliance.http.request_log import RequestLog
@@ -33,10 +35,10 @@ from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.measuring import Meters
+from appliance.overseeing import Overseeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.store.backups import Backups
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -44,9 +46,7 @@ from appliance.store.events import EventLog
 from appliance.store.handoffs import Owners
 from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
-from appliance.store.network_log import NetworkLog
 from appliance.store.recovery import Unfinished
-from appliance.store.retention import Retention
 from appliance.store.sessions import Sessions
 from appliance.vault import Vault, read_clock_ms
 
@@ -95,25 +95,25 @@ class House:
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
-        self._jobs = self._list_jobs(vault)
+        self._jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
         self.reloading = Reloading(settings, self._jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
-        web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        self.overseeing = Overseeing(self.store, vault, self.knowledge, self.measure, self.report)
         self.application: Starlette = build_http(
             self.conversations,
             self._identities,
             self.report,
             self.measure,
-            web_folder,
+            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
             settings,
             self._live,
-            (*self.admission.operations, *self.interface.operations),
+            self._list_operations(),
             self.admission.check,
             self.admission.rates,
         )
@@ -124,17 +124,10 @@ class House:
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
-    def _list_jobs(self, vault: Vault) -> tuple[Retention | Backups | NetworkLog, ...]:
-        """What runs by the clock, once the store is open."""
-        settings, copy_keys = self._settings, vault.keyring.copy_to_mirror
-        folder = settings.backups or settings.data / "backups"
-        hours, kept, days = settings.backup_hours, settings.backups_kept, settings.retention_days
-        drop = self.conversations.drop
-        return (
-            Retention(self.store, vault.clock, days, drop, vault.expiry),
-            Backups(self.store, folder, hours, kept, copy_keys),
-            vault.network_log,
-        )
+    def _list_operations(self) -> list[Operation]:
+        """What others than customers are answered, besides pages and figures."""
+        rooms = (self.admission, self.interface, self.overseeing)
+        return [operation for room in rooms for operation in room.operations]
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.

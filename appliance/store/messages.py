@@ -147,7 +147,7 @@ class MessageRows:
             score=row["score"],
             rule=row["rule"],
             is_cached=bool(row["is_cached"]),
-            sources=self._open_sources(row["sources"], row["run_id"], session_key),
+            sources=self.open_sources(row["sources"], row["run_id"], session_key),
             suggestions=self._open_suggestions(row["suggestions"], row["run_id"], session_key),
             feedback=Feedback(row["feedback"], row["feedback_reason"]) if row["feedback"] else None,
         )
@@ -182,7 +182,7 @@ class MessageRows:
         label = Label("turns", run_id, column, session_key)
         return self._seals.seal(json.dumps(values, ensure_ascii=False).encode(), label)
 
-    def _open_sources(
+    def open_sources(
         self, sealed: bytes | None, run_id: str, session_key: str
     ) -> tuple[Cited, ...]:
         """Empty where a flipped bit made them illegible: the answer itself still stands."""

@@ -1,0 +1,50 @@
+"""What operators see and set beside the conversations, built together: figures, box.
+
+It decides nothing; `app.py` gives it the rooms it stands on. The rule that must not break: nothing
+here is on the way of a customer's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from appliance.http.insight import Insight, Sight, list_insight
+from appliance.http.insight_shapes import ShownKnowledge
+from appliance.http.metrics import Figures
+from appliance.http.openapi import Operation
+from appliance.http.ops import Readiness
+from appliance.knowing import KnowledgeRung
+from appliance.store.database import Store
+from appliance.store.insight import InsightRows
+from appliance.vault import Vault, read_clock_ms
+
+
+class Overseeing:
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        knowledge: KnowledgeRung,
+        measure: Callable[[], Figures],
+        report: Callable[[], Readiness],
+    ) -> None:
+        self._knowledge = knowledge
+        rows = InsightRows(store, vault.keyring.seals, read_clock_ms)
+        sight = Sight(rows, measure, report, self._tell_knowledge, _read_no_stars, read_clock_ms)
+        self.operations: tuple[Operation, ...] = (*list_insight(Insight(sight)),)
+
+    def _tell_knowledge(self) -> ShownKnowledge:
+        state = self._knowledge.state
+        if state == "loading":
+            return {"version": "", "state": state, "entries": 0, "passages": 0}
+        told = self._knowledge.library.state
+        return {
+            "version": told.version,
+            "state": state,
+            "entries": told.entries,
+            "passages": told.passages,
+        }
+
+
+async def _read_no_stars(_from_ms: int, _to_ms: int) -> Sequence[int]:
+    return ()
