@@ -19,14 +19,12 @@ from starlette.applications import Starlette
 
 from appliance import __version__
 from appliance.admission import Admission
-from appliance.clockwork import list_jobs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
 from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
-from appliance.http.openapi import Operation
 from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
 from appliance.http.process import find_start_s
 from appliance.http.request_log import RequestLog
@@ -48,7 +46,7 @@ from appliance.store.identities import IdentityRows
 from appliance.store.live import LiveLog
 from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Sessions
-from appliance.vault import Vault, read_clock_ms
+from appliance.vault import Vault, list_jobs, read_clock_ms
 
 if TYPE_CHECKING:
     from appliance.dialogue.answering import Answering
@@ -95,8 +93,8 @@ class House:
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
         self._ready_ms: dict[str, int] = {}
-        self._jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
-        self.reloading = Reloading(settings, self._jobs)
+        jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
+        self.reloading = Reloading(settings, jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
         secret = settings.widget_secret.get_secret_value()
         self._identities = Identities(IdentityRows(self.store, seals), secret)
@@ -105,18 +103,8 @@ class House:
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
         self.overseeing = Overseeing(self.store, vault, self.knowledge, self.measure, self.report)
-        self.application: Starlette = build_http(
-            self.conversations,
-            self._identities,
-            self.report,
-            self.measure,
-            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
-            settings,
-            self._live,
-            self._list_operations(),
-            self.admission.check,
-            self.admission.rates,
-        )
+        self._jobs = (*jobs, self.overseeing.telling)
+        self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
@@ -124,10 +112,20 @@ class House:
         self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
-    def _list_operations(self) -> list[Operation]:
-        """What others than customers are answered, besides pages and figures."""
+    def _build_application(self) -> Starlette:
         rooms = (self.admission, self.interface, self.overseeing)
-        return [operation for room in rooms for operation in room.operations]
+        return build_http(
+            self.conversations,
+            self._identities,
+            self.report,
+            self.measure,
+            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
+            self._settings,
+            self._live,
+            [operation for room in rooms for operation in room.operations],
+            self.admission.check,
+            self.admission.rates,
+        )
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.

@@ -1,4 +1,4 @@
-"""What operators see and set beside the conversations, built together: figures, box.
+"""What operators see and set beside the conversations, built together: figures, box, receivers.
 
 It decides nothing; `app.py` gives it the rooms it stands on. The rule that must not break: nothing
 here is on the way of a customer's question.
@@ -13,9 +13,13 @@ from appliance.http.insight_shapes import ShownKnowledge
 from appliance.http.metrics import Figures
 from appliance.http.openapi import Operation
 from appliance.http.ops import Readiness
+from appliance.http.outbox import OutboxCalls, list_outbox
 from appliance.knowing import KnowledgeRung
 from appliance.store.database import Store
 from appliance.store.insight import InsightRows
+from appliance.store.lasting import make_lasting
+from appliance.store.outbox import Outbox
+from appliance.telling import Telling
 from appliance.vault import Vault, read_clock_ms
 
 
@@ -31,7 +35,13 @@ class Overseeing:
         self._knowledge = knowledge
         rows = InsightRows(store, vault.keyring.seals, read_clock_ms)
         sight = Sight(rows, measure, report, self._tell_knowledge, _read_no_stars, read_clock_ms)
-        self.operations: tuple[Operation, ...] = (*list_insight(Insight(sight)),)
+        lasting = make_lasting(lambda: vault.keyring.chain_key)
+        outbox = Outbox(store, lasting, vault.accounts, read_clock_ms)
+        self.telling = Telling(outbox, read_clock_ms, vault.clock.read_house_ms)
+        self.operations: tuple[Operation, ...] = (
+            *list_insight(Insight(sight)),
+            *list_outbox(OutboxCalls(outbox, self.telling.look)),
+        )
 
     def _tell_knowledge(self) -> ShownKnowledge:
         state = self._knowledge.state

@@ -8,7 +8,7 @@ ends there, before anything was changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -17,6 +17,7 @@ from appliance.engine.parked_files import PREFIX_LABEL
 from appliance.settings import Settings
 from appliance.store.accounting import Accounting
 from appliance.store.audit import AuditLog
+from appliance.store.backups import Backups
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
 from appliance.store.expiry import Expiry
@@ -25,7 +26,7 @@ from appliance.store.master import choose_source
 from appliance.store.masters import derive
 from appliance.store.network_log import NetworkLog
 from appliance.store.resealing import reseal
-from appliance.store.retention import DAY_MS
+from appliance.store.retention import DAY_MS, Retention
 from appliance.store.sealing import Label
 from appliance.store.turn_record import hash_settings
 
@@ -94,6 +95,22 @@ class Vault:
         if conversation == PREFIX_LABEL:
             return value
         return self.keyring.open(value, _label_state(conversation))
+
+
+def list_jobs(
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    drop: Callable[[tuple[str, ...]], Awaitable[None]],
+) -> tuple[Retention | Backups | NetworkLog, ...]:
+    """What runs by the clock, once the store is open."""
+    folder = settings.backups or settings.data / "backups"
+    hours, kept, days = settings.backup_hours, settings.backups_kept, settings.retention_days
+    return (
+        Retention(store, vault.clock, days, drop, vault.expiry),
+        Backups(store, folder, hours, kept, vault.keyring.copy_to_mirror),
+        vault.network_log,
+    )
 
 
 def read_clock_ms() -> int:

@@ -148,6 +148,30 @@ TABLES = {
         "mac": "BLOB NOT NULL",
         "signature": "BLOB NOT NULL",
     },
+    "webhooks": {
+        "id": "INTEGER",
+        "name": "TEXT NOT NULL",
+        "kind": "TEXT NOT NULL",
+        "events": "TEXT NOT NULL",
+        "target": "BLOB NOT NULL",
+        "account": "TEXT NOT NULL",
+        "created_ms": "INTEGER NOT NULL",
+    },
+    "deliveries": {
+        "id": "INTEGER",
+        "webhook_id": "INTEGER NOT NULL",
+        "session_key": "TEXT",
+        "event_id": "TEXT NOT NULL",
+        "event": "TEXT NOT NULL",
+        "detail": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+        "state": "TEXT NOT NULL",
+        "attempts": "INTEGER NOT NULL",
+        "next_ms": "INTEGER NOT NULL",
+        "status": "INTEGER",
+        "fault": "TEXT NOT NULL",
+        "ended_ms": "INTEGER",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -165,6 +189,8 @@ KEYS = {
     "audit": ["seq"],
     "audit_anchors": ["seq"],
     "audit_head": ["id"],
+    "webhooks": ["id"],
+    "deliveries": ["id"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -179,6 +205,8 @@ FOREIGN_KEYS = {
     ("summaries", "session_key", "sessions", "CASCADE"),
     ("calls", "session_key", "sessions", "CASCADE"),
     ("calls", "run_id", "turns", "CASCADE"),
+    ("deliveries", "webhook_id", "webhooks", "CASCADE"),
+    ("deliveries", "session_key", "sessions", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -189,6 +217,10 @@ INDEXES = {
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
     "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
+    "deliveries_of_session": "CREATE INDEX deliveries_of_session ON deliveries (session_key)",
+    "deliveries_to_make": "CREATE INDEX deliveries_to_make ON deliveries (webhook_id, id) "
+    "WHERE state = 'pending'",
+    "turns_by_time": "CREATE INDEX turns_by_time ON turns (accepted_ms)",
     "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
@@ -258,6 +290,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m007_feedback",
         "m009_sealing",
         "m010_audit",
+        "m014_outbox",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -59,6 +59,13 @@ class Accounting:
         said = describe_turn(run_id, ending, model_id, self._settings_hash, verdicts, calls)
         self._log.append(connection, "turn", said, session_key)
 
+    def keep_act(
+        self, connection: sqlite3.Connection, account: str, act: str, session_key: str = ""
+    ) -> None:
+        """What an operator looked at or did; `act` is one of a few words and nothing that was
+        said."""
+        self._log.append(connection, "act", {"account": account, "act": act}, session_key)
+
     def destroy(self, connection: sqlite3.Connection, session_key: str) -> Receipt:
         """Destroy the keys of a session. Raises OSError where that cannot be."""
         rows = connection.execute(HEADS, {"key": session_key}).fetchall()

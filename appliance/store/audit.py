@@ -21,7 +21,7 @@ from appliance.store.keyring import Keyring
 from appliance.store.masters import derive
 from appliance.store.sealing import Label, Unreadable
 
-Kind: TypeAlias = Literal["start", "turn", "forget", "purge"]
+Kind: TypeAlias = Literal["start", "turn", "act", "forget", "purge"]
 
 GENESIS = bytes(32)
 HEAD, ANCHOR = b"head", b"anchor"

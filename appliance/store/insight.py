@@ -17,11 +17,13 @@ from appliance.store.sealing import Seals
 
 MOST_TURNS = 100_000
 MOST_QUESTIONS = 3000
+# The rule of a turn that is an operator's message and answers no question.
+BY_OPERATOR = "operator"
 TURNS = """
 SELECT accepted_ms, session_key, state, source, rule, feedback,
     CASE WHEN json_valid(timings) THEN json_extract(timings, '$.ttft_ms') END,
     CASE WHEN json_valid(timings) THEN json_extract(timings, '$.total_ms') END
-FROM turns WHERE accepted_ms >= ? AND accepted_ms < ? AND state <> 'running'
+FROM turns WHERE accepted_ms >= ? AND accepted_ms < ? AND state <> 'running' AND rule <> ?
 ORDER BY accepted_ms DESC LIMIT ?
 """
 # What came after a change of owner stands in the same row.
@@ -103,7 +105,7 @@ class InsightRows:
         return await self._store.read(lambda connection: self._read(connection, (from_ms, to_ms)))
 
     def _read(self, connection: sqlite3.Connection, span: tuple[int, int]) -> Span:
-        found = connection.execute(TURNS, (*span, MOST_TURNS + 1)).fetchall()
+        found = connection.execute(TURNS, (*span, BY_OPERATOR, MOST_TURNS + 1)).fetchall()
         changes = connection.execute(CHANGES, span).fetchall()
         asked = connection.execute(QUESTIONS, (*span, MOST_QUESTIONS))
         questions = (self._read_question(row) for row in asked)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.store.asked import name_call
+from appliance.store.outbox_schema import m014_outbox
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -325,6 +326,7 @@ STEPS = (
     m007_feedback,
     m009_sealing,
     m010_audit,
+    m014_outbox,
 )
 
 
