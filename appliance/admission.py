@@ -21,7 +21,7 @@ from appliance.store.keys import Keys
 class Admission:
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         file = AccessFile(settings.data)
-        accounts = Accounts(file, clock)
+        self.accounts = accounts = Accounts(file, clock)
         self.settings = settings
         self.rates = Rates(settings)
         self.logins = Logins(accounts)

@@ -37,6 +37,7 @@ from appliance.overseeing import Overseeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
+from appliance.staff import Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -102,8 +103,11 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
+        rooms = (self.store, self._events, owners, self.sessions)
+        find_library = self.knowledge.find_library
+        self.staff = Staff(settings, rooms, vault, self.conversations, self.admission, find_library)
         self.overseeing = Overseeing(self.store, vault, self.knowledge, self.measure, self.report)
-        self._jobs = (*jobs, self.overseeing.telling)
+        self._jobs = (*jobs, self.staff, self.overseeing.telling)
         self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
@@ -113,7 +117,7 @@ class House:
         self._log = structlog.get_logger(__name__)
 
     def _build_application(self) -> Starlette:
-        rooms = (self.admission, self.interface, self.overseeing)
+        rooms = (self.admission, self.interface, self.staff, self.overseeing)
         return build_http(
             self.conversations,
             self._identities,
@@ -266,6 +270,7 @@ class House:
             self.conversations.handoffs,
             self._settings,
             self.interface.briefs,
+            self.staff.drafts,
         )
 
     def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -306,6 +311,7 @@ class House:
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()
+                await self.staff.desk.load()
                 return unfinished
             except StoreUnavailable as error:
                 self._log.error("event log not opened", reason=str(error))

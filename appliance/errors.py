@@ -16,6 +16,7 @@
     ├── NotOffered               a model, or an ability, that this appliance does not have (404)
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
+    ├── AlreadyTaken             another operator has the conversation; `account` names him (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
     ├── UnknownHost              called by a name that is not its own (421)
     ├── TooManyRequests          more than one address, conversation or key may ask for (429)
@@ -167,6 +168,19 @@ class TurnRunning(ApplianceError):
 class HandoffRefused(ApplianceError):
     code = "handoff_refused"
     status = 409
+
+
+class AlreadyTaken(ApplianceError):
+    code = "already_taken"
+    status = 409
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"This conversation is {account}'s.")
+        self.account = account
+
+    @property
+    def detail(self) -> dict[str, object]:
+        return {"account": self.account}
 
 
 class IdentityRefused(ApplianceError):

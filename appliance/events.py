@@ -49,10 +49,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A whole message: a customer's, an operator's, the system's."""
+    """A whole message: a customer's, an operator's, the system's. `name` says which operator."""
 
     role: Role
     text: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """Who the conversation belongs to from here on."""
+    """Who the conversation belongs to from here on. While it waits, `place` counts from 1 and
+    `promise` says in the customer's language when a person comes; `asks_contact`: it is better to
+    leave word how one can be reached. `name` says which operator has taken it."""
 
     state: HandoffState
+    place: int = 0
+    promise: str = ""
+    asks_contact: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,23 @@ class Queued:
 
 
 @dataclass(frozen=True, slots=True)
+class Typing:
+    """Somebody writes just now."""
+
+    who: Literal["customer", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer that an operator looks at before the customer does: all of it so far. It can be
+    sent once it is `is_whole`; with an empty `text` and whole it is decided on."""
+
+    text: str
+    source: Source
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bye:
     """The appliance stops in order: come back after `retry_ms`."""
 
@@ -157,14 +181,27 @@ class Bye:
 
 Ending: TypeAlias = Done | Failed
 Event: TypeAlias = (
-    Message | Started | Token | Notice | Tool | Rewind | Done | Failed | Handoff | Queued | Bye
+    Message
+    | Started
+    | Token
+    | Notice
+    | Tool
+    | Rewind
+    | Done
+    | Failed
+    | Handoff
+    | Queued
+    | Typing
+    | Draft
+    | Bye
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
     """One event in its place: `number` counts from 1 within its session, with gaps where a power
-    cut took events; it is 0 for one that passes by and is not stored (`Queued`, `Bye`)."""
+    cut took events; it is 0 for one that passes by and is not stored (`Queued`, `Typing`, `Draft`,
+    `Bye`)."""
 
     number: int
     run_id: str

@@ -69,6 +69,10 @@ class KnowledgeRung:
         assert self._parts is not None
         return self._parts.library
 
+    def find_library(self) -> Library | None:
+        """The same for who may come before `build`."""
+        return self._parts.library if self._parts is not None else None
+
     @property
     def embedder(self) -> Embedder | None:
         """None before `build`, and where none is installed."""

@@ -6,7 +6,7 @@ here is on the way of a customer's question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from appliance.http.insight import Insight, Sight, list_insight
 from appliance.http.insight_shapes import ShownKnowledge
@@ -33,10 +33,14 @@ class Overseeing:
         report: Callable[[], Readiness],
     ) -> None:
         self._knowledge = knowledge
+
+        async def note_act(account: str, act: str) -> None:
+            await store.write(lambda database: vault.accounts.keep_act(database.conn, account, act))
+
         rows = InsightRows(store, vault.keyring.seals, read_clock_ms)
-        sight = Sight(rows, measure, report, self._tell_knowledge, _read_no_stars, read_clock_ms)
+        sight = Sight(rows, measure, report, self._tell_knowledge, note_act, read_clock_ms)
         lasting = make_lasting(lambda: vault.keyring.chain_key)
-        outbox = Outbox(store, lasting, vault.accounts, read_clock_ms)
+        outbox = Outbox(store, lasting, vault.keyring.seals, vault.accounts, read_clock_ms)
         self.telling = Telling(outbox, read_clock_ms, vault.clock.read_house_ms)
         self.operations: tuple[Operation, ...] = (
             *list_insight(Insight(sight)),
@@ -54,7 +58,3 @@ class Overseeing:
             "entries": told.entries,
             "passages": told.passages,
         }
-
-
-async def _read_no_stars(_from_ms: int, _to_ms: int) -> Sequence[int]:
-    return ()

@@ -12,6 +12,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, SecretStr, ValidationInfo
 
+from appliance.hours import read_hours
+
 MAX_MODEL_CHARS = 200
 # Without a user, a question or a fragment: nothing of it is chosen by anybody but the owner.
 SERVER = re.compile(
@@ -57,6 +59,12 @@ def hold_networks(value: str) -> str:
     )
 
 
+def hold_hours(value: str) -> str:
+    read_hours(value)
+    return value
+
+
+BusinessHours: TypeAlias = Annotated[str, AfterValidator(hold_hours)]
 ServerUrls: TypeAlias = Annotated[str, AfterValidator(hold_servers)]
 ModelName: TypeAlias = Annotated[str, AfterValidator(hold_model)]
 HeaderSecret: TypeAlias = Annotated[SecretStr, AfterValidator(hold_header)]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_core import PydanticCustomError
 
 from appliance.persona import DEFAULT_SYSTEM_PROMPT
-from appliance.setting_rules import HeaderSecret, ModelName, Networks, ServerUrls
+from appliance.setting_rules import BusinessHours, HeaderSecret, ModelName, Networks, ServerUrls
 
 # As browsers write an origin: in small letters, without a path, IPv6 in brackets.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII)
@@ -203,6 +203,18 @@ class Settings(BaseModel):
         ge=0.1,
         le=30.0,
         description="Longest wait for the moderation service; late is refused.",
+    )
+    business_hours: BusinessHours = Field(
+        "",
+        description="When people answer, as mon-fri 09:00-18:00, sat 10:00-14:00; empty means "
+        "always.",
+    )
+    wait_minutes: int = Field(
+        10,
+        ge=0,
+        le=1440,
+        description="Minutes a customer waits for a person before he is asked to leave word; 0 "
+        "means for ever.",
     )
     retention_days: int = Field(
         30, ge=0, le=3650, description="Days an untouched conversation stays; 0 keeps it for good."

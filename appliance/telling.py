@@ -11,13 +11,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from appliance.errors import StoreUnavailable
 from appliance.patience import wait_at_most
-from appliance.store.outbox import TEST, Delivery, Outbox, Outcome, Receiver
+from appliance.store.outbox import TEST, TICKET, Delivery, Outbox, Outcome, Receiver
 from appliance.tools.failures import ToolFailed
 from appliance.tools.hooks import send_hook, sign_hook
 from appliance.tools.mail import MailServer, Security, send_mail
@@ -36,6 +36,7 @@ SENTENCES: Mapping[str, str] = {
     "conversation.handed_over": "有客服接待了一位顾客。A person took a conversation.",
     "conversation.closed": "一段对话结束了。A conversation was closed.",
     "feedback": "有顾客评价了一条回答。A customer judged an answer.",
+    TICKET: "有顾客留下了联系方式。A customer left word how to be reached.",
     TEST: "这是一条测试消息。This is a test.",
 }
 Send = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
@@ -157,8 +158,13 @@ class Telling:
         if not target:
             raise ToolFailed("Its address cannot be read any more; add the receiver anew.")
         sentence = SENTENCES.get(delivery.event, delivery.event)
+        # Words are opened here and stand in no row that waits.
+        if delivery.event == TICKET and delivery.session_key and receiver.kind != "chat":
+            left = await self._outbox.read_ticket(delivery.session_key)
+            delivery = replace(delivery, detail={**delivery.detail, **left})
         if receiver.kind == "mail":
-            text = f"{sentence}\n\n{delivery.event}\n{delivery.session_key or ''}\n"
+            told = "".join(f"{name}: {value}\n" for name, value in delivery.detail.items())
+            text = f"{sentence}\n\n{delivery.event}\n{delivery.session_key or ''}\n{told}"
             await self._ways.mail(read_mail_server(target), sentence, text, delivery.event_id)
             return None
         if receiver.kind == "chat":

@@ -38,7 +38,7 @@ def insert_exchange(
         )
         for place, role in enumerate(("customer", "assistant"), start=2 * number + 1):
             database.conn.execute(
-                "INSERT INTO messages VALUES (?, ?, ?, ?, ?, NULL, 1)",
+                "INSERT INTO messages VALUES (?, ?, ?, ?, ?, NULL, 1, '')",
                 (session_key, place, run_id, role, f"{text} {place}".encode()),
             )
             database.conn.execute(

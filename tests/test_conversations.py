@@ -20,12 +20,9 @@ from sqlite_utils import Database, Migrations
 
 from appliance.dialogue import conversations as desk_of_turns
 from appliance.dialogue.asking import TRIMMED
-from appliance.dialogue.conversations import (
-    INTERRUPTED,
-    ROOM_WITHOUT_MODEL,
-    Conversations,
-)
+from appliance.dialogue.conversations import INTERRUPTED, Conversations
 from appliance.dialogue.ladder import RESTING
+from appliance.dialogue.room import ROOM_WITHOUT_MODEL
 from appliance.dialogue.transcript import Asked, Transcript
 from appliance.dialogue.turn import Turn
 from appliance.engine.letters import CONTROL_IDS

@@ -120,7 +120,7 @@ def test_the_table_is_this() -> None:
         "bot": ["human", "waiting"],
         "waiting": ["bot", "closed", "human"],
         "human": ["bot", "closed", "waiting"],
-        "closed": ["bot", "waiting"],
+        "closed": ["bot", "human", "waiting"],
     }
 
 

@@ -58,11 +58,18 @@ def test_asking_for_a_person_says_who_has_the_conversation_now(tmp_path: Path, b
         closed = client.post("/sessions/known/handoff", json={"state": "closed"})
     assert (answer.status_code, answer.json()) == (
         200,
-        {"handoff": "waiting", "message": "contact in zh"},
+        {
+            "handoff": "waiting",
+            "message": "contact in zh",
+            "state": "waiting",
+            "place": 2,
+            "promise": "Soon.",
+            "asks_contact": False,
+        },
     )
     assert answer.headers["cache-control"] == "no-store"
     assert history["handoff"] == "waiting"
-    assert closed.json() == {"handoff": "closed", "message": ""}
+    assert closed.json() == {"handoff": "closed", "message": "", "state": "closed"}
     assert conversations.calls == ["handoff waiting", "handoff closed"]
 
 
@@ -75,7 +82,7 @@ def test_what_cannot_be_closed_is_a_409_with_its_own_code(tmp_path: Path) -> Non
 
 def test_a_turn_that_just_begins_is_a_409_of_its_own(tmp_path: Path) -> None:
     class Beginning(FakeConversations):
-        async def hand_over(self, session_id: str, state: HandoffState) -> HandoffState:
+        async def hand_over(self, session_id: str, state: HandoffState, language: str) -> Handoff:
             raise TurnRunning("A question is being answered; please try again in a moment.")
 
     with open_house(tmp_path, Beginning()) as client:
@@ -148,7 +155,7 @@ def test_the_contract_describes_the_wish_and_what_an_answer_rests_on(tmp_path: P
 
 def test_a_history_shows_who_has_the_conversation(tmp_path: Path) -> None:
     conversations = FakeConversations()
-    conversations.transcripts["known"] = FakeTranscript(handoff="human")
+    conversations.transcripts["known"] = FakeTranscript(handoff=Handoff("human"))
     with open_house(tmp_path, conversations) as client:
         assert client.get("/sessions/known/messages").json()["handoff"] == "human"
 
@@ -163,7 +170,7 @@ def test_a_wish_in_mid_answer_and_one_between_answers_reach_every_watcher(
         assert customer.client.post(wish).json()["handoff"] == "waiting"
         first = watcher.read_until("done")
         closed = customer.client.post(wish, json={"state": "closed"})
-        assert closed.json() == {"handoff": "closed", "message": ""}
+        assert closed.json() == {"handoff": "closed", "message": "", "state": "closed"}
         between = watcher.read_until("handoff")[-1]
         history = customer.read_history()
         with customer.watch() as again:

@@ -21,6 +21,7 @@ from appliance.events import (
     Done,
     Event,
     Failed,
+    Handoff,
     HandoffState,
     Message,
     Numbered,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from appliance.store.feedback import Feedback
 from appliance.store.identities import Identity, IdentityRows
 
+THE_BOTS = Handoff("bot")
 SECRET = "a secret of a test, long enough to be one"
 HELLO: tuple[Event, ...] = (
     Queued(2, 3400),
@@ -131,6 +133,7 @@ class FakeMessage:
     sources: tuple[Cited, ...] = ()
     suggestions: tuple[str, ...] = ()
     feedback: Feedback | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ class FakeTranscript:
     messages: tuple[FakeMessage, ...] = ()
     running: FakeTurn | None = None
     last_number: int = 0
-    handoff: HandoffState = "bot"
+    handoff: Handoff = THE_BOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +210,17 @@ class FakeConversations:
         self.calls.append("stop")
         return self._find(session_id).running is not None
 
-    async def hand_over(self, session_id: str, state: HandoffState) -> HandoffState:
+    async def hand_over(self, session_id: str, state: HandoffState, language: str) -> Handoff:
         self.calls.append(f"handoff {state}")
-        now = self._find(session_id).handoff
+        now = self._find(session_id).handoff.state
         if (now, state) == ("bot", "closed"):
             raise HandoffRefused("This conversation is in state bot; it cannot go to closed.")
-        self.transcripts[session_id] = replace(self.transcripts[session_id], handoff=state)
-        return state
+        event = Handoff(state, 2, "Soon.") if state == "waiting" else Handoff(state)
+        self.transcripts[session_id] = replace(self.transcripts[session_id], handoff=event)
+        return event
 
-    def tell_contact(self, language: str) -> str:
-        return f"contact in {language}"
+    def tell(self, key: str, language: str) -> str:
+        return f"{key} in {language}"
 
     async def judge(self, session_id: str, run_id: str, feedback: Feedback | None) -> None:
         self.calls.append(f"judge {run_id} {feedback}")

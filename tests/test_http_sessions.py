@@ -95,6 +95,7 @@ def test_the_history_shows_each_message_with_what_applies(tmp_path: Path) -> Non
         ],
         "running": None,
         "handoff": "bot",
+        "handoff_told": {"state": "bot"},
         "identity": None,
         "event_id": 4,
     }

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from appliance.app import House
 from appliance.engine.scripted import ScriptedEngine
-from appliance.events import Cited, Done, Failed, Timings
+from appliance.events import Cited, Done, Failed, Handoff, HandoffState, Timings
 from appliance.http import insight_csv
 from appliance.http.insight_csv import FORMULA_SIGNS, guard_cell, write_csv
 from appliance.http.insight_sums import HOUR_MS, fold, list_starts, sum_up
@@ -23,7 +23,7 @@ from appliance.settings import Settings
 from appliance.store import insight
 from appliance.store.accounts import Role
 from appliance.store.feedback import Feedback
-from appliance.store.handoffs import Owners
+from appliance.store.handoffs import Change, Owners
 from appliance.store.insight import AskedQuestion, EndedTurn, InsightRows, OwnerStep, Span
 from appliance.store.messages import Answer
 from tests.operators import open_console
@@ -96,9 +96,14 @@ async def test_a_wait_is_counted_from_the_wish_to_whatever_ended_it(tmp_path: Pa
         now = {"ms": calendar.read_ms()}
         owners = Owners(sealed.store, sealed.log, lambda: now["ms"])
         key = await answer(sealed, await sealed.sessions.create(), "人工")
-        for state, after_ms in (("waiting", 0), ("human", 90_000), ("closed", 30_000)):
+        steps: tuple[tuple[HandoffState, int], ...] = (
+            ("waiting", 0),
+            ("human", 90_000),
+            ("closed", 30_000),
+        )
+        for state, after_ms in steps:
             now["ms"] += after_ms
-            await owners.change(key, "", state, "test", lambda _: None)  # type: ignore[arg-type]
+            await owners.change(key, "", Change(Handoff(state), "test"), lambda _: None)
         changes = (await read_today(sealed)).changes
     assert [(one.state, one.next_state) for one in changes] == [
         ("waiting", "human"),
@@ -165,7 +170,7 @@ def test_the_steps_add_up_to_the_totals(length_ms: int) -> None:
 
 
 def test_waiting_is_measured_where_a_person_came_and_times_where_the_bot_spoke() -> None:
-    shown = sum_up(make_span(), NOON_MS, NOON_MS + 30 * HOUR_MS, [5, 4, 3])
+    shown = sum_up(replace(make_span(), stars=(5, 4, 3)), NOON_MS, NOON_MS + 30 * HOUR_MS)
     assert shown["totals"]["waiting"] == 2 and shown["totals"]["taken"] == 1
     assert shown["waiting"] == {"count": 1, "median_ms": 60_000.0, "p95_ms": 60_000.0}
     spoken = [turn for turn in make_span().turns if turn.source not in ("", "human")]

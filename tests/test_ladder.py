@@ -13,6 +13,7 @@ import pytest
 from appliance.dialogue.cache import AnswerCache
 from appliance.dialogue.charter import read_charter
 from appliance.dialogue.ladder import Asked, Ladder
+from appliance.dialogue.language import Language
 from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.steps import Step, Task, Words
 from appliance.events import HandoffState, label_of
@@ -61,6 +62,9 @@ class Owner:
 
     def is_bots(self, session_key: str) -> bool:
         return self.state != "human"
+
+    def promise(self, language: Language) -> str:
+        return ""
 
     async def take_back(self, session_key: str, reason: str) -> HandoffState:
         self.state = "bot"

@@ -22,16 +22,17 @@ from starlette.testclient import TestClient
 from appliance.app import House
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import StoreUnavailable
-from appliance.events import Done, HandoffState
+from appliance.events import Done, Handoff, HandoffState
 from appliance.http.outbox_shapes import EventName
 from appliance.settings import Settings
 from appliance.store.accounting import Accounting
 from appliance.store.accounts import Role
 from appliance.store.connections import connect_writer
+from appliance.store.desk import DeskBook
 from appliance.store.feedback import Feedback
-from appliance.store.handoffs import Owners
+from appliance.store.handoffs import Change, Owner, Owners
 from appliance.store.lasting import make_lasting
-from appliance.store.messages import Answer
+from appliance.store.messages import Answer, MessageRows
 from appliance.store.outbox import EVENTS, Logged, Outbox, Outcome
 from appliance.store.salvage import salvage
 from appliance.telling import LONGEST_PAUSE_MS, PAUSES_S, SENTENCES, Telling, Ways
@@ -125,11 +126,18 @@ class Desk:
         return session_id
 
     async def give(self, key: str, state: HandoffState) -> None:
-        await self.owners.change(key, "", state, "a-rule", lambda _: None)
+        await self.owners.change(key, "", Change(Handoff(state), "a-rule"), lambda _: None)
 
     async def pass_time(self, ms: int) -> None:
         self.time["ms"] += ms
         await self.telling.run_once()
+
+    @property
+    def book(self) -> DeskBook:
+        sealed, read_ms = self.sealed, self.sealed.calendar.read_ms
+        seals, accounts = sealed.keyring.seals, Accounting(sealed.keyring, sealed.audit, "")
+        rows = MessageRows(seals, read_ms)
+        return DeskBook(sealed.store, sealed.log, seals, rows, (read_ms, read_ms), accounts)
 
     async def log(self) -> list[Logged]:
         return [*reversed(await self.outbox.read_log())]
@@ -145,9 +153,8 @@ async def desk(folder: Path, ways: Ways | None = None) -> AsyncIterator[Desk]:
         time = {"ms": calendar.read_ms()}
         read_ms: Callable[[], int] = lambda: time["ms"]  # noqa: E731
         lasting = make_lasting(lambda: sealed.keyring.chain_key)
-        outbox = Outbox(
-            sealed.store, lasting, Accounting(sealed.keyring, sealed.audit, ""), read_ms
-        )
+        seals, accounts = sealed.keyring.seals, Accounting(sealed.keyring, sealed.audit, "")
+        outbox = Outbox(sealed.store, lasting, seals, accounts, read_ms)
         owners = Owners(sealed.store, sealed.log, read_ms)
         yield Desk(sealed, outbox, Telling(outbox, read_ms, read_ms, ways), owners, time)
 
@@ -210,14 +217,14 @@ async def test_a_second_question_begins_no_conversation(tmp_path: Path) -> None:
 
 
 async def test_a_change_that_was_not_kept_is_told_to_nobody(tmp_path: Path) -> None:
-    def refuse(_: HandoffState) -> None:
+    def refuse(_: Owner) -> None:
         raise StoreUnavailable("No.")
 
     async with desk(tmp_path) as at:
         await at.hear(TARGET, "conversation.waiting")
         key = await answer(at.sealed, await at.sealed.sessions.create(), "问")
         with pytest.raises(StoreUnavailable):
-            await at.owners.change(key, "", "waiting", "", refuse)
+            await at.owners.change(key, "", Change(Handoff("waiting"), ""), refuse)
         assert await at.log() == []
 
 
@@ -422,6 +429,34 @@ async def test_what_is_saved_from_a_damaged_file_is_told_to_nobody_again(tmp_pat
         assert fresh.conn.execute("SELECT count(*) FROM deliveries").fetchone()[0] == noted
         triggers = fresh.conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         assert {"tell_of_owners", "audit_keeps_its_rows"} <= {row[0] for row in triggers}
+
+
+async def test_a_ticket_tells_how_to_reach_the_customer_and_nothing_once_he_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    fake = Fake()
+    async with desk(tmp_path, fake.ways) as at:
+        await at.hear(TARGET, "ticket", "feedback")
+        session_id = await at.sealed.sessions.create()
+        key = await answer(at.sealed, session_id, "什么时候到货？")
+        book = at.book
+        await book.leave_contact(key, "电话 138 0013 8000")
+        await book.rate(key, 4, "谢谢")
+        await at.telling.run_once()
+        told = {
+            one["event"]: one["detail"] for _, body, _ in fake.sent if (one := json.loads(body))
+        }
+        assert told == {
+            "ticket": {"contact": "电话 138 0013 8000", "question": "什么时候到货？"},
+            "feedback": {"stars": "4"},
+        }
+        await book.leave_contact(key, "")
+        await book.leave_contact(key, "另一个电话")
+        await at.sealed.sessions.forget(session_id)
+        await at.telling.run_once()
+        assert len(fake.sent) == 2
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"138 0013" in path.read_bytes()]
 
 
 async def test_a_chat_gets_a_sentence_as_it_reads_one(tmp_path: Path) -> None:

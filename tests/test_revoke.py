@@ -24,7 +24,7 @@ async def test_a_closed_conversation_opens_to_nobody_and_keeps_its_words(tmp_pat
             at.conversations.read(session_id),
             at.conversations.say("再问", session_id),
             at.conversations.watch(session_id, 0),
-            at.conversations.hand_over(session_id, "waiting"),
+            at.conversations.hand_over(session_id, "waiting", "zh"),
             at.conversations.forget(session_id),
             at.conversations.revoke(session_id),
             at.conversations.stop(session_id),
@@ -47,7 +47,7 @@ async def test_a_watcher_of_a_closed_conversation_is_let_go(tmp_path: Path) -> N
 async def test_a_wish_for_a_person_ends_with_the_visit(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         session_id = await at.conversations.open()
-        await at.conversations.hand_over(session_id, "waiting")
+        await at.conversations.hand_over(session_id, "waiting", "zh")
         assert at.conversations.handoffs.measure() == {"waiting": 1, "human": 0}
         await at.conversations.revoke(session_id)
         assert at.conversations.handoffs.measure() == {"waiting": 0, "human": 0}

@@ -22,6 +22,10 @@ TABLES = {
         "is_trim_told": "INTEGER NOT NULL",
         "is_revoked": "INTEGER NOT NULL",
         "identity": "BLOB",
+        "assigned_to": "TEXT NOT NULL",
+        "owner_reason": "TEXT NOT NULL",
+        "is_held": "INTEGER NOT NULL",
+        "contact": "BLOB",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -55,6 +59,7 @@ TABLES = {
         "text": "BLOB NOT NULL",
         "token_ids": "BLOB",
         "created_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
     },
     "events": {
         "session_key": "TEXT NOT NULL",
@@ -95,6 +100,7 @@ TABLES = {
         "state": "TEXT NOT NULL",
         "reason": "TEXT NOT NULL",
         "at_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
     },
     "facts": {
         "session_key": "TEXT NOT NULL",
@@ -148,6 +154,28 @@ TABLES = {
         "mac": "BLOB NOT NULL",
         "signature": "BLOB NOT NULL",
     },
+    "notes": {
+        "session_key": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+        "text": "BLOB NOT NULL",
+        "account": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+    },
+    "ratings": {
+        "session_key": "TEXT NOT NULL",
+        "stars": "INTEGER NOT NULL",
+        "comment": "BLOB",
+        "at_ms": "INTEGER NOT NULL",
+    },
+    "replies": {
+        "shortcut": "TEXT NOT NULL",
+        "text": "TEXT NOT NULL",
+        "place": "INTEGER NOT NULL",
+    },
+    "desk": {
+        "id": "INTEGER",
+        "is_held": "INTEGER NOT NULL",
+    },
     "webhooks": {
         "id": "INTEGER",
         "name": "TEXT NOT NULL",
@@ -189,6 +217,10 @@ KEYS = {
     "audit": ["seq"],
     "audit_anchors": ["seq"],
     "audit_head": ["id"],
+    "notes": ["session_key", "place"],
+    "ratings": ["session_key"],
+    "replies": ["shortcut"],
+    "desk": ["id"],
     "webhooks": ["id"],
     "deliveries": ["id"],
 }
@@ -205,6 +237,8 @@ FOREIGN_KEYS = {
     ("summaries", "session_key", "sessions", "CASCADE"),
     ("calls", "session_key", "sessions", "CASCADE"),
     ("calls", "run_id", "turns", "CASCADE"),
+    ("notes", "session_key", "sessions", "CASCADE"),
+    ("ratings", "session_key", "sessions", "CASCADE"),
     ("deliveries", "webhook_id", "webhooks", "CASCADE"),
     ("deliveries", "session_key", "sessions", "CASCADE"),
 }
@@ -217,6 +251,7 @@ INDEXES = {
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
     "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
+    "sessions_by_touch": "CREATE INDEX sessions_by_touch ON sessions (touched_ms)",
     "deliveries_of_session": "CREATE INDEX deliveries_of_session ON deliveries (session_key)",
     "deliveries_to_make": "CREATE INDEX deliveries_to_make ON deliveries (webhook_id, id) "
     "WHERE state = 'pending'",
@@ -290,6 +325,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m007_feedback",
         "m009_sealing",
         "m010_audit",
+        "m012_desk",
         "m014_outbox",
     ]
     assert migrations.pending(database) == []

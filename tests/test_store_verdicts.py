@@ -17,7 +17,7 @@ from appliance.store.chunks import encode_event
 from appliance.store.connections import connect_writer
 from appliance.store.database import Store
 from appliance.store.events import EventLog
-from appliance.store.handoffs import Owners
+from appliance.store.handoffs import Change, Owners
 from appliance.store.live import LiveLog
 from appliance.store.messages import Answer
 from appliance.store.migrations import m001_sessions_turns_messages, m002_events
@@ -26,6 +26,7 @@ from appliance.store.sealing import PLAIN, Label, Seals
 from appliance.store.sessions import Sessions, key_of
 from appliance.store.verdicts import StoredVerdict
 
+ASKED = Change(Handoff("waiting"), "customer")
 ABUSE = StoredVerdict("in", "insult-3", "abuse", "deflect", at_ms=77)
 PRICE = StoredVerdict("lock", "literal", "price", "replace")
 ANSWER = Done(
@@ -99,7 +100,7 @@ async def test_verdicts_and_hand_overs_go_with_their_session(tmp_path: Path) -> 
         owners = Owners(store, sessions._log, lambda: 5)
         for session_id in (gone, aged):
             await answer(sessions, session_id, ANSWER, ABUSE)
-            await owners.change(key_of(session_id), "", "waiting", "customer", lambda _: None)
+            await owners.change(key_of(session_id), "", ASKED, lambda _: None)
         await sessions.forget(gone)
         await store.write(
             lambda database: database.conn.execute(
@@ -181,7 +182,7 @@ async def test_a_database_of_0_2_0_keeps_what_it_holds(tmp_path: Path) -> None:
         owners = Owners(store, sessions._log, lambda: 5)
         assert await owners.read_owned() == {}
         assert await sessions.read_verdicts("old") == ()
-        change = await owners.change(key, "", "waiting", "customer", lambda now: None)
+        change = await owners.change(key, "", ASKED, lambda now: None)
         assert change.number == 4
         assert (await sessions.accept("old", "还在吗？")).number == 5
         assert (await sessions._log.read(key, 3))[0] == Numbered(4, "", Handoff("waiting"))
@@ -226,7 +227,7 @@ async def test_verdicts_hand_overs_and_scores_are_saved_from_a_damaged_database(
         session_id = await sessions.create()
         await answer(sessions, session_id, Done("stop", "faq", score=score), ABUSE, PRICE)
         owners = Owners(store, sessions._log, lambda: 5)
-        await owners.change(key_of(session_id), "", "waiting", "customer", lambda _: None)
+        await owners.change(key_of(session_id), "", ASKED, lambda _: None)
     tables = ("sessions", "turns", "verdicts", "handoffs")
     before = {table: read_rows(tmp_path, f"SELECT * FROM {table}") for table in tables}
     with closing(connect_writer(tmp_path / "fresh.db")) as fresh:

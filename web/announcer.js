@@ -72,6 +72,7 @@ function isAddition(before, state, last) {
 
 function readEnd(last, words, answer) {
   if (last.error) return [describeError(words, last)];
+  if (last.role === "customer") return [];
   const { suggestions } = last.origin;
   const list = suggestions.join(words.say("listComma"));
   return [

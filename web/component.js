@@ -90,6 +90,10 @@ export class Conversation extends HTMLElement {
     return this.#words.language;
   }
 
+  get words() {
+    return this.#words;
+  }
+
   focus() {
     this.#composer.focus();
   }
@@ -158,7 +162,6 @@ export class Conversation extends HTMLElement {
     transcript.addEventListener("copy", ({ detail }) => this.#copy(detail));
     transcript.addEventListener("suggest", ({ detail }) => this.#askByButton(detail));
     transcript.addEventListener("judge", ({ detail }) => this.#judge(detail));
-    this.#handoff.addEventListener("wish", ({ detail }) => this.#callPerson(detail));
     composer.addEventListener("send", ({ detail }) => this.ask(detail));
     composer.addEventListener("stop", () => this.talk.stop());
     composer.addEventListener("input", () => this.#keepDraft());
@@ -215,7 +218,7 @@ export class Conversation extends HTMLElement {
     this.#composer.showTurn(findTurn(this.talk.state), this.talk.isOpening);
     this.#find("welcome").hidden = messages.length > 0 || this.talk.isOpening;
     this.#find("back").hidden = !this.talk.canGoBack;
-    this.#handoff.show(this.talk.state.handoff, this.#words);
+    this.#handoff.show(this.talk.state, this.#words);
     this.#keepDraft();
     this.dispatchEvent(new Event("change"));
   }
@@ -278,16 +281,6 @@ export class Conversation extends HTMLElement {
   async #judge({ runId, verdict, reason }) {
     const isTaken = await this.talk.judge(runId, verdict, reason);
     this.say(this.#words.say(isTaken ? "thanks" : "judgeFailed"));
-  }
-
-  async #callPerson(isWanted) {
-    this.#handoff.begin();
-    this.#showTalk();
-    const message = await this.talk.callPerson(isWanted, this.#words.language);
-    this.#handoff.end(message);
-    this.#showTalk();
-    if (message === null) this.say(this.#handoff.text);
-    if (document.activeElement === document.body) this.#composer.focus();
   }
 
   async #copy({ button, text }) {

@@ -12,12 +12,14 @@
  * tool works) and speaking. `pending` is the customer's question until its
  * `message` event is taken, {text, clientId, phase, eventId, error, isStopping, isMaybeThere}; its
  * phases are sending, recovering (it may have arrived or not), waiting (behind another's turn),
- * thinking, refused. `handoff` is bot, waiting, human, or closed until the customer goes on.
+ * thinking, refused. `handoff` is bot, waiting, human, or closed until the customer goes on; `told`
+ * is what the server says of it: place, promise, asks_contact, name.
  */
 import { UNKNOWN, readOrigin } from "./origin.js";
 
 export const EMPTY = Object.freeze({
-  messages: [], turn: null, pending: null, handoff: "bot", taken: 0, isCut: false,
+  messages: [], turn: null, pending: null, handoff: "bot", told: {}, taken: 0,
+  isCut: false,
 });
 
 /** The state of a tool, and the rule of an answer, that asks for a yes first. */
@@ -28,7 +30,11 @@ export const UNANSWERED = Object.freeze({ code: "unanswered", message: "" });
 /** What the server tells. */
 const events = {
   message: (state, { runId, role, text, origin }) => {
-    if (role !== "customer") return addMessage(state, { ...say("assistant", runId), text, origin });
+    if (role !== "customer") {
+      // In the middle of a turn the turn's answer is the bot's, not this.
+      const own = runId === state.turn?.runId ? "" : runId;
+      return addMessage(state, { ...say("assistant", own), text, origin });
+    }
     const messages = [...dropFailed(state.messages, text),
       { ...say("customer", runId), text }, say("assistant", runId)];
     const [turn, pending] = [begin(runId, ""), suspect(state.pending)];
@@ -67,7 +73,7 @@ const events = {
 
   error: (state, { runId, code, message }) => end(state, runId, { error: { code, message } }),
 
-  handoff: (state, { state: handoff }) => ({ ...state, handoff }),
+  handoff: (state, { state: handoff, told = {} }) => ({ ...state, handoff, told }),
 };
 
 /** What the customer does and what becomes of the calls. */
@@ -119,7 +125,7 @@ const steps = {
   givenUp: (state, { error }) => changePending(state, { error }),
 
   /** The call's answer; the event says the same to every page. */
-  handoff: (state, { handoff }) => ({ ...state, handoff }),
+  handoff: (state, { handoff, told = {} }) => ({ ...state, handoff, told }),
 
   /** What the customer says of an answer; null takes it back. */
   judged: (state, { runId, feedback }) => changeAnswer(state, runId, () => ({ feedback })),
@@ -232,7 +238,7 @@ function changePending(state, changed) {
 }
 
 /** What the stored rows and the running turn say; a question without either was never answered. */
-function readHistory({ messages: rows, running, handoff = "bot" }) {
+function readHistory({ messages: rows, running, handoff = "bot", handoff_told: told = {} }) {
   const answered = new Set(rows.filter((row) => row.role !== "customer").map((row) => row.run_id));
   let messages = [];
   for (const row of rows) {
@@ -243,7 +249,7 @@ function readHistory({ messages: rows, running, handoff = "bot" }) {
     const draft = say("assistant", row.run_id);
     messages.push(isRunning ? readDraft(draft, running) : { ...draft, error: UNANSWERED });
   }
-  return { messages, turn: running && readTurn(running), handoff: settleHandoff(handoff) };
+  return { messages, turn: running && readTurn(running), handoff: settleHandoff(handoff), told };
 }
 
 function readDraft(draft, running) {

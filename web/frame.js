@@ -14,7 +14,7 @@ const REASONS = [
 
 /** The parts of the conversation, in their order. */
 export function buildFrame() {
-  return [buildBanner(), buildHandoff(), buildMiddle(), buildBottom(), buildStatus()];
+  return [buildBanner(), buildMiddle(), buildBottom(), buildStatus()];
 }
 
 function buildBanner() {
@@ -24,14 +24,6 @@ function buildBanner() {
   return build("section",
     { class: "banner", id: "banner", "data-words-label": "bannerName", hidden: true },
     draw(ICONS.alert), words);
-}
-
-function buildHandoff() {
-  return build("section",
-    { class: "banner calm", id: "handoff", "data-words-label": "callPerson", hidden: true },
-    draw(ICONS.person),
-    build("p", { id: "handoff-text" }),
-    button("banner-button", { words: "takeBack", id: "take-back" }));
 }
 
 function buildMiddle() {

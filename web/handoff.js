@@ -1,74 +1,50 @@
 /**
- * The way to a person: the control that asks for one, and the banner that says how that stands.
+ * The way to a person: the button that asks for one. What is shown of the staff is staff.js's.
  *
- * It calls nobody itself; it fires `wish` with whether a person is wished for. The rule that must
- * not break: the banner says what the server said, and a wish that did not get through is told so.
+ * That is loaded when a hand-over begins, not before. The rule that must not break: a press that
+ * could not be followed leaves the button as it was, and the page looks whether the line is dead.
  */
-import { describeHandoff } from "./phrases.js";
 
 /** While one of these stands there is nothing more to ask for. */
 const UNDER_WAY = ["waiting", "human"];
 
-export class Handoff extends EventTarget {
-  #banner;
-  #text;
-  #takeBack;
+export class Handoff {
+  #conversation;
   #call;
-  #isCalling = false;
-  #hasFailed = false;
-  #contact = "";
+  #staff = null;
+  #loading = null;
 
-  /** `root` holds the frame's parts. */
-  constructor(root) {
-    super();
-    const find = (id) => root.querySelector(`#${id}`);
-    [this.#banner, this.#text] = [find("handoff"), find("handoff-text")];
-    [this.#takeBack, this.#call] = [find("take-back"), find("call-person")];
-    this.#call.addEventListener("click", () => this.#wish(true));
-    this.#takeBack.addEventListener("click", () => this.#wish(false));
+  constructor(conversation) {
+    this.#conversation = conversation;
+    this.#call = conversation.querySelector("#call-person");
+    this.#call.addEventListener("click", async () => (await this.#load())?.wish(true));
   }
 
-  /** What the banner says now, or "". */
+  /** What stands of it on the page, or "". */
   get text() {
-    return this.#banner.hidden ? "" : this.#text.textContent;
+    return this.#staff?.text ?? "";
   }
 
-  /** While the call is out its buttons rest. */
-  begin() {
-    this.#isCalling = true;
-    this.#hasFailed = false;
-  }
-
-  /** `message` is what the shop says to the wish; null where it did not get through. */
-  end(message) {
-    this.#isCalling = false;
-    this.#hasFailed = message === null;
-    this.#contact = message ?? "";
-  }
-
-  /** Forgets a failure: it belonged to another conversation, or the customer went on. */
+  /** The customer went on: what was told of a wish is old. */
   forget() {
-    this.#hasFailed = false;
+    this.#staff?.forget();
   }
 
-  show(state, words) {
-    const said = this.#hasFailed ? words.say("handoffFailed") : this.#tell(state, words);
-    this.#banner.hidden = said === "";
-    this.#banner.classList.toggle("calm", !this.#hasFailed);
-    if (this.#text.textContent !== said) this.#text.textContent = said;
-    this.#call.hidden = UNDER_WAY.includes(state);
-    this.#takeBack.hidden = state !== "waiting";
-    for (const button of [this.#call, this.#takeBack]) {
-      button.setAttribute("aria-disabled", String(this.#isCalling));
+  async show(state, words) {
+    this.#call.hidden = UNDER_WAY.includes(state.handoff);
+    if (this.#staff) this.#staff.show(state, words);
+    else if (state.handoff !== "bot") await this.#load();
+  }
+
+  async #load() {
+    const conversation = this.#conversation;
+    this.#loading ??= import("./staff.js").then(({ join }) => join(conversation));
+    try {
+      return (this.#staff ??= await this.#loading);
+    } catch {
+      this.#loading = null;
+      conversation.connection.check();
+      return null;
     }
-  }
-
-  #tell(state, words) {
-    const said = describeHandoff(words, state);
-    return state === "waiting" && this.#contact ? `${said} ${this.#contact}` : said;
-  }
-
-  #wish(isWanted) {
-    if (!this.#isCalling) this.dispatchEvent(new CustomEvent("wish", { detail: isWanted }));
   }
 }

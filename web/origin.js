@@ -17,7 +17,7 @@ const SHOPS_OWN = ["rule", "faq", "tool", "fallback", "human"];
 const SPEAKERS = { operator: "human", system: "rule" };
 
 export const UNKNOWN = Object.freeze({
-  source: null, isOfficial: false, score: null, rule: "", isCached: false,
+  source: null, name: "", isOfficial: false, score: null, rule: "", isCached: false,
   sources: Object.freeze([]), suggestions: Object.freeze([]),
 });
 
@@ -27,6 +27,7 @@ export function readOrigin(fields) {
   if (source === null) return UNKNOWN;
   return {
     source,
+    name: fields.name ?? "",
     isOfficial: fields.label ? fields.label === OFFICIAL : SHOPS_OWN.includes(source),
     score: fields.score ?? null,
     rule: fields.rule ?? "",

@@ -25,6 +25,7 @@ export function describeRung(words, { origin, totalMs }) {
   const rung = find(RUNGS, origin.source);
   const parts = [];
   if (rung) parts.push(words.say(rung.name));
+  if (origin.name) parts.push(origin.name);
   if (totalMs !== null) parts.push(describeTime(words, totalMs));
   if (origin.isCached) parts.push(words.say("cached"));
   return parts.join(" · ");

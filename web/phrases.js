@@ -27,12 +27,6 @@ const ERRORS = {
   too_many_requests: "errorBusy",
 };
 
-const HANDOFFS = {
-  waiting: "handoffWaiting",
-  human: "handoffHuman",
-  closed: "handoffClosed",
-};
-
 const NOTICES = {
   trimmed: "noticeTrimmed",
   repetition: "noticeRepetition",
@@ -73,11 +67,6 @@ export function describeWait(words, turn, hasBegun) {
 function describeTool(words, tool) {
   const key = Object.hasOwn(TOOLS, tool) ? TOOLS[tool] : WAITS.looking;
   return words.say(key);
-}
-
-/** How the wish for a person stands, or "" where there is nothing to say. */
-export function describeHandoff(words, handoff) {
-  return Object.hasOwn(HANDOFFS, handoff) ? words.say(HANDOFFS[handoff]) : "";
 }
 
 /** An ending that is not plain, or "". */

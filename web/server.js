@@ -58,31 +58,27 @@ export async function stop(sessionId) {
  * Asks for a person, or with `isWanted` false for none any more; gives where that stands and, in
  * `message`, how the shop is reached meanwhile.
  */
-export async function callPerson(sessionId, isWanted, language) {
-  const answer = await call(`${locate(sessionId)}/handoff`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(isWanted ? { language } : { state: "closed" }),
-  });
-  return readJson(answer);
+export function callPerson(sessionId, isWanted, language) {
+  return send(sessionId, "handoff", isWanted ? { language } : { state: "closed" });
 }
 
 /** What a customer says of an answer: `verdict` "up", "down", or null for nothing any more. */
-export async function judge(sessionId, runId, verdict, reason = "") {
-  await call(`${locate(sessionId)}/feedback`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ run_id: runId, verdict, reason }),
-  });
+export function judge(sessionId, runId, verdict, reason = "") {
+  return send(sessionId, "feedback", { run_id: runId, verdict, reason });
 }
 
 /** Tells who the visitor is, by what the site around the widget signed. */
-export async function identify(sessionId, token) {
-  await call(`${locate(sessionId)}/identity`, {
+export function identify(sessionId, token) {
+  return send(sessionId, "identity", { token });
+}
+
+/** A change of the conversation, by its `part` of the address. */
+export async function send(sessionId, part, body) {
+  return readJson(await call(`${locate(sessionId)}/${part}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ token }),
-  });
+    body: JSON.stringify(body),
+  }));
 }
 
 /** Closes the conversation for whoever has its id; the page may be gone before it is answered. */

@@ -6,10 +6,14 @@
  */
 import { dropFailed, say } from "./conversation.js";
 
+/** A person answers instead: the bot has said nothing, and nothing is shown of it. */
+const HANDED_OVER = "handed_over";
+
 /** The messages in order, each with `turn` where its answer is still awaited, else null. */
 export function listShown(state) {
   const { messages, pending, turn } = state;
   const stored = (isVisible(pending) ? dropFailed(messages, pending.text) : messages)
+    .filter((it) => it.text || it.finishReason !== HANDED_OVER)
     .map((it) => ({ ...it, turn: isAwaited(it, turn) ? mark(state, turn) : null }));
   if (!isVisible(pending)) return stored;
   const { text, error } = pending;

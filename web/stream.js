@@ -73,6 +73,7 @@ const READ = {
   done: ({ finish_reason: finishReason, timings, ...fields }) =>
     ({ finishReason, totalMs: timings.total_ms, origin: readOrigin(fields) }),
   error: ({ code, message }) => ({ code, message }),
-  handoff: ({ state }) => ({ state }),
+  handoff: ({ run_id: _, state, ...told }) => ({ state, told }),
+  typing: ({ who }) => ({ who }),
   bye: ({ retry_ms: retryMs }) => ({ retryMs }),
 };

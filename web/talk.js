@@ -14,7 +14,7 @@ import { findFailed, findTurn, listShown } from "./shown.js";
 const AGAIN_MS = 500;
 const CONNECTION_ERROR = { code: "connection", message: "" };
 
-/** Fires `change` with every new state, and `joined` when the server's events come (again). */
+/** Fires `change` with every new state, `joined` when the server's events come (again), `typing`. */
 export class Talk extends EventTarget {
   #server;
   #connection;
@@ -86,15 +86,19 @@ export class Talk extends EventTarget {
   /** Asks for a person, or for none any more; gives the shop's words, null if it did not get through. */
   async callPerson(isWanted, language) {
     const { signal } = this.#reading;
-    try {
+    let message = "";
+    const isTaken = await this.#dare(async () => {
       const sessionId = this.#session.get() ?? (await this.#openSession(signal));
-      const { handoff, message } = await this.#server.callPerson(sessionId, isWanted, language);
-      if (!signal.aborted) this.#apply({ type: "handoff", handoff });
-      return message;
-    } catch (error) {
-      this.#judgeFailure(error);
-      return signal.aborted ? "" : null;
-    }
+      const { handoff, ...told } = await this.#server.callPerson(sessionId, isWanted, language);
+      message = told.message;
+      if (!signal.aborted) this.#apply({ type: "handoff", handoff, told });
+    });
+    return isTaken || signal.aborted ? message : null;
+  }
+
+  /** What is no question, by its `part` of the address; false where it did not get through. */
+  tell(part, body) {
+    return this.#dare(() => this.#server.send(this.#session.get(), part, body));
   }
 
   async startAnew() {
@@ -122,14 +126,9 @@ export class Talk extends EventTarget {
     const [sessionId, { signal }] = [this.#session.get(), this.#reading];
     if (!before || !sessionId) return false;
     this.#apply({ type: "judged", runId, feedback: verdict && { verdict, reason } });
-    try {
-      await this.#server.judge(sessionId, runId, verdict, reason);
-      return true;
-    } catch (error) {
-      if (!signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
-      this.#judgeFailure(error);
-      return false;
-    }
+    const isTaken = await this.#dare(() => this.#server.judge(sessionId, runId, verdict, reason));
+    if (!isTaken && !signal.aborted) this.#apply({ type: "judged", runId, feedback: before.feedback });
+    return isTaken;
   }
 
   /** Leaves a conversation that is to be deleted, and lets nobody go back to it. */
@@ -171,6 +170,7 @@ export class Talk extends EventTarget {
   #take(events) {
     if (events.some(({ type, number }) => type === "rewind" && number === null)) this.open();
     else this.#apply({ type: "events", events });
+    if (events.some(({ who }) => who === "operator")) this.dispatchEvent(new Event("typing"));
   }
 
   #restart(id, state) {
@@ -288,7 +288,6 @@ export class Talk extends EventTarget {
   /** Where the server has nothing to stop, its word of the end was lost: the page reads anew. */
   async #callStop() {
     const sessionId = this.#session.get();
-    const { signal } = new AbortController();
     for (let failures = 0; this.#isStopping(sessionId); failures += 1) {
       try {
         const isStopped = await this.#server.stop(sessionId);
@@ -296,14 +295,21 @@ export class Talk extends EventTarget {
         return;
       } catch (error) {
         if (!(error instanceof Unreachable)) return;
-        await this.#wait(error, failures, signal);
+        await this.#wait(error, failures, new AbortController().signal);
       }
     }
   }
 
-  #judgeFailure(error) {
-    if (error instanceof Unreachable) this.#connection.lose();
-    else if (!(error instanceof ServerError)) throw error;
+  /** Whether a call got through; one that did not may mean that the server is gone. */
+  async #dare(call) {
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      if (error instanceof Unreachable) this.#connection.lose();
+      else if (!(error instanceof ServerError)) throw error;
+      return false;
+    }
   }
 
   #isStopping(sessionId) {

@@ -27,7 +27,7 @@ export class Words {
 
   /** The same with the texts of `tables`, one table for each language. */
   with(tables) {
-    return new Words(this.language, tables[this.language]);
+    return new Words(this.language, { ...this.#more, ...tables[this.language] });
   }
 
   get other() {

@@ -75,11 +75,6 @@ export const en = {
   judgeFailed: "This did not get through. Please try again.",
 
   callPerson: "Talk to a person",
-  handoffWaiting: "Noted: you would like a person. You can ask on while you wait.",
-  handoffHuman: "You are talking with the staff.",
-  handoffClosed: "The talk with a person has ended; Helper answers from here.",
-  handoffFailed: "This did not get through. Please try again.",
-  takeBack: "Cancel request",
 
   copy: "Copy",
   copied: "Copied",

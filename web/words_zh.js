@@ -75,11 +75,6 @@ export const zh = {
   judgeFailed: "没能记下，请再试一次。",
 
   callPerson: "转人工",
-  handoffWaiting: "已经记下您想找店员。等的时候可以接着提问。",
-  handoffHuman: "店员正在和您对话。",
-  handoffClosed: "转人工已结束，接下来由小助回答。",
-  handoffFailed: "没能转达，请再试一次。",
-  takeBack: "取消转人工",
 
   copy: "复制",
   copied: "已复制",

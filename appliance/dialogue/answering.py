@@ -17,9 +17,10 @@ from structlog.contextvars import bind_contextvars
 
 from appliance.dialogue.asking import Asking
 from appliance.dialogue.briefs import PLAIN, Briefs
+from appliance.dialogue.drafts import Drafts
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
-from appliance.dialogue.language import Language
+from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.prewarming import Prewarming
 from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
@@ -54,7 +55,10 @@ class Answering:
         handoffs: Handoffs,
         settings: Settings,
         briefs: Briefs,
+        drafts: Drafts | None = None,
     ) -> None:
+        """Without `drafts` no answer is ever held back."""
+        self._drafts = drafts
         self._briefs = briefs
         self._engine = engine
         self._sessions = sessions
@@ -110,16 +114,19 @@ class Answering:
         speech = Speech(turn, self._events, lambda: self._handoffs.is_bots(turn.session_key))
         ending: Ending
         try:
-            # Counted before anything is waited for: who comes later must find all suspects.
-            with self._asking.suspects.counted(turn):
+            if self._drafts is not None:
+                ending = await self._drafts.lead(turn, speech, self._answer)
+            else:
                 ending = await self._answer(turn, speech)
         except TakenOver:
-            ending = speech.conclude("handed_over", "human")
+            ending = speech.conclude("handed_over", speech.source)
         except ApplianceError as error:
             ending = Failed(error.code, str(error))
         except Exception:
             self._log.exception("turn failed")
             ending = WENT_WRONG
+        if not self._handoffs.is_bots(turn.session_key):
+            ending = leave_to_person(ending, speech)
         is_whole = isinstance(ending, Done) and ending.finish_reason != "cancelled"
         if turn.is_parked and not is_whole:
             turn.leave()
@@ -129,11 +136,16 @@ class Answering:
         self._log.info("turn ended", **describe_end(kept.event))
         return bool(kept.number)
 
-    def tell_contact(self, language: Language) -> str:
-        """What is said to a customer who wishes for a person."""
-        return self._ladder.tell_contact(language)
+    def tell_words(self, key: str, language: Language, **moments: str) -> str:
+        """A text of the shop."""
+        return self._ladder.charter.shop.words(key, language, **moments)
 
     async def _answer(self, turn: Turn, speech: Speech) -> Ending:
+        # Counted before anything is waited for: who comes later must find all suspects.
+        with self._asking.suspects.counted(turn):
+            return await self._climb(turn, speech)
+
+    async def _climb(self, turn: Turn, speech: Speech) -> Ending:
         asked = await self._look_at(turn)
         step = await self._choose(turn, asked)
         if isinstance(step, Act):
@@ -146,7 +158,7 @@ class Answering:
         end = await self._asking.ask(turn, step, speech)
         if isinstance(end, Words):
             return await self._tell(turn, end, speech, step)
-        if end.finish_reason == "stop" and not speech.verdicts:
+        if end.finish_reason == "stop" and not (speech.verdicts or speech.is_draft):
             self._ladder.keep_answer(asked, step, turn.text, *self._name_speaker())
         return replace(end, sources=step.sources, score=step.score, suggestions=step.suggestions)
 
@@ -186,7 +198,8 @@ class Answering:
         for call in words.calls:
             await self._show_tool(turn, Tool(call.tool, call.state), speech)
         if words.asks_handoff:
-            await self._handoffs.ask(turn.session_key, words.rule)
+            language = language_of(turn.question)
+            await self._handoffs.ask(turn.session_key, words.rule, language)
         text, source = words.text, words.source
         if task is not None and turn.has_spoken:
             text, source = f"\n\n{words.text}", task.source
@@ -236,6 +249,13 @@ class Answering:
                 return kept
         assert turn.unsaved is not None
         return Numbered(0, turn.run_id, turn.unsaved)
+
+
+def leave_to_person(ending: Ending, speech: Speech) -> Ending:
+    """A person has taken over: nothing is offered any more, and no fault is the customer's."""
+    if isinstance(ending, Failed) or ending.finish_reason == "cancelled":
+        return speech.conclude("handed_over", speech.source)
+    return replace(ending, suggestions=())
 
 
 def describe_end(end: object) -> dict[str, object]:

@@ -19,12 +19,13 @@ import structlog
 from appliance.dialogue.feed import Feeds
 from appliance.dialogue.handoff import OPEN_STATES, Handoffs
 from appliance.dialogue.language import Language
+from appliance.dialogue.room import Room
 from appliance.dialogue.transcript import Asked, Transcript, TurnFigures
 from appliance.dialogue.turn import Answers, Turn
 from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.engine import Engine
-from appliance.errors import Busy, Restarting, StoreUnavailable
-from appliance.events import Done, Failed, HandoffState, Message, Numbered
+from appliance.errors import Restarting, StoreUnavailable
+from appliance.events import Done, Failed, Handoff, Message, Numbered
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
 from appliance.store.events import EventLog
@@ -34,10 +35,6 @@ from appliance.store.recovery import Unfinished
 from appliance.store.sessions import Accepted, Forgotten, Sessions, key_of
 
 TAKE_UP_PAUSE_S = 5.0
-# Each is a commit; more at once would only hold up those who say something.
-MOST_OPENING = 64
-# Beyond those that the model may keep waiting: what needs no model takes milliseconds.
-ROOM_WITHOUT_MODEL = 32
 # A third try would most likely end like the first two.
 MAX_DEATHS = 2
 INTERRUPTED = Failed(
@@ -59,18 +56,16 @@ class Conversations:
         self._engine = engine
         self._sessions = sessions
         self._events = log
-        self._settings = settings
         self._turns: dict[str, Turn] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._late: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
-        self._feeds = Feeds(log, self._turns.get, self._find_passing)
-        self.handoffs = Handoffs(owners, self._turns.get, self._feeds.tell)
+        self.feeds = Feeds(log, self._turns.get, self._find_passing)
+        self.handoffs = Handoffs(owners, self._turns.get, self.feeds.tell)
         self._answering: Answers | None = None
         self._is_answered = asyncio.Event()
-        self._unsaved = UnsavedEnds(sessions, self._feeds.tell)
-        self._arriving = 0
-        self._opening = 0
+        self._unsaved = UnsavedEnds(sessions, self.feeds.tell)
+        self._room = Room(engine, settings, lambda: len(self._turns))
         self._recovered = asyncio.Event()
         self._endings: Counter[str] = Counter()
         self._continued = 0
@@ -81,7 +76,7 @@ class Conversations:
         return TurnFigures(
             running=len(self._turns) - waiting,
             waiting=waiting,
-            streams=self._feeds.streams,
+            streams=self.feeds.streams,
             done_total=self._endings[""],
             failed_total={code: count for code, count in self._endings.items() if code},
             continued_total=self._continued,
@@ -108,13 +103,8 @@ class Conversations:
 
     async def open(self) -> str:
         """A new session's id. Raises Busy, StoreUnavailable."""
-        if self._opening >= MOST_OPENING:
-            raise Busy("Too many conversations are being opened; please try again.", 1)
-        self._opening += 1
-        try:
+        with self._room.opening():
             return await self._sessions.create()
-        finally:
-            self._opening -= 1
 
     async def say(
         self, message: str, session_id: str | None = None, client_id: str | None = None
@@ -129,8 +119,9 @@ class Conversations:
             found = await self._sessions.find_asked(session_id, client_id)
             if found is not None:
                 return Asked(session_id, found.run_id, found.number, None)
-        self._check_room()
-        self._arriving += 1
+        if self._closing.is_set():
+            raise Restarting(CLOSING)
+        self._room.enter()
         # A caller that is cancelled in between must not leave an accepted turn unanswered.
         return await asyncio.shield(
             asyncio.create_task(self._begin(message, session_id, client_id))
@@ -156,24 +147,28 @@ class Conversations:
             )
             last_number = running.last_number
         # After the last number was taken: a change that it counts is seen.
-        owner = self.handoffs.find_owner(session_key)
-        return Transcript(messages, running, last_number, owner)
+        return Transcript(messages, running, last_number, self.handoffs.tell(session_key))
 
-    async def hand_over(self, session_id: str, state: Literal["waiting", "closed"]) -> HandoffState:
-        """Ask for a person, or take that back. Raises SessionNotFound, HandoffRefused."""
+    async def hand_over(
+        self, session_id: str, state: Literal["waiting", "closed"], language: Language
+    ) -> Handoff:
+        """Ask for a person, or take that back; how it stands then. Raises SessionNotFound,
+        HandoffRefused."""
         await self._recovered.wait()
         await self._sessions.check(session_id)
         session_key = key_of(session_id)
         if state == "waiting":
-            return await self.handoffs.ask(session_key, "customer")
-        return await self.handoffs.move(session_key, state, "customer")
+            await self.handoffs.ask(session_key, "customer", language)
+        else:
+            await self.handoffs.move(session_key, state, "customer")
+        return self.handoffs.tell(session_key)
 
     async def watch(self, session_id: str, after: int) -> AsyncIterator[Numbered]:
         """The session's events above number `after` and then all that follow, for ever; the
         iterator ends with `Bye` when the appliance stops. Raises SessionNotFound, at once."""
         await self._recovered.wait()
         await self._sessions.check(session_id)
-        return self._feeds.follow(key_of(session_id), after)
+        return self.feeds.follow(key_of(session_id), after)
 
     async def stop(self, session_id: str) -> bool:
         """End the running answer, if there is one, and return once it has ended."""
@@ -187,9 +182,13 @@ class Conversations:
         """Raises SessionNotFound, InvalidField."""
         await self._sessions.judge(session_id, run_id, feedback)
 
-    def tell_contact(self, language: Language) -> str:
-        """How a person is reached; empty while the shop's words are not read yet."""
-        return self._answering.tell_contact(language) if self._answering else ""
+    def tell(self, key: str, language: Language, **moments: str) -> str:
+        """A text of the shop; empty while its words are not read yet."""
+        return self._answering.tell_words(key, language, **moments) if self._answering else ""
+
+    def find_turn(self, session_key: str) -> Turn | None:
+        """The one that is under way."""
+        return self._turns.get(session_key)
 
     async def forget(self, session_id: str) -> Forgotten:
         """Delete the session from disk and from the engine's cache."""
@@ -213,7 +212,7 @@ class Conversations:
         # One more may have begun before the session was closed.
         await self._stop(session_key)
         self._unsaved.forget(session_key)
-        self._feeds.end(session_key)
+        self.feeds.end(session_key)
         if self._answering is not None:
             self._answering.forget(session_key)
         await self._engine.forget(session_key)
@@ -223,6 +222,7 @@ class Conversations:
         """What is still held in memory of conversations that were deleted for their age."""
         await self.handoffs.sweep()
         for session_key in session_keys:
+            self.feeds.on_news(session_key)
             await self._engine.forget(session_key)
 
     async def close(self) -> None:
@@ -231,7 +231,7 @@ class Conversations:
         self._closing.set()
         for turn in self._turns.values():
             turn.park()
-        self._feeds.close()
+        self.feeds.close()
         await asyncio.gather(*self._tasks.values(), *self._late, return_exceptions=True)
         if self._answering is not None:
             await self._answering.close()
@@ -248,7 +248,7 @@ class Conversations:
                 # Its end is on disk; it is about to tell its watchers.
                 await asyncio.wait((before,))
         finally:
-            self._arriving -= 1
+            self._room.leave()
         turn = None if accepted.is_repeat else self._begin_turn(accepted, message)
         return Asked(session_id, accepted.run_id, accepted.number, turn)
 
@@ -296,7 +296,7 @@ class Conversations:
     def _lead(self, turn: Turn) -> None:
         self._turns[turn.session_key] = turn
         self._tasks[turn.session_key] = asyncio.create_task(self._lead_to_its_end(turn))
-        self._feeds.tell(turn.session_key)
+        self.feeds.tell(turn.session_key)
 
     async def _lead_to_its_end(self, turn: Turn) -> None:
         try:
@@ -307,7 +307,7 @@ class Conversations:
             del self._turns[turn.session_key]
             del self._tasks[turn.session_key]
             # What came after the end is read from the log from now on.
-            self._feeds.tell(turn.session_key)
+            self.feeds.tell(turn.session_key)
             if turn.unsaved is not None:
                 self._unsaved.keep(turn)
 
@@ -316,7 +316,7 @@ class Conversations:
             self._endings[""] += 1
         elif isinstance(numbered.event, Failed):
             self._endings[numbered.event.code] += 1
-        self._feeds.tell(session_key)
+        self.feeds.tell(session_key)
 
     def _find_passing(self, session_key: str) -> Numbered | None:
         """What is so just now and is not stored: that the turn waits, or an end that the disk
@@ -337,14 +337,3 @@ class Conversations:
         turn.stop()
         await asyncio.wait((task,))
         return True
-
-    def _check_room(self) -> None:
-        """Refuse at once what could not be answered, before anything is stored."""
-        if self._closing.is_set():
-            raise Restarting(CLOSING)
-        room = self._settings.parallel + self._settings.queue + ROOM_WITHOUT_MODEL
-        if len(self._turns) + self._arriving >= room:
-            wait_s = self._engine.estimate_wait_s()
-            raise Busy(
-                f"All {room} places are taken; please ask again in {wait_s} seconds.", wait_s
-            )

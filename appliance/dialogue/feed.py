@@ -8,13 +8,17 @@ gets every numbered event above its cursor once, in order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from appliance.dialogue.turn import Turn
-from appliance.events import Bye, Numbered, Rewind, Token
+from appliance.events import Bye, Event, Numbered, Rewind, Token
 from appliance.store.events import EventLog
 
 BYE = Numbered(0, "", Bye(retry_ms=2000))
+# What passes by and is not stored: of each kind the latest alone.
+TYPING_CUSTOMER, TYPING_OPERATOR, PLACE, DRAFT = "customer", "operator", "place", "draft"
+TO_CUSTOMERS = frozenset({TYPING_OPERATOR, PLACE})
+TO_OPERATORS = frozenset({TYPING_CUSTOMER, PLACE, DRAFT})
 
 
 class Feed:
@@ -24,6 +28,7 @@ class Feed:
         self.watchers = 0
         self.grown = asyncio.Event()
         self.is_over = False
+        self.passing: dict[str, Numbered] = {}
 
     def wake(self) -> None:
         self.grown.set()
@@ -46,6 +51,9 @@ class Feeds:
         self._find_passing = find_passing
         self._feeds: dict[str, Feed] = {}
         self._is_closing = False
+        self.find_draft: Callable[[str], Numbered | None] = lambda _: None
+        # Told of every session that has something new, also where nobody watches it.
+        self.on_news: Callable[[str], None] = lambda _: None
 
     @property
     def streams(self) -> int:
@@ -53,11 +61,19 @@ class Feeds:
 
     def tell(self, session_key: str) -> None:
         """There is something new in the turn or in the log."""
+        self.on_news(session_key)
         if feed := self._feeds.get(session_key):
+            feed.wake()
+
+    def pass_by(self, session_key: str, kind: str, event: Event, run_id: str = "") -> None:
+        """Show those who watch now what is not stored; slow ones see the latest of each kind."""
+        if feed := self._feeds.get(session_key):
+            feed.passing[kind] = Numbered(0, run_id, event)
             feed.wake()
 
     def end(self, session_key: str) -> None:
         """The session is gone; so are its watchers."""
+        self.on_news(session_key)
         if feed := self._feeds.get(session_key):
             feed.is_over = True
             feed.wake()
@@ -68,21 +84,29 @@ class Feeds:
         for feed in self._feeds.values():
             feed.wake()
 
-    async def follow(self, session_key: str, after: int) -> AsyncIterator[Numbered]:
+    async def follow(
+        self, session_key: str, after: int, kinds: frozenset[str] = TO_CUSTOMERS
+    ) -> AsyncGenerator[Numbered]:
         """Events above number `after`, then all that follow, until the session or the appliance
-        ends. Raises StoreUnavailable."""
+        ends; of what passes by only `kinds`. Raises StoreUnavailable."""
         feed = self._feeds.setdefault(session_key, Feed())
         feed.watchers += 1
         try:
-            async for numbered in self._follow(feed, session_key, after):
+            async for numbered in self._follow(feed, session_key, after, kinds):
                 yield numbered
         finally:
             feed.watchers -= 1
             if not feed.watchers:
                 del self._feeds[session_key]
 
-    async def _follow(self, feed: Feed, session_key: str, after: int) -> AsyncIterator[Numbered]:
+    async def _follow(
+        self, feed: Feed, session_key: str, after: int, kinds: frozenset[str]
+    ) -> AsyncIterator[Numbered]:
         shown: Numbered | None = None
+        # What passed before this watcher came is over, but for a draft that is not decided on.
+        passed = dict(feed.passing)
+        if (draft := self.find_draft(session_key)) is not None:
+            feed.passing[DRAFT] = draft
         # Asked after joining: else a session deleted in between would leave this open for ever.
         turn = self._find_turn(session_key)
         kept = await self._log.find_last_number(session_key, after)
@@ -101,6 +125,14 @@ class Feeds:
                 shown = passing
                 if passing is not None:
                     yield passing
+            elif news := [
+                kind
+                for kind in feed.passing.keys() & kinds
+                if feed.passing[kind] is not passed.get(kind)
+            ]:
+                for kind in news:
+                    passed[kind] = feed.passing[kind]
+                    yield passed[kind]
             elif self._is_closing:
                 yield BYE
                 return

@@ -15,24 +15,31 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeAlias
 
+from appliance.dialogue.language import Language
 from appliance.dialogue.turn import Turn
-from appliance.errors import HandoffRefused, TurnRunning
+from appliance.errors import AlreadyTaken, HandoffRefused, TurnRunning
 from appliance.events import Handoff, HandoffState, Numbered
-from appliance.store.handoffs import Owner, Owners
+from appliance.store.handoffs import Also, Change, Owner, Owners, also_nothing
 
 NEXT: Mapping[HandoffState, frozenset[HandoffState]] = MappingProxyType(
     {
         "bot": frozenset({"waiting", "human"}),
         "waiting": frozenset({"human", "bot", "closed"}),
         "human": frozenset({"waiting", "bot", "closed"}),
-        "closed": frozenset({"bot", "waiting"}),
+        "closed": frozenset({"bot", "waiting", "human"}),
     }
 )
 OPEN_STATES: tuple[HandoffState, ...] = ("waiting", "human")
+THE_BOTS = Owner("bot", 0)
 # A turn may begin or end between a look and the transaction; hardly ever twice.
 TRIES = 3
+
+Describe: TypeAlias = Callable[[str, HandoffState, str], Handoff]
+"""The event of a session that goes over to a state for a reason."""
 
 
 def check_change(now: HandoffState, then: HandoffState) -> None:
@@ -55,6 +62,10 @@ class Handoffs:
         self._find_turn = find_turn
         self._tell = tell
         self._owned: dict[str, Owner] = {}
+        # What those who wait wish to know; whoever knows more than the state says more.
+        self.describe: Describe = lambda _key, state, _reason: Handoff(state)
+        self.promise: Callable[[Language], str] = lambda _: ""
+        self.languages: dict[str, Language] = {}
 
     async def load(self) -> None:
         """Read what was kept, before anything is said. Raises StoreUnavailable, as all here do
@@ -75,44 +86,114 @@ class Handoffs:
         counts = Counter(owner.state for owner in self._owned.values())
         return {state: counts[state] for state in OPEN_STATES}
 
+    def list_owned(self, state: HandoffState) -> list[tuple[str, Owner]]:
+        """Sessions in `state`, the longest in it first."""
+        found = [(key, owner) for key, owner in self._owned.items() if owner.state == state]
+        return sorted(found, key=lambda one: (one[1].since_ms, one[0]))
+
+    def find(self, session_key: str) -> Owner:
+        return self._owned.get(session_key, THE_BOTS)
+
     def find_owner(self, session_key: str) -> HandoffState:
-        owner = self._owned.get(session_key)
-        return owner.state if owner is not None else "bot"
+        return self.find(session_key).state
+
+    def tell(self, session_key: str) -> Handoff:
+        """How it stands with the session now."""
+        owner = self.find(session_key)
+        event = self.describe(session_key, owner.state, owner.reason)
+        return replace(event, name=owner.account if owner.state == "human" else "")
 
     def is_bots(self, session_key: str) -> bool:
         """Whether the bot may show something now."""
         return self.find_owner(session_key) != "human"
 
-    async def ask(self, session_key: str, reason: str) -> HandoffState:
-        """A person is wished for; where one is there or on the way nothing changes.
+    async def ask(
+        self, session_key: str, reason: str, language: Language | None = None
+    ) -> HandoffState:
+        """A person is wished for; where one is there or on the way nothing changes. `language` is
+        the customer's, where it is known.
 
         Raises SessionNotFound, and TurnRunning where a turn just begins.
         """
+        if language is not None:
+            self.languages[session_key] = language
         return await self._go(session_key, "waiting", reason, OPEN_STATES)
 
     async def take_back(self, session_key: str, reason: str) -> HandoffState:
         """The bot answers again. Raises as `move` does."""
         return await self.move(session_key, "bot", reason)
 
-    async def move(self, session_key: str, state: HandoffState, reason: str) -> HandoffState:
-        """The session goes over to `state`, if it is not there already.
+    async def move(
+        self,
+        session_key: str,
+        state: HandoffState,
+        reason: str,
+        also: Also = also_nothing,
+        account: str | None = None,
+    ) -> HandoffState:
+        """The session goes over to `state`, if it is not there already; `also` is kept with it.
+        With an `account`, only where the session is that operator's or nobody's.
 
-        Raises HandoffRefused, SessionNotFound, and TurnRunning where a turn just begins.
+        Raises HandoffRefused, AlreadyTaken, SessionNotFound, and TurnRunning where a turn just
+        begins.
         """
-        return await self._go(session_key, state, reason, (state,))
+
+        def check(owner: Owner) -> None:
+            if account is not None and owner.account not in ("", account):
+                raise AlreadyTaken(owner.account)
+
+        return await self._go(session_key, state, reason, (state,), check, also)
+
+    async def take(self, session_key: str, account: str, also: Also = also_nothing) -> None:
+        """The session is `account`'s, and the bot is silent. Raises AlreadyTaken where another
+        operator has it, and as `move` does."""
+
+        def check(owner: Owner) -> None:
+            if owner.state == "human" and owner.account != account:
+                raise AlreadyTaken(owner.account)
+
+        check(self.find(session_key))
+        await self._go(session_key, "human", "operator", ("human",), check, also, account)
+        check(self.find(session_key))
+
+    async def assign(
+        self, session_key: str, account: str, check: Callable[[Owner], None], also: Also
+    ) -> None:
+        """Another operator's, without a change of hands. Raises what `check` raises."""
+        owner = await self._owners.assign(session_key, account, check, also)
+        if owner.state != "bot":
+            self._owned[session_key] = owner
+        self._tell(session_key)
 
     def forget(self, session_key: str) -> None:
         """The session is gone."""
         self._owned.pop(session_key, None)
+        self.languages.pop(session_key, None)
 
     async def _go(
-        self, session_key: str, state: HandoffState, reason: str, enough: tuple[HandoffState, ...]
+        self,
+        session_key: str,
+        state: HandoffState,
+        reason: str,
+        enough: tuple[HandoffState, ...],
+        may: Callable[[Owner], None] = lambda _: None,
+        also: Also = also_nothing,
+        account: str = "",
     ) -> HandoffState:
         """To `state`, unless it is in one that is `enough`; the state in which it is then."""
+
+        def check(owner: Owner) -> None:
+            may(owner)
+            if owner.state in enough:
+                raise HandoffRefused(f"This conversation is in state {owner.state} already.")
+            check_change(owner.state, state)
+
         for tries_left in reversed(range(TRIES)):
             if self.find_owner(session_key) in enough:
                 break
-            change = asyncio.create_task(self._change(session_key, state, reason, enough))
+            event = replace(self.describe(session_key, state, reason), name=account)
+            wanted = Change(event, reason, account)
+            change = asyncio.create_task(self._change(session_key, wanted, check, also))
             try:
                 # What is on disk must be known here too, even if the caller is cancelled.
                 await asyncio.shield(change)
@@ -126,22 +207,18 @@ class Handoffs:
         return self.find_owner(session_key)
 
     async def _change(
-        self, session_key: str, state: HandoffState, reason: str, enough: tuple[HandoffState, ...]
+        self, session_key: str, wanted: Change, check: Callable[[Owner], None], also: Also
     ) -> None:
-        def check(now: HandoffState) -> None:
-            if now in enough:
-                raise HandoffRefused(f"This conversation is in state {now} already.")
-            check_change(now, state)
-
         turn = self._find_turn(session_key)
         run_id = turn.run_id if turn is not None else ""
-        change = await self._owners.change(session_key, run_id, state, reason, check)
+        change = await self._owners.change(session_key, run_id, wanted, check, also)
         # From here to the end nothing waits: the turn's next event comes after this one.
-        if state == "bot":
-            self._owned.pop(session_key, None)
+        if change.state == "bot":
+            self.forget(session_key)
         else:
-            self._owned[session_key] = Owner(state, change.at_ms)
+            owner = Owner(change.state, change.at_ms, change.account, change.reason)
+            self._owned[session_key] = owner
         if turn is not None and change.run_id:
-            turn.publish(Numbered(change.number, change.run_id, Handoff(state)))
+            turn.publish(Numbered(change.number, change.run_id, wanted.event))
         else:
             self._tell(session_key)

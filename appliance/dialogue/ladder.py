@@ -126,10 +126,6 @@ class Ladder:
             evidence = await self._library.find_evidence(asked.text)
         return self._make_task(asked, Match("none"), evidence)
 
-    def tell_contact(self, language: Language) -> str:
-        """How a person is reached otherwise."""
-        return self._say("contact", language)
-
     def keep_answer(self, asked: Asked, task: Task, text: str, persona: str, model: str) -> None:
         """The model has answered from the passages, and every literal stood in them."""
         if task.source == "knowledge" and asked.is_first:
@@ -144,7 +140,9 @@ class Ladder:
         return words_of(verdict, "in") if verdict else None
 
     def _hand_over(self, asked: Asked) -> Words:
-        words = self._say("handoff_absent", asked.language)
+        words = self._handoffs.promise(asked.language) or self._say(
+            "handoff_absent", asked.language
+        )
         return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
 
     async def _find_tool(self, asked: Asked, match: Match) -> Step | None:

@@ -15,7 +15,17 @@ from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Finished, Prefilled
 from appliance.engine.prompt import TokenIds
 from appliance.errors import ApplianceError
-from appliance.events import Done, Event, FinishReason, Source, Started, Timings, Token, Usage
+from appliance.events import (
+    Done,
+    Event,
+    FinishReason,
+    Numbered,
+    Source,
+    Started,
+    Timings,
+    Token,
+    Usage,
+)
 from appliance.store.calls import StoredCall
 from appliance.store.events import EventLog
 from appliance.store.verdicts import StoredVerdict
@@ -28,17 +38,31 @@ class TakenOver(ApplianceError):
 class Speech:
     """`is_bots` says whether the bot may speak at this very moment."""
 
+    is_draft = False
+
     def __init__(self, turn: Turn, log: EventLog, is_bots: Callable[[], bool]) -> None:
         self._turn = turn
         self._log = log
         self._is_bots = is_bots
         self._first_at: float | None = None
         self._unshown: TokenIds = ()
+        # Whose words they are; a person's as long as there are none.
+        self.source: Source = "human"
         self.prefilled = Prefilled(0, 0, 0.0, 0.0)
         self.decode_ms = 0.0
         self.completion_tokens = 0
         self.verdicts: list[StoredVerdict] = []
         self.calls: list[StoredCall] = []
+
+    def draft(self, copy: Turn) -> Speech:
+        """One that is heard in `copy` alone."""
+        return DraftSpeech(copy, self._log, self._is_bots)
+
+    def take_over(self, drafted: Speech) -> None:
+        """What a draft took and what the guards said of it is this turn's."""
+        self.verdicts, self.calls = drafted.verdicts, drafted.calls
+        self.prefilled, self.decode_ms = drafted.prefilled, drafted.decode_ms
+        self.completion_tokens = drafted.completion_tokens
 
     @property
     def token_ids(self) -> TokenIds:
@@ -68,6 +92,7 @@ class Speech:
             await self.publish(Started(source, model_id))
         if self._first_at is None:
             self._first_at = time.monotonic()
+        self.source = source
         token, self._unshown = Token(text, self._unshown), ()
         await self.publish(token)
 
@@ -95,3 +120,13 @@ class Speech:
             total_ms=round((now - begun_at) * 1000, 1),
         )
         return Done(reason, source, usage, timings)
+
+
+class DraftSpeech(Speech):
+    """What it says nobody sees but who looks at the copy, and it is in no log."""
+
+    is_draft = True
+
+    async def publish(self, event: Event) -> None:
+        self._check_owner()
+        self._turn.publish(Numbered(0, self._turn.run_id, event))

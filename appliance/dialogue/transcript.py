@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from appliance.dialogue.turn import Turn
-from appliance.events import HandoffState
+from appliance.events import Handoff
 from appliance.store.messages import StoredMessage
 
 
@@ -22,7 +22,7 @@ class Transcript:
     messages: tuple[StoredMessage, ...]
     running: Turn | None
     last_number: int
-    handoff: HandoffState
+    handoff: Handoff
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from appliance.events import (
     Event,
     Failed,
     Handoff,
+    Message,
     Notice,
     Numbered,
     Queued,
@@ -104,8 +105,9 @@ class Turn:
 
     @property
     def last_said(self) -> Numbered | None:
-        """The last event but for a change of hands, which may come at any time."""
-        said = (one for one in reversed(self.events) if not isinstance(one.event, Handoff))
+        """The last event but for a change of hands and an operator's word, which may come at any
+        time."""
+        said = (one for one in reversed(self.events) if not is_of_a_person(one.event))
         return next(said, None)
 
     @property
@@ -193,12 +195,16 @@ class Turn:
         self._grown = asyncio.Event()
 
 
+def is_of_a_person(event: Event) -> bool:
+    return isinstance(event, Handoff) or (isinstance(event, Message) and event.role == "operator")
+
+
 class Answers(Protocol):
     """Whoever leads a turn to its end, or to where it is parked; it never raises."""
 
     async def run(self, turn: Turn) -> None: ...
 
-    def tell_contact(self, language: Language) -> str: ...
+    def tell_words(self, key: str, language: Language, **moments: str) -> str: ...
 
     def forget(self, session_key: str) -> None: ...
 

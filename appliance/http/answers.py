@@ -13,8 +13,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from appliance.events import Done, label_of
-from appliance.http.shapes import AnswerEnd
+from appliance.events import Done, Handoff, label_of
+from appliance.http.shapes import AnswerEnd, ShownHandoff
 
 # Legal inside a JSON string, but many clients cut lines at them: escaped, a frame stays one line.
 LINE_ENDS_OF_UNICODE = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -41,6 +41,18 @@ def show_end(done: Done) -> AnswerEnd:
         "usage": done.usage,
         "timings": done.timings,
     }
+
+
+def show_handoff(event: Handoff) -> ShownHandoff:
+    """Nothing of it is said that is not so."""
+    shown: ShownHandoff = {"state": event.state}
+    if event.promise:
+        shown |= {"promise": event.promise, "asks_contact": event.asks_contact}
+    if event.place:
+        shown["place"] = event.place
+    if event.name:
+        shown["name"] = event.name
+    return shown
 
 
 class JsonAnswer(Response):

@@ -19,6 +19,7 @@ from appliance.errors import (
     TurnRunning,
 )
 from appliance.http.chat import Chat
+from appliance.http.event_shapes import EventData
 from appliance.http.events import Events
 from appliance.http.openapi import EVENT_STREAM, Operation, Parameter, Reply
 from appliance.http.policies import Policy
@@ -26,7 +27,6 @@ from appliance.http.sessions import Sessions
 from appliance.http.shapes import (
     Accepted,
     Deleted,
-    EventData,
     FeedbackWish,
     Frame,
     HandedOver,

@@ -16,6 +16,7 @@ from appliance.errors import InvalidField, StoreUnavailable
 from appliance.events import (
     Bye,
     Done,
+    Draft,
     Event,
     Failed,
     Handoff,
@@ -27,12 +28,13 @@ from appliance.events import (
     Started,
     Token,
     Tool,
+    Typing,
 )
-from appliance.http.answers import dump, show_end
+from appliance.http.answers import dump, show_end, show_handoff
 from appliance.http.body import check_session_id
 from appliance.http.errors import report_unexpected
+from appliance.http.event_shapes import EventData, MessageEvent
 from appliance.http.frames import stream
-from appliance.http.shapes import EventData
 
 # What a JSON number can carry exactly.
 MAX_NUMBER = (1 << 53) - 1
@@ -101,8 +103,9 @@ def name_event(event: Event) -> str:
 def show_event(numbered: Numbered) -> EventData:
     run_id = numbered.run_id
     match numbered.event:
-        case Message(role, text):
-            return {"run_id": run_id, "role": role, "text": text}
+        case Message(role, text, name):
+            said: MessageEvent = {"run_id": run_id, "role": role, "text": text}
+            return {**said, "name": name} if name else said
         case Queued(position, eta_ms, reason):
             return {"run_id": run_id, "position": position, "eta_ms": eta_ms, "reason": reason}
         case Started(source):
@@ -119,7 +122,11 @@ def show_event(numbered: Numbered) -> EventData:
             return {"run_id": run_id, **show_end(numbered.event)}
         case Failed(code, message):
             return {"run_id": run_id, "code": code, "message": message}
-        case Handoff(state):
-            return {"run_id": run_id, "state": state}
+        case Handoff():
+            return {"run_id": run_id, **show_handoff(numbered.event)}
+        case Typing(who):
+            return {"who": who}
+        case Draft(text, source, is_whole):
+            return {"run_id": run_id, "text": text, "source": source, "is_whole": is_whole}
         case Bye(retry_ms):
             return {"retry_ms": retry_ms}

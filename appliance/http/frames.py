@@ -15,7 +15,7 @@ from sse_starlette.sse import EventSourceResponse
 from appliance.dialogue.turn import Turn
 from appliance.errors import Restarting
 from appliance.events import Done, Event, Failed, Handoff, Notice, Queued, Started, Token, Tool
-from appliance.http.answers import dump, show_end
+from appliance.http.answers import dump, show_end, show_handoff
 from appliance.http.errors import report_unexpected
 from appliance.http.shapes import DoneFrame, ErrorFrame, ErrorText, TokenFrame
 
@@ -82,7 +82,7 @@ class TurnFrames:
             case Tool():
                 return {"comment": f"tool {dump(event)}"}
             case Handoff():
-                return {"comment": f"handoff {dump(event)}"}
+                return {"comment": f"handoff {dump(show_handoff(event))}"}
             case Done():
                 return self._end_with_done(event)
             case Failed(code, message):

@@ -83,8 +83,7 @@ def name_rung(turn: EndedTurn) -> str:
     return NEAR if turn.rule == NEAR else turn.source
 
 
-def sum_up(span: Span, from_ms: int, to_ms: int, stars: Sequence[int] = ()) -> ShownFigures:
-    """`stars` are what customers gave in the span."""
+def sum_up(span: Span, from_ms: int, to_ms: int) -> ShownFigures:
     is_hourly = to_ms - from_ms <= HOURLY_UP_TO_MS
     sums = [_Sum(at_ms) for at_ms in list_starts(from_ms, to_ms, is_hourly)]
     starts = [one.at_ms for one in sums]
@@ -104,7 +103,7 @@ def sum_up(span: Span, from_ms: int, to_ms: int, stars: Sequence[int] = ()) -> S
         "ttft": _describe([ms for one in sums for ms in one.ttft_ms]),
         "answer": _describe([ms for one in sums for ms in one.total_ms]),
         "waiting": _describe([ms for one in sums for ms in one.waiting_ms]),
-        "ratings": _rate(stars),
+        "ratings": _rate(span.stars),
         "steps": [one.show() for one in sums],
         "by_hour": hours.count(turn.at_ms for turn in span.turns),
         "misses_by_hour": hours.count(missed),

@@ -49,11 +49,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """An optional whole number in the query or in a header."""
+    """What may stand in the query or in a header; a number is whole and not below 0."""
 
     name: str
     place: Literal["query", "header"]
     description: str
+    kind: Literal["integer", "string"] = "integer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ def _describe_one(operation: Operation, schemas: Schemas) -> Schema:
             "name": parameter.name,
             "in": parameter.place,
             "description": parameter.description,
-            "schema": {"type": "integer", "minimum": 0},
+            "schema": {"type": "integer", "minimum": 0}
+            if parameter.kind == "integer"
+            else {"type": "string"},
         }
         for parameter in operation.parameters
     ]

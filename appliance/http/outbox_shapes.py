@@ -17,6 +17,7 @@ EventName = Literal[
     "conversation.handed_over",
     "conversation.closed",
     "feedback",
+    "ticket",
 ]
 
 

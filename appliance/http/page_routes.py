@@ -60,6 +60,14 @@ def list_pages(pages: Pages) -> list[Operation]:
         ),
         Operation(
             "GET",
+            "/console",
+            pages.show_console,
+            "The operators' page; whoever opens it logs in there.",
+            html,
+            policy=Policy.LOGIN,
+        ),
+        Operation(
+            "GET",
             "/web/{path:path}",
             pages.show_file,
             "A file of the page.",

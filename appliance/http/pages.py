@@ -24,6 +24,7 @@ from appliance.http.shield import build_policy
 
 INDEX = "index.html"
 KIOSK = "kiosk.html"
+CONSOLE = "console/index.html"
 
 # No new window, no dialog, no download, whatever a text or a link tries at the counter.
 LOCKED_POLICY = build_policy("'none'", "sandbox allow-scripts allow-same-origin allow-forms")
@@ -73,6 +74,9 @@ class Pages:
 
     async def show_kiosk(self, request: Request) -> Response:
         return await self.show(KIOSK, request, {"Content-Security-Policy": LOCKED_POLICY})
+
+    async def show_console(self, request: Request) -> Response:
+        return await self.show(CONSOLE, request)
 
     async def show_file(self, request: Request) -> Response:
         return await self.show(request.path_params["path"], request)

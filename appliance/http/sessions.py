@@ -15,7 +15,7 @@ from appliance.dialogue.identity import Identities
 from appliance.dialogue.turn import Turn
 from appliance.errors import InvalidField
 from appliance.events import label_of
-from appliance.http.answers import JsonAnswer
+from appliance.http.answers import JsonAnswer, show_handoff
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.rates import Rates
 from appliance.http.shapes import (
@@ -79,7 +79,8 @@ class Sessions:
         history: History = {
             "messages": [_show_message(message) for message in transcript.messages],
             "running": _show_running(transcript.running),
-            "handoff": transcript.handoff,
+            "handoff": transcript.handoff.state,
+            "handoff_told": show_handoff(transcript.handoff),
             "identity": _show_identity(identity) if identity else None,
             "event_id": transcript.last_number,
         }
@@ -94,9 +95,10 @@ class Sessions:
     async def hand_over(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
         wish = await read_optional_body(request, HandoffWish)
-        state = await self._conversations.hand_over(session_id, wish.state)
-        words = self._conversations.tell_contact(wish.language) if state == "waiting" else ""
-        now: HandedOver = {"handoff": state, "message": words}
+        event = await self._conversations.hand_over(session_id, wish.state, wish.language)
+        is_waiting = event.state == "waiting"
+        words = self._conversations.tell("contact", wish.language) if is_waiting else ""
+        now: HandedOver = {"handoff": event.state, "message": words, **show_handoff(event)}
         return JsonAnswer(now)
 
     async def judge(self, request: Request) -> JsonAnswer:
@@ -156,6 +158,8 @@ def _show_message(message: StoredMessage) -> HistoryMessage:
         "created_ms": message.created_ms,
         "run_id": message.run_id,
     }
+    if message.account:
+        shown["name"] = message.account
     if message.source is not None:
         shown["source"] = message.source
         shown["label"] = label_of(message.source, message.rule)

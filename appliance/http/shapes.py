@@ -150,92 +150,6 @@ class ErrorFrame(TypedDict):
 Frame: TypeAlias = TokenFrame | DoneFrame | ErrorFrame
 
 
-class MessageEvent(TypedDict):
-    run_id: str
-    role: Role
-    text: str
-
-
-class QueuedEvent(TypedDict):
-    """Has no id: it passes by."""
-
-    run_id: str
-    position: int
-    eta_ms: int
-    reason: Literal["queue", "model_loading"]
-
-
-class StartedEvent(TypedDict):
-    run_id: str
-    source: Source
-
-
-class TokenEvent(TypedDict):
-    run_id: str
-    text: str
-
-
-class NoticeEvent(TypedDict):
-    run_id: str
-    code: str
-    text: str
-
-
-class ToolEvent(TypedDict):
-    """Something is looked up or done: `state` is asking, confirming, running, or the outcome."""
-
-    run_id: str
-    name: str
-    state: str
-
-
-class RewindEvent(TypedDict):
-    """Events above number `after` were lost with the power; of the answer under way the first
-    `chars` Unicode characters stand."""
-
-    run_id: str
-    after: int
-    chars: int
-
-
-class DoneEvent(AnswerEnd):
-    run_id: str
-
-
-class ErrorEvent(ErrorText):
-    """Has no id where the disk refused to keep it."""
-
-    run_id: str
-
-
-class HandoffEvent(TypedDict):
-    """Who the conversation belongs to from here on; `run_id` is empty between two turns."""
-
-    run_id: str
-    state: HandoffState
-
-
-class ByeEvent(TypedDict):
-    """The last of a stream, without id: the appliance stops in order."""
-
-    retry_ms: int
-
-
-EventData: TypeAlias = (
-    MessageEvent
-    | QueuedEvent
-    | StartedEvent
-    | TokenEvent
-    | NoticeEvent
-    | ToolEvent
-    | RewindEvent
-    | DoneEvent
-    | ErrorEvent
-    | HandoffEvent
-    | ByeEvent
-)
-
-
 class WholeAnswer(AnswerEnd):
     answer: str
     done: Literal[True]
@@ -271,6 +185,7 @@ class HistoryMessage(TypedDict):
     text: str
     created_ms: int
     run_id: str
+    name: NotRequired[str]
     source: NotRequired[Source]
     label: NotRequired[Label]
     finish_reason: NotRequired[FinishReason]
@@ -300,15 +215,28 @@ class ProvedIdentity(TypedDict):
     name: str
 
 
+class ShownHandoff(TypedDict):
+    """`place` counts from 1 among those who wait, `promise` says when a person comes, in the
+    customer's language; with `asks_contact` a way to reach the customer may be left. `name` says
+    who has taken it."""
+
+    state: HandoffState
+    place: NotRequired[int]
+    promise: NotRequired[str]
+    asks_contact: NotRequired[bool]
+    name: NotRequired[str]
+
+
 class History(TypedDict):
     messages: list[HistoryMessage]
     running: RunningTurn | None
     handoff: HandoffState
+    handoff_told: ShownHandoff
     identity: ProvedIdentity | None
     event_id: int
 
 
-class HandedOver(TypedDict):
+class HandedOver(ShownHandoff):
     """Who the conversation belongs to now; `message` tells how a person is reached meanwhile."""
 
     handoff: HandoffState

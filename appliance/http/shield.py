@@ -67,8 +67,10 @@ SECURITY_HEADERS = {
 # One character of a message takes at most 12 bytes of JSON: an escaped surrogate pair.
 BYTES_PER_CHAR = 12
 BODY_OVERHEAD_BYTES = 1024
-# A client of the open interface sends the whole conversation each time.
+# A client of the open interface sends the whole conversation each time, and an operator's page a
+# whole list of replies or a whole file of the knowledge.
 API_BODY_BYTES = 1 << 20
+CONSOLE_CALLS = "/console/"
 
 # Python refuses to read a number of thousands of digits; these are already too many bytes.
 MAX_LENGTH_DIGITS = 18
@@ -116,7 +118,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most_bytes = API_BODY_BYTES if find_kind(scope) else self._max_body_bytes
+        is_large = find_kind(scope) or scope["path"].startswith(CONSOLE_CALLS)
+        most_bytes = API_BODY_BYTES if is_large else self._max_body_bytes
         if _get_declared_bytes(scope) > most_bytes:
             await answer_appliance_error(_make_error(most_bytes))(scope, receive, send)
             return

@@ -7,6 +7,7 @@ for every tab at the next request.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sqlite3
 from collections.abc import Callable
@@ -54,6 +55,10 @@ class Accounts:
         query = "SELECT name, role FROM accounts ORDER BY name"
         rows = self._file.do(lambda connection: connection.execute(query).fetchall())
         return [Account(row["name"], Role(row["role"])) for row in rows]
+
+    async def read_all(self) -> list[Account]:
+        """The same beside the event loop."""
+        return await asyncio.to_thread(self.list_all)
 
     def keep(self, account: Account, password_hash: str) -> None:
         """A new account, or another password and role for one: its sessions are ended then."""

@@ -49,6 +49,9 @@ DELETIONS = (
     f"DELETE FROM facts WHERE {OLD.format('value')}",
     f"DELETE FROM summaries WHERE {OLD.format('text')}",
     f"UPDATE sessions SET identity = NULL WHERE {OLD.format('identity')}",
+    f"UPDATE sessions SET contact = NULL WHERE {OLD.format('contact')}",
+    f"UPDATE ratings SET comment = NULL WHERE {OLD.format('comment')}",
+    f"DELETE FROM notes WHERE {OLD.format('text')}",
 )
 
 

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from appliance.store.database import Store
+from appliance.store.desk import BY_OPERATOR
 from appliance.store.messages import MessageRows
 from appliance.store.sealing import Seals
 
 MOST_TURNS = 100_000
 MOST_QUESTIONS = 3000
-# The rule of a turn that is an operator's message and answers no question.
-BY_OPERATOR = "operator"
 TURNS = """
 SELECT accepted_ms, session_key, state, source, rule, feedback,
     CASE WHEN json_valid(timings) THEN json_extract(timings, '$.ttft_ms') END,
@@ -33,6 +32,7 @@ SELECT at_ms, state, next_state, next_ms FROM (
     FROM handoffs WINDOW later AS (PARTITION BY session_key ORDER BY number)
 ) WHERE at_ms >= ? AND at_ms < ?
 """
+STARS = "SELECT stars FROM ratings WHERE at_ms >= ? AND at_ms < ? LIMIT ?"
 QUESTIONS = """
 SELECT turns.accepted_ms, turns.session_key, turns.run_id, turns.source, turns.feedback,
     turns.sources, messages.position, messages.text
@@ -82,12 +82,14 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Everything of one span, the latest first; `is_cut` where it held more turns than are read."""
+    """Everything of one span, the latest first; `is_cut` where it held more turns than are read.
+    `stars` are what customers gave at the end."""
 
     turns: tuple[EndedTurn, ...]
     changes: tuple[OwnerStep, ...]
     questions: tuple[AskedQuestion, ...]
     is_cut: bool
+    stars: tuple[int, ...] = ()
 
 
 def is_miss(source: str, feedback: str) -> bool:
@@ -114,6 +116,7 @@ class InsightRows:
             tuple(OwnerStep(*row) for row in changes),
             tuple(question for question in questions if question.text),
             len(found) > MOST_TURNS,
+            tuple(row[0] for row in connection.execute(STARS, (*span, MOST_TURNS))),
         )
 
     def _read_question(self, row: sqlite3.Row) -> AskedQuestion:

@@ -31,7 +31,7 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
     """One message as history shows it. Every ended turn has one of role "assistant": with the
-    error where it failed, and then perhaps with an empty text."""
+    error where it failed, and then perhaps with an empty text. `account` is an operator's."""
 
     position: int
     role: Role
@@ -49,6 +49,7 @@ class StoredMessage:
     sources: tuple[Cited, ...] = ()
     suggestions: tuple[str, ...] = ()
     feedback: Feedback | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class MessageRows:
         run_id: str,
         role: Role,
         said: Answer,
+        account: str = "",
     ) -> None:
         """Add a message at the session's end."""
         position: int = connection.execute(
@@ -101,7 +103,7 @@ class MessageRows:
         ).fetchone()[0]
         packed = struct.pack(f"<{len(said.token_ids)}I", *said.token_ids)
         connection.execute(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 session_key,
                 position,
@@ -111,6 +113,7 @@ class MessageRows:
                 self._seal(said.text.encode(), position, "text", session_key) if said.text else b"",
                 self._seal(packed, position, "token_ids", session_key) if packed else None,
                 self._clock(),
+                account,
             ),
         )
 
@@ -136,7 +139,7 @@ class MessageRows:
         text = self.open_text(row["text"], row["position"], session_key)
         place = (row["position"], row["role"], text, row["created_ms"], row["run_id"])
         if row["role"] != "assistant":
-            return StoredMessage(*place)
+            return StoredMessage(*place, account=row["account"])
         return StoredMessage(
             *place,
             source=row["source"],

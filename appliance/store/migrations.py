@@ -1,7 +1,7 @@
 """The schema of the main database, step by step; each step is applied once, in one transaction.
 
-It holds no query. The rule that must not break: a step that was released is never changed, a
-further one is added.
+It holds no query, and the statements stand in `schema.py`. The rule that must not break: a step
+that was released is never changed, a further one is added.
 """
 
 from __future__ import annotations
@@ -10,257 +10,21 @@ from typing import TYPE_CHECKING
 
 from appliance.store.asked import name_call
 from appliance.store.outbox_schema import m014_outbox
+from appliance.store.schema import (
+    M001,
+    M002,
+    M003,
+    M004,
+    M005,
+    M006,
+    M007,
+    M009,
+    M010,
+    M012,
+)
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
-
-# Times are milliseconds since 1970 in UTC. Columns of sealed values are BLOB.
-M001 = (
-    """
-    CREATE TABLE sessions (
-        session_key TEXT PRIMARY KEY,
-        created_ms INTEGER NOT NULL,
-        touched_ms INTEGER NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TABLE turns (
-        run_id TEXT PRIMARY KEY,
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        state TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
-        accepted_ms INTEGER NOT NULL,
-        ended_ms INTEGER,
-        model_id TEXT,
-        source TEXT,
-        finish_reason TEXT,
-        usage TEXT,
-        timings TEXT,
-        error_code TEXT,
-        error_message TEXT
-    ) STRICT
-    """,
-    "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) WHERE state = 'running'",
-    "CREATE INDEX turns_of_session ON turns (session_key, accepted_ms)",
-    """
-    CREATE TABLE messages (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        position INTEGER NOT NULL,
-        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
-        role TEXT NOT NULL CHECK (role IN ('customer', 'assistant', 'operator', 'system')),
-        text BLOB NOT NULL,
-        token_ids BLOB,
-        created_ms INTEGER NOT NULL,
-        PRIMARY KEY (session_key, position)
-    ) STRICT
-    """,
-    "CREATE INDEX messages_of_run ON messages (run_id)",
-)
-
-
-# `events` holds chunks of consecutive numbers. `number_floor` is a number that no later event of
-# the session may have; it is raised where stored numbers may be lower than those that were shown.
-M002 = (
-    "ALTER TABLE sessions ADD COLUMN number_floor INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE turns ADD COLUMN client_id TEXT",
-    "ALTER TABLE turns ADD COLUMN event_id INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE turns ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",
-    "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
-    """
-    CREATE TABLE events (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        first_number INTEGER NOT NULL,
-        last_number INTEGER NOT NULL,
-        run_id TEXT NOT NULL,
-        body BLOB NOT NULL,
-        PRIMARY KEY (session_key, first_number)
-    ) STRICT
-    """,
-    """
-    CREATE TABLE boots (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        boot_id TEXT NOT NULL,
-        is_clean INTEGER NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TABLE house_time (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        house_ms INTEGER NOT NULL,
-        wall_ms INTEGER NOT NULL,
-        boot_id TEXT NOT NULL,
-        uptime_ms INTEGER NOT NULL,
-        sure_house_ms INTEGER NOT NULL,
-        sure_wall_ms INTEGER NOT NULL,
-        sure_boot_id TEXT NOT NULL
-    ) STRICT
-    """,
-)
-
-
-# What an answer rests on tells what was asked, so it is sealed as messages are. An owner that is
-# not the bot is rare: the index holds only those.
-M003 = (
-    "ALTER TABLE turns ADD COLUMN score REAL",
-    "ALTER TABLE turns ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE turns ADD COLUMN is_cached INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE turns ADD COLUMN sources BLOB",
-    "ALTER TABLE turns ADD COLUMN suggestions BLOB",
-    "ALTER TABLE sessions ADD COLUMN owner TEXT NOT NULL DEFAULT 'bot' "
-    "CHECK (owner IN ('bot', 'waiting', 'human', 'closed'))",
-    "ALTER TABLE sessions ADD COLUMN owner_since_ms INTEGER NOT NULL DEFAULT 0",
-    "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
-    """
-    CREATE TABLE verdicts (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
-        place INTEGER NOT NULL,
-        stage TEXT NOT NULL CHECK (stage IN ('in', 'out', 'moderation', 'lock')),
-        rule TEXT NOT NULL,
-        category TEXT NOT NULL,
-        action TEXT NOT NULL,
-        at_ms INTEGER NOT NULL,
-        PRIMARY KEY (run_id, place)
-    ) STRICT
-    """,
-    "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
-    """
-    CREATE TABLE handoffs (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        run_id TEXT NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('bot', 'waiting', 'human', 'closed')),
-        reason TEXT NOT NULL,
-        at_ms INTEGER NOT NULL,
-        PRIMARY KEY (session_key, number)
-    ) STRICT
-    """,
-)
-
-
-# A fact is what a customer said of himself in the message of its run; a summary stands for the
-# first `exchanges` of its session and is written once.
-M004 = (
-    """
-    CREATE TABLE facts (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
-        place INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        value BLOB NOT NULL,
-        at_ms INTEGER NOT NULL,
-        PRIMARY KEY (run_id, place)
-    ) STRICT
-    """,
-    "CREATE INDEX facts_of_session ON facts (session_key)",
-    """
-    CREATE TABLE summaries (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        exchanges INTEGER NOT NULL,
-        author TEXT NOT NULL CHECK (author IN ('extract', 'model')),
-        text BLOB NOT NULL,
-        at_ms INTEGER NOT NULL,
-        PRIMARY KEY (session_key, exchanges)
-    ) STRICT
-    """,
-    "ALTER TABLE sessions ADD COLUMN is_trim_told INTEGER NOT NULL DEFAULT 0",
-)
-
-
-# What tools were called for; `detail` is the argument that was asked for.
-M005 = (
-    """
-    CREATE TABLE calls (
-        session_key TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-        run_id TEXT NOT NULL REFERENCES turns ON DELETE CASCADE,
-        place INTEGER NOT NULL,
-        tool TEXT NOT NULL,
-        state TEXT NOT NULL,
-        chosen_by TEXT NOT NULL,
-        detail TEXT NOT NULL,
-        arguments BLOB NOT NULL,
-        at_ms INTEGER NOT NULL,
-        PRIMARY KEY (run_id, place)
-    ) STRICT
-    """,
-    "CREATE INDEX calls_of_session ON calls (session_key)",
-)
-
-
-# A revoked session's id opens nothing any more; its rows stay as long as any other's.
-M006 = (
-    "ALTER TABLE sessions ADD COLUMN is_revoked INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE sessions ADD COLUMN identity BLOB",
-)
-
-
-# What the customer said of the answer.
-M007 = (
-    "ALTER TABLE turns ADD COLUMN feedback TEXT CHECK (feedback IN ('up', 'down'))",
-    "ALTER TABLE turns ADD COLUMN feedback_reason TEXT NOT NULL DEFAULT ''",
-)
-
-
-# Whether the words that older versions wrote in clear are sealed, and up to which day what was
-# sealed is destroyed and its rows are gone.
-M009 = (
-    """
-    CREATE TABLE sealing (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        is_done INTEGER NOT NULL,
-        purged_day INTEGER NOT NULL
-    ) STRICT
-    """,
-    "INSERT INTO sealing VALUES (1, 0, -1)",
-)
-
-
-# The audit log only grows: what a row says may be taken away, and rows up to an anchor may go, but
-# nothing of the chain that they form may be changed.
-M010 = (
-    """
-    CREATE TABLE audit (
-        seq INTEGER PRIMARY KEY,
-        day INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        session_key TEXT NOT NULL,
-        body BLOB,
-        body_hash BLOB NOT NULL,
-        mac BLOB NOT NULL
-    ) STRICT
-    """,
-    "CREATE INDEX audit_of_session ON audit (session_key)",
-    """
-    CREATE TABLE audit_anchors (
-        seq INTEGER PRIMARY KEY,
-        mac BLOB NOT NULL,
-        signature BLOB NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TABLE audit_head (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        seq INTEGER NOT NULL,
-        mac BLOB NOT NULL,
-        signature BLOB NOT NULL
-    ) STRICT
-    """,
-    """
-    CREATE TRIGGER audit_keeps_its_chain
-    BEFORE UPDATE OF seq, day, at_ms, kind, session_key, body_hash, mac ON audit
-    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
-    """,
-    """
-    CREATE TRIGGER audit_keeps_its_words
-    BEFORE UPDATE OF body ON audit WHEN NEW.body IS NOT NULL
-    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
-    """,
-    """
-    CREATE TRIGGER audit_keeps_its_rows
-    BEFORE DELETE ON audit WHEN OLD.seq > (SELECT coalesce(max(seq), 0) FROM audit_anchors)
-    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END
-    """,
-)
 
 
 def m001_sessions_turns_messages(database: Database) -> None:
@@ -316,6 +80,11 @@ def m010_audit(database: Database) -> None:
         database.execute(statement)
 
 
+def m012_desk(database: Database) -> None:
+    for statement in M012:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -326,6 +95,7 @@ STEPS = (
     m007_feedback,
     m009_sealing,
     m010_audit,
+    m012_desk,
     m014_outbox,
 )
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from appliance.errors import NotOffered
 from appliance.store.accounting import Accounting
 from appliance.store.database import Store
+from appliance.store.desk_rows import label_contact
+from appliance.store.messages import MessageRows
 from appliance.store.outbox_schema import SEPARATOR
 from appliance.store.sealing import Label, Seals, Unreadable
 
@@ -31,7 +33,9 @@ EVENTS = (
     "conversation.handed_over",
     "conversation.closed",
     "feedback",
+    "ticket",
 )
+TICKET = "ticket"
 TEST = "test"
 # What is over is kept for the log, but no more of it than this.
 MOST_ENDED = 5000
@@ -69,6 +73,11 @@ WHERE id = ? AND state = 'failed'
 TRY = """
 INSERT INTO deliveries (webhook_id, event_id, event, detail, at_ms)
 SELECT id, ?, ?, '', ? FROM webhooks WHERE id = ?
+"""
+CONTACT = "SELECT contact FROM sessions WHERE session_key = ?"
+ASKED = """
+SELECT text, position FROM messages WHERE session_key = ? AND role = 'customer'
+ORDER BY position DESC LIMIT 1
 """
 LAST_ID = 1 << 62
 
@@ -132,11 +141,19 @@ class Outbox:
     """Every call may raise StoreUnavailable."""
 
     def __init__(
-        self, store: Store, lasting: Seals, accounts: Accounting, clock: Callable[[], int]
+        self,
+        store: Store,
+        lasting: Seals,
+        seals: Seals,
+        accounts: Accounting,
+        clock: Callable[[], int],
     ) -> None:
-        """`clock` gives milliseconds since 1970."""
+        """`lasting` are for receivers, `seals` open customers' words; `clock` gives milliseconds
+        since 1970."""
         self._store = store
         self._seals = lasting
+        self._words = seals
+        self._rows = MessageRows(seals, clock)
         self._accounts = accounts
         self._clock = clock
 
@@ -210,6 +227,21 @@ class Outbox:
             database.conn.execute(DROP_OLD, (MOST_ENDED,))
 
         await self._store.write(change)
+
+    async def read_ticket(self, session_key: str) -> Mapping[str, str]:
+        """How the customer can be reached, and what was asked last; empty where it can no longer
+        be read."""
+
+        def query(connection: sqlite3.Connection) -> Mapping[str, str]:
+            left = connection.execute(CONTACT, (session_key,)).fetchone()
+            asked = connection.execute(ASKED, (session_key,)).fetchone()
+            contact = (left[0] if left else None) or b""
+            return {
+                "contact": self._words.read(contact, label_contact(session_key)),
+                "question": self._rows.open_text(asked[0], asked[1], session_key) if asked else "",
+            }
+
+        return await self._store.read(query)
 
     async def read_log(self, before: int = LAST_ID, limit: int = 100) -> tuple[Logged, ...]:
         """The latest first."""

@@ -102,6 +102,20 @@ TRIGGERS = (
         ),
         NOW,
     ),
+    _write_trigger(
+        "tell_of_stars",
+        "AFTER INSERT ON ratings",
+        "'feedback'",
+        _join(("stars", "NEW.stars")),
+        "NEW.at_ms",
+    ),
+    _write_trigger(
+        "tell_of_contacts",
+        "AFTER UPDATE OF contact ON sessions WHEN NEW.contact IS NOT NULL",
+        "'ticket'",
+        "''",
+        NOW,
+    ),
 )
 
 

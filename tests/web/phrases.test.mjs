@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  describeEnding, describeError, describeHandoff, describeNotice, describeTrouble, describeWait,
+  describeEnding, describeError, describeNotice, describeTrouble, describeWait,
   isWorthRetrying,
 } from "../../web/phrases.js";
 import { Words } from "../../web/words.js";
@@ -45,14 +45,6 @@ test("while the FAQ answers, a model that is not there is told calmly and withou
   for (const phase of ["starting", "loading", "unavailable"]) {
     assert.deepEqual([say(phase).isCalm, say(phase).reason], [true, ""]);
   }
-});
-
-test("only a wish for a person that stands somewhere is put in words", () => {
-  assert.equal(describeHandoff(words, "bot"), "");
-  assert.equal(describeHandoff(words, "of_tomorrow"), "");
-  assert.match(describeHandoff(words, "waiting"), /Noted/);
-  assert.match(describeHandoff(words, "human"), /the staff/);
-  assert.match(describeHandoff(words, "closed"), /ended/);
 });
 
 test("only an ending that is not plain is put in words", () => {

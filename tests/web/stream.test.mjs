@@ -41,7 +41,7 @@ const EVENTS = [
   { type: "token", number: 1017, runId: "r", text: "é data: : x" },
   { type: "done", number: 1018, runId: "r", finishReason: "stop", totalMs: 1234.5,
     origin: readOrigin(FROM_PASSAGE) },
-  { type: "handoff", number: null, runId: "r", state: "waiting" },
+  { type: "handoff", number: null, runId: "r", state: "waiting", told: {} },
   { type: "error", number: 1019, runId: "q", code: "engine_failed", message: "It broke." },
   { type: "of_tomorrow", number: 1020, runId: "q" },
   { type: "bye", number: null, runId: null, retryMs: 2000 },

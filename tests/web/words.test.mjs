@@ -4,11 +4,12 @@ import { test } from "node:test";
 
 import { LANGUAGES, Words, chooseLanguage } from "../../web/words.js";
 import { SPEECH_WORDS } from "../../web/speech_words.js";
+import { STAFF_WORDS } from "../../web/staff_words.js";
 import { BOXES } from "../../web/words_boxes.js";
 
 const WEB = new URL("../../web/", import.meta.url);
 const INDEX = readFileSync(new URL("index.html", WEB), "utf8");
-const TABLES = [LANGUAGES, BOXES, SPEECH_WORDS];
+const TABLES = [LANGUAGES, BOXES, SPEECH_WORDS, STAFF_WORDS];
 const KEYS = TABLES.flatMap(({ zh }) => Object.keys(zh));
 
 function listPlaceholders(text) {
@@ -29,7 +30,7 @@ test("both languages have the same placeholders", () => {
 });
 
 test("every key that the page names exists", () => {
-  const built = ["frame.js", "about.js", "past_list.js"]
+  const built = ["frame.js", "about.js", "past_list.js", "staff.js", "rating.js"]
     .map((name) => readFileSync(new URL(name, WEB), "utf8")).join();
   const named = [
     ...INDEX.matchAll(/data-words(?:-\w+)?="(\w+)"/g),

@@ -1,0 +1,266 @@
+"""Two browsers, a customer's and an operator's: taking over, answering, giving back.
+
+The server is the real one with scripted answers. The rules that must not break: after the event
+that gives a conversation to a person the customer gets no word of the bot, and what either side
+said stands on both pages, to the letter.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from appliance.engine.scripted import ScriptedEngine
+from tests.browser.access import find_faults
+from tests.browser.customer import NEEDS_CHROMIUM, open_page, send, wait_for_answer
+from tests.browser.operator import answer_as_operator, at_console, sign_in, working
+from tests.desk_house import employ
+from tests.scripted_house import LONG_ANSWER, HouseServer, answer, choose_settings, serving
+
+pytestmark = NEEDS_CHROMIUM
+
+# 50 where the whole proof is wanted.
+TAKEOVERS = int(os.environ.get("TAKEOVERS", "4"))
+LONG = "请说一个长的回答"
+NOTE_TAKEOVER = """() => {
+  const { talk } = document.querySelector("appliance-conversation");
+  const read = () => talk.state.messages
+    .filter(({ role, origin }) => role === "assistant" && !origin.name)
+    .map(({ text }) => text).filter(Boolean).join("|");
+  window.atTakeover = null;
+  talk.addEventListener("change", () => {
+    if (talk.state.handoff === "human") window.atTakeover ??= read();
+    window.saidByBot = read();
+  });
+}"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[HouseServer[ScriptedEngine]]:
+    settings = choose_settings(tmp_path)
+    with serving(settings, ScriptedEngine(answer)) as server:
+        employ(settings.data)
+        yield server
+
+
+@pytest.fixture
+def customer(browser: Browser, server: HouseServer[ScriptedEngine]) -> Iterator[Page]:
+    with open_page(browser, server.url) as page:
+        yield page
+
+
+@pytest.fixture
+def operator(browser: Browser, server: HouseServer[ScriptedEngine]) -> Iterator[Page]:
+    with working(browser, server.url) as page:
+        yield page
+
+
+def act(operator: Page, name: str) -> None:
+    operator.locator(f"[data-act={name}]").click()
+
+
+def open_latest(operator: Page, text: str) -> None:
+    operator.locator(".row", has_text=text).first.click()
+    expect(operator.locator(".log-list")).to_contain_text(text)
+
+
+def wait_for_chars(page: Page, chars: int) -> None:
+    page.wait_for_function(
+        """chars => [...document.querySelectorAll(".prose")].at(-1)?.innerText.length >= chars""",
+        arg=chars,
+    )
+
+
+def take_over_at(customer: Page, operator: Page, chars: int, number: int) -> None:
+    """One conversation from its question to the operator's and the customer's words."""
+    question = f"{LONG}{number}"
+    customer.evaluate(NOTE_TAKEOVER)
+    send(customer, question)
+    open_latest(operator, question)
+    expect(operator.locator("[data-act=takeStop]")).to_be_visible()
+    wait_for_chars(customer, chars)
+    act(operator, "takeStop")
+    expect(operator.locator("#answer")).to_be_visible()
+    answer_as_operator(operator, f"我是小王{number}")
+    expect(customer.locator(".answer .prose").last).to_have_text(f"我是小王{number}")
+    send(customer, f"谢谢您{number}")
+    expect(operator.locator(".said-customer .prose").last).to_have_text(f"谢谢您{number}")
+    expect(customer.locator("#stop")).to_be_hidden()
+    at_takeover, said = customer.evaluate("[window.atTakeover, window.saidByBot]")
+    assert at_takeover is not None
+    assert said == at_takeover, "the bot spoke after a person had the conversation"
+    assert LONG_ANSWER.startswith(said)
+    assert len(said) < len(LONG_ANSWER)
+    check_nothing_lost(customer, operator)
+
+
+def check_nothing_lost(customer: Page, operator: Page) -> None:
+    """Both pages, read anew from the store, show the same words in the same order."""
+    seen = read_customer(customer)
+    customer.reload()
+    expect(customer.locator(".message").last).to_be_visible()
+    customer.wait_for_function("() => document.querySelector('#stop')?.hidden")
+    assert read_customer(customer) == seen
+    own = operator.locator(".said-message .prose").all_inner_texts()
+    assert [flatten(text) for text in own if text.strip()] == seen
+
+
+def read_customer(page: Page) -> list[str]:
+    return [flatten(text) for text in page.locator(".bubble, .prose").all_inner_texts()]
+
+
+def flatten(text: str) -> str:
+    return re.sub(r"\s+", "", text)
+
+
+def test_an_operator_takes_over_in_mid_answer_and_the_bot_says_no_word_after_it(
+    customer: Page, operator: Page
+) -> None:
+    chance = random.Random(9)
+    for number in range(TAKEOVERS):
+        take_over_at(customer, operator, chance.randint(1, 180), number)
+        act(operator, "toClosed")
+        expect(customer.locator("#handoff-text")).to_contain_text("结束")
+        customer.click("#new")
+        expect(customer.locator("#welcome")).to_be_visible()
+
+
+def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, operator: Page) -> None:
+    send(customer, LONG)
+    open_latest(operator, LONG)
+    wait_for_chars(customer, 10)
+    act(operator, "takeFinish")
+    expect(operator.locator("#answer")).to_be_visible(timeout=30_000)
+    said = wait_for_answer(customer)
+    assert "说一声" in said
+    answer_as_operator(operator, "还有什么要问的吗？")
+    expect(customer.locator(".prose").last).to_have_text("还有什么要问的吗？")
+    expect(customer.locator(".rung").last).to_have_text("店员 · wang")
+
+
+def test_a_wish_is_told_at_once_and_the_customer_sees_place_name_and_end(
+    customer: Page, operator: Page
+) -> None:
+    send(customer, "我的东西坏了")
+    wait_for_answer(customer)
+    customer.click("#call-person")
+    expect(customer.locator("#handoff-text")).to_contain_text("您排在第 1 位")
+    expect(operator).to_have_title("(1) 坐席台")
+    expect(operator.locator(".desk > .unseen[role=status]")).to_contain_text("转人工")
+    row = operator.locator(".row[data-state=waiting]")
+    expect(row.locator(".row-wait")).to_have_text(re.compile(r"^\d+:\d\d$"))
+    row.click()
+    act(operator, "take")
+    expect(customer.locator("#handoff-text")).to_have_text("店员 wang 正在和您对话。")
+    expect(operator).to_have_title("坐席台")
+    answer_as_operator(operator, "您好，**我是小王**。")
+    expect(customer.locator(".prose").last).to_contain_text("我是小王")
+    act(operator, "toBot")
+    expect(customer.locator(".rating")).to_be_visible()
+    send(customer, "那我再问一个")
+    assert wait_for_answer(customer, 3) == "你说：那我再问一个"
+
+
+def test_two_operators_never_have_the_same_customer(
+    browser: Browser, server: HouseServer[ScriptedEngine], customer: Page, operator: Page
+) -> None:
+    send(customer, "在吗")
+    wait_for_answer(customer)
+    customer.click("#call-person")
+    with working(browser, server.url, "li") as other:
+        for page in (operator, other):
+            page.locator(".row[data-state=waiting]").click()
+            expect(page.locator("[data-act=take]")).to_be_visible()
+        act(operator, "take")
+        expect(other.locator(".hint")).to_contain_text("wang 正在回答")
+        expect(other.locator("[data-act=take]")).to_have_count(0)
+        expect(other.locator("#answer")).to_be_hidden()
+        answer_as_operator(operator, "我在")
+        expect(other.locator(".said-operator .prose")).to_have_text("我在")
+
+
+def test_the_whole_flow_by_keyboard_alone(
+    browser: Browser, server: HouseServer[ScriptedEngine], customer: Page
+) -> None:
+    send(customer, "有人吗")
+    wait_for_answer(customer)
+    customer.click("#call-person")
+    expect(customer.locator("#handoff-text")).to_be_visible()
+    with at_console(browser, server.url) as page:
+        keys = page.keyboard
+        expect(page.locator("#account-name")).to_be_focused()
+        keys.type("wang")
+        keys.press("Tab")
+        keys.type("ein langes Kennwort 1")
+        keys.press("Enter")
+        row = page.locator(".row[data-state=waiting]")
+        expect(row).to_be_visible()
+        walk_to(page, ".row[data-state=waiting]")
+        keys.press("Enter")
+        expect(page.locator(".thread-head h2")).to_be_focused()
+        walk_to(page, "[data-act=take]")
+        keys.press("Enter")
+        expect(page.locator("#answer")).to_be_focused()
+        keys.type("我在，请说。")
+        keys.press("Enter")
+        expect(customer.locator(".prose").last).to_have_text("我在，请说。")
+        walk_to(page, "[data-act=toClosed]", "Shift+Tab")
+        keys.press("Enter")
+        expect(customer.locator("#handoff-text")).to_contain_text("结束")
+        keys.press("Escape")
+        expect(page.locator(".row").first).to_be_focused()
+
+
+def walk_to(page: Page, selector: str, key: str = "Tab") -> None:
+    for _ in range(40):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{selector} is not reached by {key}")
+
+
+def test_who_only_reads_can_press_nothing_that_changes(
+    browser: Browser, server: HouseServer[ScriptedEngine], customer: Page
+) -> None:
+    send(customer, "看看")
+    wait_for_answer(customer)
+    with working(browser, server.url, "gast") as page:
+        page.locator(".row").first.click()
+        expect(page.locator(".log-list")).to_contain_text("看看")
+        expect(page.locator(".thread [data-act], #note, #assign")).to_have_count(0)
+
+
+def test_a_session_that_ends_takes_everything_off_the_page(
+    browser: Browser, server: HouseServer[ScriptedEngine], customer: Page, operator: Page
+) -> None:
+    send(customer, "秘密的话")
+    open_latest(operator, "秘密的话")
+    operator.get_by_role("button", name="退出").click()
+    expect(operator.locator("#password")).to_be_visible()
+    assert "秘密的话" not in operator.locator("body").inner_html()
+    sign_in(operator, "wang")
+    expect(operator.locator(".row")).to_contain_text("秘密的话")
+
+
+def test_the_real_pages_have_no_fault_for_axe(customer: Page, operator: Page) -> None:
+    send(customer, LONG)
+    wait_for_answer(customer)
+    customer.click("#call-person")
+    expect(customer.locator("#handoff-text")).to_be_visible()
+    assert find_faults(customer) == []
+    operator.locator(".row").click()
+    expect(operator.locator("[data-act=take]")).to_be_visible()
+    assert find_faults(operator) == []
+    act(operator, "take")
+    expect(operator.locator("#answer")).to_be_visible()
+    answer_as_operator(operator, "您好")
+    assert find_faults(operator) == []
+    act(operator, "toClosed")
+    expect(customer.locator(".rating")).to_be_visible()
+    assert find_faults(customer) == []

@@ -1,0 +1,197 @@
+/**
+ * The tab of conversations: the live list, the search, and the conversation that was chosen.
+ *
+ * It joins list and thread with the server and builds little itself. The rules that must not break:
+ * the list is read anew after every cut of its stream, and a new wish is told once, aloud, in the
+ * title and to screen readers.
+ */
+import { build } from "../elements.js";
+import { List } from "./list.js";
+import { describeRefusal, nameOf } from "./parts.js";
+import { Rows, isWanted } from "./rows.js";
+import { Search } from "./search.js";
+import { Thread } from "./thread.js";
+
+const PAGE = 100;
+const COUNT_MS = 400;
+const TYPING_MS = 5000;
+
+export function open(root, server, words, alerts) {
+  return new Desk(root, server, words, alerts);
+}
+
+class Desk {
+  #server;
+  #words;
+  #alerts;
+  #desk;
+  #status;
+  #operators;
+  #rows = new Rows();
+  #list;
+  #search;
+  #thread = null;
+  #next = null;
+  #isRead = false;
+  #stream;
+  #counting = 0;
+  #typing = new Map();
+
+  constructor(root, server, words, alerts) {
+    [this.#server, this.#words, this.#alerts] = [server, words, alerts];
+    this.#list = new List(words);
+    this.#search = new Search(server, words);
+    this.#status = build("p", { class: "unseen", role: "status" });
+    this.#operators = build("p", { class: "operators soft" });
+    this.#desk = build("div", { class: "desk" },
+      build("section", { class: "side", "aria-label": words.say("conversations") },
+        this.#search.element, this.#list.element, this.#operators),
+      build("section", { class: "thread-place", "aria-label": words.say("chosen") },
+        build("p", { class: "empty" }, words.say("chooseOne"))),
+      this.#status);
+    root.append(this.#desk);
+    this.#join();
+  }
+
+  close() {
+    this.#stream.close();
+    this.#list.close();
+    this.#thread?.close();
+    clearTimeout(this.#counting);
+    for (const timer of this.#typing.values()) clearTimeout(timer);
+    this.#alerts.showWaiting(0);
+  }
+
+  #join() {
+    const list = this.#list;
+    list.addEventListener("choose", ({ detail }) => this.#choose(detail));
+    list.addEventListener("filter", () => this.#read());
+    list.addEventListener("more", () => this.#readMore());
+    this.#search.addEventListener("choose", ({ detail }) => this.#choose(detail));
+    this.#search.addEventListener("show", ({ detail }) => (list.element.hidden = detail));
+    this.#stream = this.#server.stream("/console/events", (event) => this.#take(event));
+  }
+
+  #take({ type, data }) {
+    if (type === "joined") this.#read();
+    if (type === "conversation") this.#takeRow(data);
+    if (type === "removed") this.#remove(data.id);
+    if (type === "typing" && data.who === "customer") this.#showTyping(data.id);
+    if (type === "operators") this.#showOperators(data.names ?? []);
+  }
+
+  #takeRow(row) {
+    const isNew = this.#rows.put(row);
+    if (!isWanted(row, this.#list.filter, this.#server.account)) this.#list.showTyping(row.id, false);
+    this.#show();
+    this.#thread?.takeRow(row);
+    if (isNew && this.#isRead) this.#call(row);
+    this.#countSoon();
+  }
+
+  #remove(id) {
+    this.#rows.remove(id);
+    this.#show();
+    if (this.#thread?.id === id) this.#thread.lose();
+    this.#countSoon();
+  }
+
+  #call({ id }) {
+    this.#alerts.showWaiting(this.#rows.count("waiting"));
+    this.#alerts.call(() => this.#choose(id));
+    this.#say(this.#words.say("sayNewWish", { name: nameOf(id) }));
+  }
+
+  /** What is wished for, from its beginning. */
+  async #read() {
+    const { filter } = this.#list;
+    const answer = await this.#ask("");
+    if (!answer || filter !== this.#list.filter) return;
+    this.#rows.replace(answer.conversations);
+    this.#isRead = true;
+    this.#showPage(answer);
+  }
+
+  async #readMore() {
+    const answer = await this.#ask(this.#next);
+    if (!answer) return;
+    this.#rows.add(answer.conversations);
+    this.#showPage(answer);
+  }
+
+  async #ask(before) {
+    const { state, rung, language } = this.#list.filter;
+    const query = new URLSearchParams({ limit: String(PAGE) });
+    for (const [name, value] of Object.entries({ state, rung, language, before })) {
+      if (value !== "" && value !== null) query.set(name, String(value));
+    }
+    try {
+      return await this.#server.get(`/console/conversations?${query}`);
+    } catch (error) {
+      this.#say(describeRefusal(this.#words, error));
+      return null;
+    }
+  }
+
+  #showPage({ counts, next }) {
+    this.#next = next ?? null;
+    this.#list.showCounts(counts);
+    this.#alerts.showWaiting(counts.waiting ?? 0);
+    this.#show();
+  }
+
+  #show() {
+    this.#list.show(this.#rows.list(this.#list.filter, this.#server.account), this.#next !== null);
+  }
+
+  /** The numbers of all, also of those that this page does not hold; not with every event. */
+  #countSoon() {
+    clearTimeout(this.#counting);
+    this.#counting = setTimeout(async () => {
+      const answer = await this.#server.get("/console/conversations?limit=1").catch(() => null);
+      if (!answer) return;
+      this.#list.showCounts(answer.counts);
+      this.#alerts.showWaiting(answer.counts.waiting ?? 0);
+    }, COUNT_MS);
+  }
+
+  #showTyping(id) {
+    clearTimeout(this.#typing.get(id));
+    this.#list.showTyping(id, true);
+    if (this.#thread?.id === id) this.#thread.showTyping(true);
+    this.#typing.set(id, setTimeout(() => {
+      this.#list.showTyping(id, false);
+      if (this.#thread?.id === id) this.#thread.showTyping(false);
+    }, TYPING_MS));
+  }
+
+  #showOperators(names) {
+    this.#operators.textContent = names.length
+      ? this.#words.say("operatorsHere", { names: names.join(this.#words.say("listComma")) }) : "";
+    this.#thread?.showOperators(names);
+  }
+
+  #choose(id) {
+    this.#thread?.close();
+    const place = this.#desk.querySelector(".thread-place");
+    place.replaceChildren();
+    this.#desk.classList.add("has-thread");
+    this.#list.mark(id);
+    this.#thread = new Thread(place, this.#server, this.#words, id);
+    this.#thread.addEventListener("leave", () => this.#leaveThread());
+  }
+
+  #leaveThread() {
+    this.#thread.close();
+    this.#thread = null;
+    this.#desk.classList.remove("has-thread");
+    this.#desk.querySelector(".thread-place").replaceChildren(
+      build("p", { class: "empty" }, this.#words.say("chooseOne")));
+    this.#list.focus();
+    this.#list.mark("");
+  }
+
+  #say(text) {
+    this.#status.textContent = text;
+  }
+}

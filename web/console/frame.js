@@ -1,0 +1,128 @@
+/**
+ * What stands around the console's tabs: their names, who is signed in, language, colours, alerts.
+ *
+ * A tab is a module of this folder with `open(root, server, words)` that gives `{close()}`; it is
+ * loaded when it is first chosen. The rule that must not break: one tab is open at a time, and it
+ * is closed before another takes its place.
+ */
+import { build } from "../elements.js";
+import { CONSOLE_ICONS } from "./icons.js";
+import { Kept } from "../storage.js";
+import { Alerts } from "./alerts.js";
+import { chip, press } from "./parts.js";
+
+const TABS = Object.freeze(["conversations", "learning", "insight", "settings"]);
+const LOADERS = Object.freeze({
+  conversations: () => import("./conversations.js"),
+  learning: () => import("./learning.js"),
+  insight: () => import("./insight.js"),
+  settings: () => import("./settings.js"),
+});
+const THEMES = Object.freeze(["auto", "light", "dark"]);
+/** Fires `language` when the other one is wished for. */
+export class Frame extends EventTarget {
+  #root;
+  #server;
+  #words;
+  #theme = new Kept("theme");
+  #alerts;
+  #links = new Map();
+  #place;
+  #notice;
+  #open = null;
+  #turn = 0;
+  #leaving = new AbortController();
+
+  constructor(root, server, words) {
+    super();
+    [this.#root, this.#server, this.#words] = [root, server, words];
+    this.#alerts = new Alerts(words);
+    this.#build();
+    const { signal } = this.#leaving;
+    addEventListener("hashchange", () => this.#go(), { signal });
+    server.addEventListener("lost", () => this.#tellLost(true), { signal });
+    server.addEventListener("back", () => this.#tellLost(false), { signal });
+    this.#go();
+  }
+
+  close() {
+    this.#leaving.abort();
+    this.#turn += 1;
+    this.#open?.close();
+    this.#alerts.close();
+    this.#root.replaceChildren();
+  }
+
+  #build() {
+    const words = this.#words;
+    const tabs = TABS.map((name) => {
+      const link = build("a", { class: "tab", href: `#${name}` }, words.say(`tab_${name}`));
+      this.#links.set(name, link);
+      return build("li", {}, link);
+    });
+    this.#place = build("main", { id: "main", tabindex: "-1" });
+    this.#notice = build("p", { class: "lost", role: "status" });
+    this.#root.replaceChildren(
+      build("a", { class: "skip", href: "#main" }, words.say("skipToMain")),
+      build("header", { class: "console-top" },
+        build("h1", { class: "unseen" }, words.say("consoleTitle")),
+        build("div", { class: "console-brand" },
+          build("img", { class: "console-mark", src: "/web/icon.svg", alt: "" }),
+          build("p", { "aria-hidden": "true" }, words.say("consoleTitle"))),
+        build("nav", { "aria-label": words.say("tabs") }, build("ul", { class: "tabs" }, ...tabs)),
+        build("div", { class: "console-tools" },
+          this.#alerts.buildButtons(),
+          press(words.say("language"), () => this.dispatchEvent(new Event("language")), {
+            kind: "tool", "aria-label": words.say("languageLabel"),
+          }),
+          this.#buildTheme(),
+          this.#buildAccount())),
+      this.#notice, this.#place);
+    this.#root.querySelector(".skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#place.focus();
+    });
+  }
+
+  #buildTheme() {
+    const name = () => this.#words.say(`theme_${this.#theme.get() ?? "auto"}`);
+    const button = press(name(), () => {
+      const next = THEMES[(THEMES.indexOf(this.#theme.get() ?? "auto") + 1) % THEMES.length];
+      this.#theme.set(next);
+      document.documentElement.dataset.theme = next;
+      button.querySelector("span").textContent = name();
+    }, { kind: "tool", icon: CONSOLE_ICONS.theme });
+    return button;
+  }
+
+  #buildAccount() {
+    const { account, role } = this.#server;
+    return build("div", { class: "account" },
+      build("span", { class: "account-name", dir: "auto" }, account),
+      chip(this.#words.say(`role_${role}`)),
+      press(this.#words.say("signOut"), () => this.#server.signOut(), { kind: "tool", icon: CONSOLE_ICONS.leave }));
+  }
+
+  /** To the tab that the address names. */
+  async #go() {
+    const wished = location.hash.slice(1);
+    const name = TABS.includes(wished) ? wished : TABS[0];
+    const turn = (this.#turn += 1);
+    for (const [each, link] of this.#links) {
+      if (each === name) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    this.#open?.close();
+    this.#open = null;
+    this.#place.replaceChildren(build("p", { class: "empty" }, this.#words.say("loading")));
+    const tab = await LOADERS[name]().catch(() => null);
+    if (turn !== this.#turn) return;
+    this.#place.replaceChildren();
+    if (tab) this.#open = tab.open(this.#place, this.#server, this.#words, this.#alerts);
+    else this.#place.append(build("p", { class: "empty" }, this.#words.say("tabMissing")));
+  }
+
+  #tellLost(isLost) {
+    this.#notice.textContent = isLost ? this.#words.say("connectionLost") : "";
+  }
+}

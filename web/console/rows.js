@@ -1,0 +1,65 @@
+/**
+ * The conversations as the list knows them: which there are, in which order, what changed.
+ *
+ * It asks nobody and touches no page. The rules that must not break: whoever waits stands first,
+ * the longest waiting on top, and a row that is told again takes the place of itself.
+ */
+const PLACES = Object.freeze({ waiting: 0, human: 1, bot: 2, closed: 3 });
+
+export const STATES = Object.freeze(["waiting", "human", "bot", "closed"]);
+export const RUNGS = Object.freeze(["rule", "faq", "tool", "knowledge", "model", "fallback", "human"]);
+export const ANY = Object.freeze({ state: "", rung: "", language: "", isMine: false });
+
+export class Rows {
+  #rows = new Map();
+
+  /** The server's list; those that it does not name are gone. */
+  replace(rows) {
+    this.#rows = new Map(rows.map((row) => [row.id, row]));
+  }
+
+  /** Further ones below; what was told meanwhile is newer. */
+  add(rows) {
+    for (const row of rows) if (!this.#rows.has(row.id)) this.#rows.set(row.id, row);
+  }
+
+  /** Takes a row in; whether it began to wait with that. */
+  put(row) {
+    const before = this.#rows.get(row.id);
+    this.#rows.set(row.id, row);
+    return row.state === "waiting" && before?.state !== "waiting";
+  }
+
+  remove(id) {
+    this.#rows.delete(id);
+  }
+
+  get(id) {
+    return this.#rows.get(id) ?? null;
+  }
+
+  count(state) {
+    return [...this.#rows.values()].filter((row) => row.state === state).length;
+  }
+
+  /** Those that `filter` lets through, in their order; `account` is who looks. */
+  list(filter, account) {
+    return [...this.#rows.values()].filter((row) => isWanted(row, filter, account)).sort(compare);
+  }
+}
+
+export function isWanted(row, { state, rung, language, isMine }, account) {
+  return (!state || row.state === state) && (!rung || row.rung === rung)
+    && (!language || row.language === language) && (!isMine || row.assigned_to === account);
+}
+
+export function compare(one, other) {
+  const apart = place(one) - place(other);
+  if (apart) return apart;
+  return one.state === "waiting"
+    ? one.since_ms - other.since_ms : (other.last_at_ms ?? 0) - (one.last_at_ms ?? 0);
+}
+
+function place({ state }) {
+  return PLACES[state] ?? PLACES.closed;
+}
