@@ -106,7 +106,9 @@ class House:
         rooms = (self.store, self._events, owners, self.sessions)
         find_library = self.knowledge.find_library
         self.staff = Staff(settings, rooms, vault, self.conversations, self.admission, find_library)
-        self.overseeing = Overseeing(self.store, vault, self.knowledge, self.measure, self.report)
+        self.overseeing = Overseeing(
+            settings, self.store, vault, self.admission, self.knowledge, self.measure, self.report
+        )
         self._jobs = (*jobs, self.staff, self.overseeing.telling)
         self.application = self._build_application()
         requests = watch_requests(self.application)
@@ -334,6 +336,7 @@ class House:
         self.closing = "the knowledge"
         await self.knowledge.close()
         self.closing = "the work in the background"
+        await self.overseeing.drafting.close()
         for job in self._jobs:
             job.stop()
         await asyncio.gather(*self._running_jobs, return_exceptions=True)

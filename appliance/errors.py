@@ -17,6 +17,7 @@
     ├── TurnRunning              a second message while one is answered (409)
     ├── HandoffRefused           a conversation cannot go over from its state to that one (409)
     ├── AlreadyTaken             another operator has the conversation; `account` names him (409)
+    ├── PublishRefused           what was to be published or undone cannot be, and why (409)
     ├── IdentityRefused          nobody who may has signed who the visitor is (403)
     ├── UnknownHost              called by a name that is not its own (421)
     ├── TooManyRequests          more than one address, conversation or key may ask for (429)
@@ -181,6 +182,11 @@ class AlreadyTaken(ApplianceError):
     @property
     def detail(self) -> dict[str, object]:
         return {"account": self.account}
+
+
+class PublishRefused(ApplianceError):
+    code = "publish_refused"
+    status = 409
 
 
 class IdentityRefused(ApplianceError):

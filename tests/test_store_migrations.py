@@ -200,6 +200,14 @@ TABLES = {
         "fault": "TEXT NOT NULL",
         "ended_ms": "INTEGER",
     },
+    "versions": {
+        "file": "TEXT NOT NULL",
+        "number": "INTEGER NOT NULL",
+        "text": "TEXT NOT NULL",
+        "account": "TEXT NOT NULL",
+        "note": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -223,6 +231,7 @@ KEYS = {
     "desk": ["id"],
     "webhooks": ["id"],
     "deliveries": ["id"],
+    "versions": ["file", "number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),

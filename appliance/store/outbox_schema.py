@@ -1,4 +1,5 @@
-"""The tables of what is told to other systems, and the triggers that note it; step M014.
+"""The tables of what is told to other systems, and the triggers that note it; and of the versions
+of the shop's files. Together they are step M014.
 
 It holds no query. A trigger notes what happened in the very transaction in which it happened, so
 nothing is told that was not kept, and nothing kept goes untold. The rule that must not break: no
@@ -45,6 +46,17 @@ TABLES = (
     """,
     "CREATE INDEX deliveries_to_make ON deliveries (webhook_id, id) WHERE state = 'pending'",
     "CREATE INDEX deliveries_of_session ON deliveries (session_key)",
+    """
+    CREATE TABLE versions (
+        file TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        account TEXT NOT NULL,
+        note TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (file, number)
+    ) STRICT
+    """,
     "CREATE INDEX turns_by_time ON turns (accepted_ms)",
 )
 # Of the parts of `detail`; no rule, reason or id holds it.

@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx2
-
 from appliance.tools.failures import ToolFailed
+
+if TYPE_CHECKING:
+    import httpx2
 
 TIMEOUT_S = 10.0
 MAX_URL_CHARS = 1000
@@ -30,6 +32,9 @@ async def send_hook(
     timeout_s: float = TIMEOUT_S,
 ) -> int:
     """The status of the answer. Raises ToolFailed, TimeoutError."""
+    # Imported here: where nobody is told anything, no start waits for it.
+    import httpx2
+
     check_hook_address(url)
     async with (
         asyncio.timeout(timeout_s),

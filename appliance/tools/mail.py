@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import smtplib
-import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Literal, TypeAlias
@@ -39,6 +37,9 @@ class MailServer:
 
 async def send_mail(server: MailServer, subject: str, text: str, message_id: str) -> None:
     """Raises ToolFailed. One that is cancelled goes on in its thread until its time is over."""
+    # Imported here: where nobody is told anything, no start waits for it.
+    import smtplib
+
     check_mail_server(server)
     message = write_mail(server, subject, text, message_id)
     try:
@@ -67,6 +68,9 @@ def check_mail_server(server: MailServer) -> None:
 
 
 def _send(server: MailServer, message: EmailMessage) -> None:
+    import smtplib
+    import ssl
+
     trusted = ssl.create_default_context()
     place = (server.host, server.port)
     with (
