@@ -61,23 +61,26 @@ def list_cases(folder: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-async def put(settings: Settings, data: Path, cases: Sequence[Case]) -> Mapping[str, Told]:
+async def put(settings: Settings, kept: Path, cases: Sequence[Case]) -> Mapping[str, Told]:
+    """Index and vectors are taken from `kept`, and left there for the next."""
     engine = ScriptedEngine(lambda _: [])
     engine.refuse(WITHOUT_MODEL)
     judge = Judge.of(settings)
     told = {}
-    async with open_house(settings, engine, lambda own: carry_knowledge(data, own.data)) as house:
+    async with open_house(settings, engine, lambda own: carry_knowledge(kept, own.data)) as house:
+        carry_knowledge(house.store.path.parent, kept)
         for case in cases:
             verdict = judge.judge(case, await ask(house, case.question))
             told[case.id] = Told(verdict.is_right, verdict.outcome)
     return told
 
 
-async def compare(settings: Settings, old: Path, new: Path) -> dict[str, object]:
+async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[str, object]:
     """Which cases are right with `new` that were not with `old`, and the other way about."""
     cases = list_cases(old if old.is_dir() else new)
     folders = [settings.model_copy(update={"knowledge": folder}) for folder in (old, new)]
-    before, after = [await put(one, settings.data, cases) for one in folders]
+    carry_knowledge(settings.data, kept)
+    before, after = [await put(one, kept, cases) for one in folders]
     changed = [case for case in cases if before[case.id].is_right != after[case.id].is_right]
     shown = [
         {
@@ -104,7 +107,9 @@ def main() -> None:
     told = json.loads(asked.read_text("utf-8"))
     os.nice(NICE)
     settings = Settings.model_validate(told["settings"])
-    outcome = asyncio.run(compare(settings, Path(told["old"]), Path(told["new"])))
+    kept = asked.with_name("kept")
+    kept.mkdir()
+    outcome = asyncio.run(compare(settings, Path(told["old"]), Path(told["new"]), kept))
     asked.with_name("outcome.json").write_text(json.dumps(outcome, ensure_ascii=False), "utf-8")
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CheckState: TypeAlias = Literal["none", "refused", "running", "done", "failed"]
 
-CHECK_S = 300.0
+CHECK_S = 600.0
 # What a check needs none of, and no file shall hold.
 SECRETS = {"widget_secret", "passphrase", "remote_key"}
 EXAMPLE = "The example shop is not changed; `appliance init` makes a folder of your own."

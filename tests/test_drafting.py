@@ -226,15 +226,17 @@ def test_the_check_leaves_nothing_behind_and_names_no_secret(
         assert not [one for one in settings.data.iterdir() if one.name.startswith("draft-")]
 
 
-async def test_an_entry_that_is_taken_away_is_seen_as_broken(settings: Settings) -> None:
+async def test_an_entry_that_is_taken_away_is_seen_as_broken(
+    settings: Settings, tmp_path: Path
+) -> None:
     draft = read_shop_file(settings.knowledge, "faq.csv")
     text = "question,answer\n怎么退货？,七天内可以退货。\n"
     scratch = lay_out(settings.knowledge, settings.data / "scratch", draft, text)
-    found = await draft_check.compare(settings, settings.knowledge, scratch)
+    found = await draft_check.compare(settings, settings.knowledge, scratch, tmp_path)
     broken = found["broken"]
     assert isinstance(broken, list) and [one["question"] for one in broken] == ["运费多少？"]
     assert isinstance(found["cases"], int) and found["cases"] > 2
-    same = await draft_check.compare(settings, settings.knowledge, settings.knowledge)
+    same = await draft_check.compare(settings, *[settings.knowledge] * 2, tmp_path)
     assert same["broken"] == same["mended"] == []
 
 
