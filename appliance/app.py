@@ -35,6 +35,7 @@ from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.measuring import Meters
+from appliance.overseeing import Overseeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
@@ -112,8 +113,11 @@ class House:
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
         self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
-        self._jobs = (*jobs, self.staff)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
+        self.overseeing = Overseeing(
+            settings, self.store, vault, self.admission, self.knowledge, self.measure, self.report
+        )
+        self._jobs = (*jobs, self.staff, self.overseeing.telling)
         self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
@@ -122,7 +126,7 @@ class House:
         self._log = structlog.get_logger(__name__)
 
     def _build_application(self) -> Starlette:
-        rooms = (self.admission, self.interface, self.staff, self.teaching)
+        rooms = (self.admission, self.interface, self.staff, self.teaching, self.overseeing)
         return build_http(
             self.conversations,
             self._identities,
@@ -138,15 +142,8 @@ class House:
         )
 
     def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
-        return Staff(
-            self._settings,
-            rooms,
-            self.vault,
-            self.conversations,
-            self.admission,
-            self.knowledge.find_library,
-            read_seconds,
-        )
+        settings, find, talks = self._settings, self.knowledge.find_library, self.conversations
+        return Staff(settings, rooms, self.vault, talks, self.admission, find, read_seconds)
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.
@@ -336,6 +333,7 @@ class House:
         self.closing = "the knowledge"
         await self.knowledge.close()
         self.closing = "the work in the background"
+        await self.overseeing.drafting.close()
         for job in self._jobs:
             job.stop()
         await asyncio.gather(*self._running_jobs, return_exceptions=True)

@@ -187,6 +187,38 @@ TABLES = {
         "id": "INTEGER",
         "is_held": "INTEGER NOT NULL",
     },
+    "webhooks": {
+        "id": "INTEGER",
+        "name": "TEXT NOT NULL",
+        "kind": "TEXT NOT NULL",
+        "events": "TEXT NOT NULL",
+        "target": "BLOB NOT NULL",
+        "account": "TEXT NOT NULL",
+        "created_ms": "INTEGER NOT NULL",
+    },
+    "deliveries": {
+        "id": "INTEGER",
+        "webhook_id": "INTEGER NOT NULL",
+        "session_key": "TEXT",
+        "event_id": "TEXT NOT NULL",
+        "event": "TEXT NOT NULL",
+        "detail": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+        "state": "TEXT NOT NULL",
+        "attempts": "INTEGER NOT NULL",
+        "next_ms": "INTEGER NOT NULL",
+        "status": "INTEGER",
+        "fault": "TEXT NOT NULL",
+        "ended_ms": "INTEGER",
+    },
+    "versions": {
+        "file": "TEXT NOT NULL",
+        "number": "INTEGER NOT NULL",
+        "text": "TEXT NOT NULL",
+        "account": "TEXT NOT NULL",
+        "note": "TEXT NOT NULL",
+        "at_ms": "INTEGER NOT NULL",
+    },
 }
 KEYS = {
     "sessions": ["session_key"],
@@ -209,6 +241,9 @@ KEYS = {
     "replies": ["shortcut"],
     "desk": ["id"],
     "publications": ["number"],
+    "webhooks": ["id"],
+    "deliveries": ["id"],
+    "versions": ["file", "number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -225,6 +260,8 @@ FOREIGN_KEYS = {
     ("calls", "run_id", "turns", "CASCADE"),
     ("notes", "session_key", "sessions", "CASCADE"),
     ("ratings", "session_key", "sessions", "CASCADE"),
+    ("deliveries", "webhook_id", "webhooks", "CASCADE"),
+    ("deliveries", "session_key", "sessions", "CASCADE"),
 }
 INDEXES = {
     "one_running_turn": "CREATE UNIQUE INDEX one_running_turn ON turns (session_key) "
@@ -236,6 +273,10 @@ INDEXES = {
     "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
     "sessions_by_touch": "CREATE INDEX sessions_by_touch ON sessions (touched_ms)",
+    "deliveries_of_session": "CREATE INDEX deliveries_of_session ON deliveries (session_key)",
+    "deliveries_to_make": "CREATE INDEX deliveries_to_make ON deliveries (webhook_id, id) "
+    "WHERE state = 'pending'",
+    "turns_by_time": "CREATE INDEX turns_by_time ON turns (accepted_ms)",
     "facts_of_session": "CREATE INDEX facts_of_session ON facts (session_key)",
     "verdicts_of_session": "CREATE INDEX verdicts_of_session ON verdicts (session_key)",
 }
@@ -307,6 +348,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m010_audit",
         "m012_desk",
         "m013_publications",
+        "m014_outbox",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.store.asked import name_call
+from appliance.store.outbox_schema import m014_outbox
 from appliance.store.schema import (
     M001,
     M002,
@@ -102,6 +103,7 @@ STEPS = (
     m010_audit,
     m012_desk,
     m013_publications,
+    m014_outbox,
 )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from appliance.store.leaves import Row, read_leaf_rows
 
 TYPES: dict[str, type] = {"TEXT": str, "INTEGER": int, "BLOB": bytes, "REAL": float}
+TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 INTERRUPTED = ("failed", "interrupted", "The answer was lost with a damaged database.")
 
 
@@ -68,10 +69,16 @@ def salvage(path: Path, fresh: sqlite3.Connection) -> dict[str, int]:
     shapes = list_shapes(fresh)
     fresh.execute("PRAGMA foreign_keys = 0")
     fresh.execute("BEGIN")
+    # What is put back happened long ago: nobody is told of it again.
+    triggers = fresh.execute(TRIGGERS).fetchall()
+    for name, _ in triggers:
+        fresh.execute(f"DROP TRIGGER {name}")
     for row in read_leaf_rows(path, max(len(shape.columns) for shape in shapes) + 1):
         _insert(fresh, shapes, row)
     _adopt_orphans(fresh)
     _end_turns_without_question(fresh)
+    for _, statement in triggers:
+        fresh.execute(statement)
     fresh.execute("COMMIT")
     fresh.execute("PRAGMA foreign_keys = 1")
     return count_rows(fresh)

@@ -1,0 +1,117 @@
+"""A draft of the shop's files put to the same questions as what stands there now, without a model.
+
+It runs as a process of its own, below everybody else, and prints nothing: `drafting.py` starts it
+and reads what it wrote. The rule that must not break: neither the shop's folder nor the data of
+the running appliance is written to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from appliance.engine.scripted import ScriptedEngine
+from appliance.eval_cases import BadCases, Case, Language, read_cases
+from appliance.eval_judging import Judge
+from appliance.evaluation import ask, carry_knowledge, open_house
+from appliance.knowledge.importer import read_folder
+from appliance.model_check import find_golden
+from appliance.settings import Settings
+
+NICE = 10
+MOST_ENTRIES = 60
+MOST_TOLD = 40
+# Cases of the owner's own, in the shop's folder.
+OWN_CASES = "golden.toml"
+# Of the shipped set, what is true of every shop.
+OF_EVERY_SHOP = ("injection", "innocent")
+WITHOUT_MODEL = "A draft is checked without the model."
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one case."""
+
+    is_right: bool
+    outcome: str
+
+
+def list_cases(folder: Path) -> tuple[Case, ...]:
+    """The owner's own cases, the shop's own questions, and the shipped attacks."""
+    cases: list[Case] = []
+    try:
+        cases += read_cases([folder / OWN_CASES]) if (folder / OWN_CASES).is_file() else ()
+        cases += [one for one in read_cases([find_golden()]) if one.kind in OF_EVERY_SHOP]
+    except (BadCases, FileNotFoundError):
+        # A set that cannot be read checks nothing; the questions below still do.
+        pass
+    entries = read_folder(folder).entries
+    step = max(1, -(-len(entries) // MOST_ENTRIES))
+    for number, entry in enumerate(entries[::step]):
+        language: Language = "en" if entry.question.isascii() else "zh"
+        made = Case(
+            f"entry-{number}", language, "paraphrase", entry.question, "tune", entry.question
+        )
+        cases.append(made)
+    return tuple(cases)
+
+
+async def put(settings: Settings, kept: Path, cases: Sequence[Case]) -> Mapping[str, Told]:
+    """Index and vectors are taken from `kept`, and left there for the next."""
+    engine = ScriptedEngine(lambda _: [])
+    engine.refuse(WITHOUT_MODEL)
+    judge = Judge.of(settings)
+    told = {}
+    async with open_house(settings, engine, lambda own: carry_knowledge(kept, own.data)) as house:
+        carry_knowledge(house.store.path.parent, kept)
+        for case in cases:
+            verdict = judge.judge(case, await ask(house, case.question))
+            told[case.id] = Told(verdict.is_right, verdict.outcome)
+    return told
+
+
+async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[str, object]:
+    """Which cases are right with `new` that were not with `old`, and the other way about."""
+    cases = list_cases(old if old.is_dir() else new)
+    folders = [settings.model_copy(update={"knowledge": folder}) for folder in (old, new)]
+    carry_knowledge(settings.data, kept)
+    before, after = [await put(one, kept, cases) for one in folders]
+    changed = [case for case in cases if before[case.id].is_right != after[case.id].is_right]
+    shown = [
+        {
+            "question": case.question,
+            "kind": case.kind,
+            "before": before[case.id].outcome,
+            "after": after[case.id].outcome,
+            "is_broken": before[case.id].is_right,
+        }
+        for case in changed
+    ]
+    return {
+        "cases": len(cases),
+        "right_before": sum(one.is_right for one in before.values()),
+        "right_after": sum(one.is_right for one in after.values()),
+        "broken": [one for one in shown if one["is_broken"]][:MOST_TOLD],
+        "mended": [one for one in shown if not one["is_broken"]][:MOST_TOLD],
+    }
+
+
+def main() -> None:
+    """The argument is a file with the settings and the two folders; the outcome goes beside it."""
+    asked = Path(sys.argv[1])
+    told = json.loads(asked.read_text("utf-8"))
+    os.nice(NICE)
+    settings = Settings.model_validate(told["settings"])
+    kept = asked.with_name("kept")
+    kept.mkdir()
+    outcome = asyncio.run(compare(settings, Path(told["old"]), Path(told["new"]), kept))
+    asked.with_name("outcome.json").write_text(json.dumps(outcome, ensure_ascii=False), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

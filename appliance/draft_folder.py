@@ -1,0 +1,177 @@
+"""One text file of the shop's folder: found, read, checked in a copy of the folder, written.
+
+It keeps no versions and compares no answers. The rules that must not break: no name leads out of
+the folder or to a file of another kind, and what is written is whole on disk before it takes the
+place of what was there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from appliance.dialogue.charter import FILES as CHARTER_FILES
+from appliance.dialogue.charter import read_charter
+from appliance.errors import NotOffered, PublishRefused
+from appliance.knowledge.entries import Fault
+from appliance.knowledge.folder_files import list_files
+from appliance.knowledge.importer import read_file
+from appliance.knowledge.readings import FileRead, FileRefused, describe, make_error
+from appliance.settings import Settings
+from appliance.store.folder import sync_folder
+from appliance.toolbox import read_registry
+from appliance.tools.registry import TOOLS_FILE
+
+FileKind: TypeAlias = Literal["rules", "tools", "questions", "document"]
+Found: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+"""Faults, warnings, questions that are new, questions that are gone."""
+
+OWN_FILES = (*CHARTER_FILES, TOOLS_FILE)
+TEXT_SUFFIXES = (".csv", ".toml", ".md", ".txt")
+MAX_BYTES = 500_000
+MOST_TOLD = 50
+BOM = "\ufeff".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ShopFile:
+    """`is_there` is false for one that would lie over what is shipped, and does not yet."""
+
+    name: str
+    kind: FileKind
+    size_bytes: int
+    is_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A file's text with line ends as a page has them; how it is written is kept beside it."""
+
+    name: str
+    kind: FileKind
+    text: str
+    has_bom: bool = False
+    has_crlf: bool = False
+
+    def encode(self, text: str) -> bytes:
+        """`text` as this file is written."""
+        data = (text.replace("\n", "\r\n") if self.has_crlf else text).encode()
+        return BOM + data if self.has_bom else data
+
+
+def list_shop_files(folder: Path) -> list[ShopFile]:
+    """What can be changed here: rules and tools, then questions and documents that are texts."""
+    found = [
+        ShopFile(name, _find_kind(name), _measure(folder / name), (folder / name).is_file())
+        for name in OWN_FILES
+    ]
+    with suppress(OSError):
+        for listed in list_files(folder).files:
+            if listed.name.lower().endswith(TEXT_SUFFIXES) and listed.name not in OWN_FILES:
+                size = _measure(folder / listed.name)
+                found.append(ShopFile(listed.name, _find_kind(listed.name), size, True))
+    return found
+
+
+def read_shop_file(folder: Path, name: str) -> Draft:
+    """Raises NotOffered for a name that is none of those, PublishRefused where it is no text."""
+    known = {file.name: file for file in list_shop_files(folder)}
+    if name not in known:
+        raise NotOffered("There is no such file in the shop's folder.")
+    try:
+        data = (folder / name).read_bytes() if known[name].is_there else b""
+        text = data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise PublishRefused(
+            "The file is no text in UTF-8; change it by its own program."
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise PublishRefused(f"The file has more than {MAX_BYTES:,} bytes; change it as a file.")
+    has_crlf = "\r\n" in text
+    return Draft(name, known[name].kind, text.replace("\r\n", "\n"), data[:3] == BOM, has_crlf)
+
+
+def lay_out(folder: Path, scratch: Path, draft: Draft, text: str) -> Path:
+    """A copy of the shop's folder below `scratch` in which the draft has `text`. Raises OSError."""
+    copy = scratch / "shop"
+    shutil.copytree(folder, copy, copy_function=_link_or_copy, dirs_exist_ok=True)
+    target = copy / draft.name
+    # A link is the shop's own file: it is taken away before anything is written.
+    target.unlink(missing_ok=True)
+    target.write_bytes(draft.encode(text))
+    return copy
+
+
+def find_faults(scratch: Path, settings: Settings, draft: Draft, text: str) -> Found:
+    """What is wrong with the draft, as the program that will read it says."""
+    data = draft.encode(text)
+    if len(data) > MAX_BYTES:
+        return (f"The text has more than {MAX_BYTES:,} bytes.",), (), (), ()
+    if draft.name in CHARTER_FILES:
+        faults = read_charter(scratch, settings.system_prompt).faults
+        return _tell([one for one in faults if one.origin.file == draft.name])
+    if draft.name == TOOLS_FILE:
+        told = read_registry(scratch, settings.data).faults
+        return tuple(one.message for one in told), (), (), ()
+    before = _read(draft.name, draft.encode(draft.text)) if draft.text else FileRead(draft.name)
+    after = _read(draft.name, data)
+    old, new = ([entry.question for entry in one.entries] for one in (before, after))
+    faults_told, warnings, *_ = _tell([*after.faults])
+    added = tuple(one for one in new if one not in old)[:MOST_TOLD]
+    return faults_told, warnings, added, tuple(one for one in old if one not in new)[:MOST_TOLD]
+
+
+def write_shop_file(folder: Path, draft: Draft, text: str) -> None:
+    """Raises PublishRefused where it cannot be written; then the file is as it was."""
+    target = folder / draft.name
+    # Hidden while it is written, so that no half of it is read.
+    new = target.with_name(f".{target.name}.new")
+    try:
+        with new.open("wb") as file:
+            file.write(draft.encode(text))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise PublishRefused(f"{draft.name} cannot be written: {error.strerror}.") from None
+
+
+def _read(name: str, data: bytes) -> FileRead:
+    try:
+        return read_file(name, data)
+    except FileRefused as refused:
+        fault = make_error(str(refused), name, refused.row, refused.column)
+        return FileRead(name, faults=(fault,), is_refused=True)
+
+
+def _tell(faults: list[Fault]) -> Found:
+    errors = tuple(describe(one) for one in faults if one.level == "error")
+    warnings = tuple(describe(one) for one in faults if one.level == "warning")
+    return errors[:MOST_TOLD], warnings[:MOST_TOLD], (), ()
+
+
+def _find_kind(name: str) -> FileKind:
+    if name == TOOLS_FILE:
+        return "tools"
+    if name in CHARTER_FILES:
+        return "rules"
+    return "questions" if Path(name).name.lower().startswith("faq") else "document"
+
+
+def _measure(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,197 @@
+"""The console's calls on accounts and keys: who there is, who comes and who goes; for owners.
+
+It decides nothing about what a role may do. The rule that must not break: an owner is always left,
+and nobody takes the account away that he is logged in by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from appliance.errors import ApplianceError, NotOffered, PublishRefused
+from appliance.http.answers import JsonAnswer
+from appliance.http.body import clean_text, read_body
+from appliance.http.console import DENIED, check_name, check_password
+from appliance.http.openapi import Operation, Reply
+from appliance.http.outbox_shapes import Done
+from appliance.http.passwords import hash_password
+from appliance.http.policies import Policy, get_access
+from appliance.http.settings_shapes import (
+    MadeKey,
+    NewAccount,
+    NewKey,
+    ShownAccounts,
+    ShownKeys,
+)
+from appliance.store.accounts import Account, Accounts, Role
+from appliance.store.keys import Keys
+
+DAY_MS = 86_400_000
+MAX_NAME_CHARS = 80
+DONE: Done = {"done": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    accounts: Accounts
+    keys: Keys
+    clock: Callable[[], int]
+    note_act: Callable[[str, str], Awaitable[None]]
+
+
+class AccessSettings:
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def list_accounts(self, _request: Request) -> Response:
+        found = await to_thread.run_sync(self._doors.accounts.list_all)
+        accounts: ShownAccounts = {
+            "accounts": [{"name": one.name, "role": str(one.role)} for one in found]
+        }
+        return JsonAnswer(accounts)
+
+    async def keep_account(self, request: Request) -> Response:
+        """One that is there gets another role and password, and is logged out."""
+        wanted = await read_body(request, NewAccount)
+        account = Account(check_name(wanted.name), Role(wanted.role))
+        check_password(wanted.password)
+        if account.role is not Role.OWNER:
+            await self._check_owner_left(account.name)
+        hashed = await to_thread.run_sync(hash_password, wanted.password)
+        await to_thread.run_sync(self._doors.accounts.keep, account, hashed)
+        await self._note(request, f"account {account.name} kept as {account.role}")
+        return JsonAnswer(DONE)
+
+    async def remove_account(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name == get_access(request.scope).account:
+            raise PublishRefused("This is your own account; another owner can remove it.")
+        await self._check_owner_left(name)
+        if not await to_thread.run_sync(self._doors.accounts.remove, name):
+            raise NotOffered("There is no such account.")
+        await self._note(request, f"account {name} removed")
+        return JsonAnswer(DONE)
+
+    async def list_keys(self, _request: Request) -> Response:
+        found = await to_thread.run_sync(self._doors.keys.list_all)
+        keys: ShownKeys = {
+            "keys": [
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "scopes": sorted(one.scopes),
+                    "created_ms": one.created_ms,
+                    "expires_ms": one.expires_ms,
+                    "used_ms": one.used_ms,
+                    "revoked_ms": one.revoked_ms,
+                }
+                for one in found
+            ]
+        }
+        return JsonAnswer(keys)
+
+    async def make_key(self, request: Request) -> Response:
+        wanted = await read_body(request, NewKey)
+        name = clean_text("name", wanted.name, MAX_NAME_CHARS)
+        ends_ms = self._doors.clock() + wanted.days * DAY_MS if wanted.days else None
+        scopes = sorted(set(wanted.scopes))
+        made: MadeKey = {
+            "key": await to_thread.run_sync(self._doors.keys.create, name, scopes, ends_ms)
+        }
+        await self._note(request, f"key made for {', '.join(scopes)}")
+        return JsonAnswer(made, 201)
+
+    async def revoke_key(self, request: Request) -> Response:
+        key_id = request.path_params["id"]
+        if not await to_thread.run_sync(self._doors.keys.revoke, key_id):
+            raise NotOffered("There is no such key, or it was revoked before.")
+        await self._note(request, f"key {key_id} revoked")
+        return JsonAnswer(DONE)
+
+    async def _check_owner_left(self, leaving: str) -> None:
+        """Raises PublishRefused."""
+        found = await to_thread.run_sync(self._doors.accounts.list_all)
+        owners = {one.name for one in found if one.role is Role.OWNER}
+        if owners == {leaving}:
+            raise PublishRefused("This is the last owner; make another one first.")
+
+    async def _note(self, request: Request, act: str) -> None:
+        access = get_access(request.scope)
+        await self._doors.note_act(access.account or access.key_id, act)
+
+
+def list_access_settings(settings: AccessSettings) -> list[Operation]:
+    """The lines of the surface by which owners say who may come in."""
+    refusing = (*DENIED, NotOffered, PublishRefused)
+    done = (Reply(200, "Done", Done),)
+    return [
+        Operation(
+            "GET",
+            "/console/settings/accounts",
+            settings.list_accounts,
+            "The accounts and their roles; for owners.",
+            (Reply(200, "The accounts", ShownAccounts),),
+            policy=Policy.ADMIN,
+            errors=DENIED,
+        ),
+        Operation(
+            "POST",
+            "/console/settings/accounts",
+            settings.keep_account,
+            "Make an account, or give one another role and password; for owners.",
+            done,
+            policy=Policy.ADMIN,
+            body=NewAccount,
+            errors=refusing,
+        ),
+        Operation(
+            "DELETE",
+            "/console/settings/accounts/{name}",
+            settings.remove_account,
+            "Remove an account and end its sessions; for owners.",
+            done,
+            policy=Policy.ADMIN,
+            errors=refusing,
+        ),
+        *_list_key_routes(settings, refusing, done),
+    ]
+
+
+def _list_key_routes(
+    settings: AccessSettings, refusing: tuple[type[ApplianceError], ...], done: tuple[Reply, ...]
+) -> list[Operation]:
+    return [
+        Operation(
+            "GET",
+            "/console/settings/keys",
+            settings.list_keys,
+            "The API keys, without what opens anything; for owners.",
+            (Reply(200, "The keys", ShownKeys),),
+            policy=Policy.ADMIN,
+            errors=DENIED,
+        ),
+        Operation(
+            "POST",
+            "/console/settings/keys",
+            settings.make_key,
+            "Make a key; it is shown once; for owners.",
+            (Reply(201, "The key", MadeKey),),
+            policy=Policy.ADMIN,
+            body=NewKey,
+            errors=DENIED,
+        ),
+        Operation(
+            "DELETE",
+            "/console/settings/keys/{id}",
+            settings.revoke_key,
+            "Revoke a key; for owners.",
+            done,
+            policy=Policy.ADMIN,
+            errors=refusing,
+        ),
+    ]

@@ -1,0 +1,224 @@
+"""The console's calls on the shop's own files: open, check a draft, publish, go back.
+
+It reads and writes no file itself. The rule that must not break: who may not change the knowledge
+changes no file, and what is published is told with who did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from appliance.errors import ApplianceError, InvalidField, NotOffered, PublishRefused
+from appliance.http.answers import JsonAnswer
+from appliance.http.body import read_body, read_open_body
+from appliance.http.console import DENIED
+from appliance.http.openapi import Operation, Parameter, Reply
+from appliance.http.policies import Policy, get_access
+from appliance.http.settings_shapes import (
+    ChangedAnswer,
+    DraftText,
+    Files,
+    OpenedFile,
+    Published,
+    PublishWish,
+    RollbackWish,
+    ShownCheck,
+)
+from appliance.store.versions import Version
+
+
+class Editor(Protocol):
+    """What `appliance/drafting.py` is."""
+
+    @property
+    def check(self) -> Any: ...
+    @property
+    def is_example(self) -> bool: ...
+    def list_files(self) -> Awaitable[Sequence[Any]]: ...
+    def read(self, name: str) -> Awaitable[Any]: ...
+    def list_versions(self, name: str) -> Awaitable[tuple[Version, ...]]: ...
+    def read_version(self, name: str, number: int) -> Awaitable[str | None]: ...
+    def hash(self, text: str) -> str: ...
+    def begin_check(self, name: str, text: str, base: str) -> Awaitable[Any]: ...
+    def publish(self, name: str, account: str, *, is_accepted: bool) -> Awaitable[int]: ...
+    def roll_back(self, name: str, number: int, account: str) -> Awaitable[int]: ...
+
+
+class ShopFiles:
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
+
+    async def list_all(self, _request: Request) -> Response:
+        found = await self._editor.list_files()
+        files: Files = {
+            "files": [
+                {
+                    "name": one.name,
+                    "kind": one.kind,
+                    "bytes": one.size_bytes,
+                    "is_there": one.is_there,
+                }
+                for one in found
+            ],
+            "is_example": self._editor.is_example,
+        }
+        return JsonAnswer(files)
+
+    async def open(self, request: Request) -> Response:
+        """With `number`, that version's text in the place of what stands there."""
+        draft = await self._editor.read(request.path_params["name"])
+        versions = await self._editor.list_versions(draft.name)
+        text = draft.text
+        if number := _read_number(request):
+            kept = await self._editor.read_version(draft.name, number)
+            if kept is None:
+                raise NotOffered("There is no such version any more.")
+            text = kept
+        opened: OpenedFile = {
+            "name": draft.name,
+            "kind": draft.kind,
+            "text": text,
+            "base": self._editor.hash(draft.text),
+            "versions": [
+                {"number": one.number, "account": one.account, "note": one.note, "at_ms": one.at_ms}
+                for one in versions
+            ],
+        }
+        return JsonAnswer(opened)
+
+    async def begin_check(self, request: Request) -> Response:
+        wanted = await read_open_body(request, DraftText)
+        text = wanted.text.replace("\r\n", "\n")
+        return JsonAnswer(_show(await self._editor.begin_check(wanted.name, text, wanted.base)))
+
+    async def show_check(self, _request: Request) -> Response:
+        return JsonAnswer(_show(self._editor.check))
+
+    async def publish(self, request: Request) -> Response:
+        wish = await read_body(request, PublishWish)
+        account = _name_who(request)
+        number = await self._editor.publish(wish.name, account, is_accepted=wish.accept)
+        published: Published = {"number": number}
+        return JsonAnswer(published)
+
+    async def roll_back(self, request: Request) -> Response:
+        wish = await read_body(request, RollbackWish)
+        number = await self._editor.roll_back(wish.name, wish.number, _name_who(request))
+        published: Published = {"number": number}
+        return JsonAnswer(published)
+
+
+def _name_who(request: Request) -> str:
+    access = get_access(request.scope)
+    return access.account or access.key_id
+
+
+def _read_number(request: Request) -> int:
+    """0 where none is asked for. Raises InvalidField."""
+    told = request.query_params.get("number", "0")
+    if not (told.isascii() and told.isdigit() and len(told) <= 9):
+        raise InvalidField("number", "number is that of a version.")
+    return int(told)
+
+
+def _show(check: Any) -> ShownCheck:
+    outcome = check.outcome
+    return {
+        "state": check.state,
+        "name": check.name,
+        "hash": check.hash,
+        "faults": list(check.faults),
+        "warnings": list(check.warnings),
+        "added": list(check.added),
+        "removed": list(check.removed),
+        "cases": outcome.get("cases", 0),
+        "right_before": outcome.get("right_before", 0),
+        "right_after": outcome.get("right_after", 0),
+        "broken": [_show_case(one) for one in outcome.get("broken", ())],
+        "mended": [_show_case(one) for one in outcome.get("mended", ())],
+    }
+
+
+def _show_case(one: Any) -> ChangedAnswer:
+    return {
+        "question": one["question"],
+        "kind": one["kind"],
+        "before": one["before"],
+        "after": one["after"],
+    }
+
+
+def list_shop_routes(files: ShopFiles) -> list[Operation]:
+    """The lines of the surface by which the shop's files are changed."""
+    number = Parameter("number", "query", "Of a version, to see its text.")
+    refusing = (*DENIED, NotOffered, PublishRefused)
+    return [
+        Operation(
+            "GET",
+            "/console/settings/files",
+            files.list_all,
+            "The shop's files that can be changed here.",
+            (Reply(200, "The files", Files),),
+            policy=Policy.CONSOLE,
+            errors=DENIED,
+        ),
+        Operation(
+            "GET",
+            "/console/settings/files/{name:path}",
+            files.open,
+            "One of them, with its versions.",
+            (Reply(200, "The file", OpenedFile),),
+            policy=Policy.CONSOLE,
+            errors=(*refusing, InvalidField),
+            parameters=(number,),
+        ),
+        Operation(
+            "GET",
+            "/console/settings/check",
+            files.show_check,
+            "What came of the draft that was checked last.",
+            (Reply(200, "The check", ShownCheck),),
+            policy=Policy.CONSOLE,
+            errors=DENIED,
+        ),
+        Operation(
+            "POST",
+            "/console/settings/check",
+            files.begin_check,
+            "Find what is wrong with a draft, and begin to compare its answers.",
+            (Reply(200, "The check", ShownCheck),),
+            policy=Policy.KNOWLEDGE,
+            body=DraftText,
+            errors=refusing,
+        ),
+        *_list_changes(files, refusing),
+    ]
+
+
+def _list_changes(files: ShopFiles, refusing: tuple[type[ApplianceError], ...]) -> list[Operation]:
+    return [
+        Operation(
+            "POST",
+            "/console/settings/publish",
+            files.publish,
+            "Publish the draft that was checked.",
+            (Reply(200, "Published", Published),),
+            policy=Policy.KNOWLEDGE,
+            body=PublishWish,
+            errors=refusing,
+        ),
+        Operation(
+            "POST",
+            "/console/settings/rollback",
+            files.roll_back,
+            "Go back to an older version.",
+            (Reply(200, "Published", Published),),
+            policy=Policy.KNOWLEDGE,
+            body=RollbackWish,
+            errors=refusing,
+        ),
+    ]
