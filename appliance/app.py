@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from appliance import __version__
 from appliance.admission import Admission
@@ -123,12 +124,12 @@ class House:
             (*self.admission.operations, *self.interface.operations, *self.staff.operations),
             self.admission.check,
             self.admission.rates,
+            [Middleware(RequestLog, note=vault.network_log.note)],
         )
         requests = watch_requests(self.application)
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
-        self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
     def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
