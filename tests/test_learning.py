@@ -102,7 +102,7 @@ async def test_a_thumb_down_and_a_wish_for_a_person_miss_the_question_before(
         await house.conversations.judge(session_id, turn.run_id, Feedback("down", "wrong"))
         await ask(house, "营业时间", "转人工")
         pressed, _ = await ask(house, "可以刷卡吗")
-        await house.conversations.hand_over(pressed, "waiting")
+        await house.conversations.hand_over(pressed, "waiting", "zh")
         await ask(house, "转人工")
         questions = await get_learning(house).read_questions()
         missed = await list_missed(get_learning(house), 30)

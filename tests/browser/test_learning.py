@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -28,7 +29,11 @@ PARKING = ("停车场收费吗", "门口停车怎么收费", "停车费多少钱
 HOSTILE = "<img src=x onerror=alert(1)> ${7*7}"
 ASKED_SO = "<b>有没有雨伞</b>"
 ANSWER = "停车前两小时免费，之后每小时 5 元。"
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 
 @pytest.fixture
