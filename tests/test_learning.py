@@ -20,7 +20,7 @@ from appliance.knowledge.published import FILE, Draft
 from appliance.settings import Settings
 from appliance.store.feedback import Feedback
 from tests.knowledge_files import write_faq
-from tests.scripted_house import WITHOUT_LIMITS
+from tests.limits import WITHOUT_LIMITS
 
 PARKING = ("停车场收费吗？", "你们那里停车要钱吗", "门口停车怎么收费", "停车费多少")
 GIFT = ("可以帮我包装成礼物吗", "能包礼盒吗", "礼物包装怎么收")
