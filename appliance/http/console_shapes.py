@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 class Setup(BaseModel):
     """The first owner; the code is the terminal's."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     code: str = Field(min_length=1, max_length=64, description="What the terminal shows.")
     name: str = Field(min_length=1, max_length=64, description="Of the account.")
@@ -23,7 +23,7 @@ class Setup(BaseModel):
 class Login(BaseModel):
     """An operator's name and password."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=64, description="Of the account.")
     password: str = Field(max_length=1024, description="Its password.")

@@ -20,7 +20,7 @@ CLIENT_ID = r"^[A-Za-z0-9_-]{1,64}$"
 class Body(BaseModel):
     """What all bodies have in common."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class TakeWish(Body):

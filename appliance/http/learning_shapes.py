@@ -16,7 +16,7 @@ MAX_CHARS = 6000
 class WishedEntry(BaseModel):
     """An entry as the operator wrote it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     question: str = Field(min_length=1, max_length=MAX_CHARS, description="As it is asked best.")
     answer: str = Field(min_length=1, max_length=MAX_CHARS, description="Said to the letter.")
@@ -28,7 +28,7 @@ class WishedEntry(BaseModel):
 class Undo(BaseModel):
     """Which publishing is taken back."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     number: int = Field(ge=1, le=10**12, description="Of the publishing.")
 

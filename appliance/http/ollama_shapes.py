@@ -17,7 +17,7 @@ from appliance.http.openai_shapes import MAX_NAME_CHARS, MOST_MESSAGES, OF_NO_EF
 class Options(BaseModel):
     """How an answer is drawn, and how a machine would be used that is not this one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
@@ -37,7 +37,7 @@ class Options(BaseModel):
 
 
 class OllamaAsked(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     model: str = Field(max_length=MAX_NAME_CHARS, description="Any; what is loaded answers.")
     stream: bool | None = Field(None, description="True where it is left out.")

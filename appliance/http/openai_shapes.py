@@ -24,7 +24,7 @@ OF_NO_EFFECT = "Of no effect here."
 class Asked(BaseModel):
     """What every request for text may hold."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     model: str = Field(
         "", max_length=MAX_NAME_CHARS, description="Any; the model that is loaded answers."
@@ -81,7 +81,7 @@ class CompletionWish(Drawn):
 class EmbeddingWish(BaseModel):
     """`POST /v1/embeddings`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     model: str = Field("", max_length=MAX_NAME_CHARS)
     input: str | list[str]

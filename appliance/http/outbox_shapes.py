@@ -24,7 +24,7 @@ EventName = Literal[
 class NewReceiver(BaseModel):
     """Who shall be told what. `events` and `chat` need `url`, `mail` needs the server's fields."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=80, description="As the console shows it.")
     kind: Literal["events", "chat", "mail"] = Field(

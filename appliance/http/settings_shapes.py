@@ -18,7 +18,7 @@ MOST_DAYS = 3650
 class DraftText(BaseModel):
     """A draft; `base` is the hash of the text that it was made from."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=500, description="Of the file.")
     text: str = Field(max_length=500_000, description="What it shall hold.")
@@ -28,14 +28,14 @@ class DraftText(BaseModel):
 class PublishWish(BaseModel):
     """`accept` says that worse answers were seen and are meant."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=500, description="Of the file.")
     accept: bool = Field(False, description="Publish it though it answers worse.")
 
 
 class RollbackWish(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=500, description="Of the file.")
     number: int = Field(ge=1, description="Of the version.")
@@ -44,7 +44,7 @@ class RollbackWish(BaseModel):
 class NewAccount(BaseModel):
     """An operator, or another role and password for one."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=64, description="Of the account.")
     role: Literal["owner", "operator", "viewer"] = Field(description="What he may do.")
@@ -52,7 +52,7 @@ class NewAccount(BaseModel):
 
 
 class NewKey(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=80, description="What it is for.")
     scopes: list[Scope] = Field(min_length=1, max_length=5, description="What it opens.")

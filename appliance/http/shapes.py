@@ -29,7 +29,7 @@ from appliance.store.feedback import Reason
 class Say(BaseModel):
     """One message of a customer; without `session_id` it opens a new conversation."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     message: str = Field(min_length=1, description="What the customer says, as plain text.")
     session_id: str | None = Field(None, description="An id from an earlier answer.")
@@ -38,7 +38,7 @@ class Say(BaseModel):
 class SayLater(BaseModel):
     """One message whose answer comes as events. The same `client_id` again says nothing twice."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     message: str = Field(min_length=1, description="What the customer says, as plain text.")
     client_id: str | None = Field(
@@ -49,7 +49,7 @@ class SayLater(BaseModel):
 class Hello(BaseModel):
     """The first message over a WebSocket; `after` is the last event's number that was seen."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     session_id: str | None = None
     after: int = Field(0, ge=0, le=(1 << 53) - 1)
@@ -58,7 +58,7 @@ class Hello(BaseModel):
 class Spoken(BaseModel):
     """Any later one: something is said, or the answer under way is to end."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     message: str | None = Field(None, min_length=1)
     client_id: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -68,7 +68,7 @@ class Spoken(BaseModel):
 class HandoffWish(BaseModel):
     """ "waiting" asks for a person, "closed" says that none is needed any more."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     state: Literal["waiting", "closed"] = Field("waiting", description="What is wished for.")
     language: Literal["zh", "en"] = Field("zh", description="Of the words in the answer.")
@@ -77,7 +77,7 @@ class HandoffWish(BaseModel):
 class FeedbackWish(BaseModel):
     """What the customer says of one answer; `verdict` null takes it back."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     run_id: str = Field(min_length=1, max_length=64, description="Which answer.")
     verdict: Verdict | None = Field(description="Whether it helped.")
@@ -87,7 +87,7 @@ class FeedbackWish(BaseModel):
 class SignedIdentity(BaseModel):
     """Who the visitor is, signed by the site that shows the widget."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     token: str = Field(min_length=1, max_length=2048, description="`payload.signature`.")
 
@@ -95,7 +95,7 @@ class SignedIdentity(BaseModel):
 class Nothing(BaseModel):
     """An empty object, for calls that need no body."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class ErrorText(TypedDict):

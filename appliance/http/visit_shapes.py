@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 class ContactWish(BaseModel):
     """How one can be reached."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     text: str = Field(min_length=1, description="A number, an address, at most 200 characters.")
 
@@ -22,7 +22,7 @@ class ContactWish(BaseModel):
 class RatingWish(BaseModel):
     """How the whole conversation was."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     stars: int = Field(ge=1, le=5, description="5 is best.")
     comment: str | None = Field(None, description="In words, at most 1000 characters.")
