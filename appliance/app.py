@@ -39,7 +39,7 @@ from appliance.overseeing import Overseeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.staff import Rooms, Staff
+from appliance.staff import Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -97,8 +97,7 @@ class House:
         self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
         self.conversations = Conversations(engine, self.sessions, owners, self._events, settings)
         self._answering: Answering | None = None
-        self.closing = ""
-        self._is_closing = False
+        self.closing, self._is_closing = "", False
         self._life: asyncio.Task[None] | None = None
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
@@ -106,13 +105,14 @@ class House:
         jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
         self.reloading = Reloading(settings, jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
-        secret = settings.widget_secret.get_secret_value()
-        self._identities = Identities(IdentityRows(self.store, seals), secret)
+        self._identities = Identities(
+            IdentityRows(self.store, seals), settings.widget_secret.get_secret_value()
+        )
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
-        self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
+        self.staff = self._employ(owners, read_seconds)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
         self.overseeing = Overseeing(
             settings, self.store, vault, self.admission, self.knowledge, self.measure, self.report
@@ -141,8 +141,9 @@ class House:
             [Middleware(RequestLog, note=self.vault.network_log.note)],
         )
 
-    def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
+    def _employ(self, owners: Owners, read_seconds: Callable[[], float]) -> Staff:
         settings, find, talks = self._settings, self.knowledge.find_library, self.conversations
+        rooms = (self.store, self._events, owners, self.sessions)
         return Staff(settings, rooms, self.vault, talks, self.admission, find, read_seconds)
 
     def take_folder(self) -> None:
