@@ -38,7 +38,7 @@ from appliance.measuring import Meters
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.staff import Rooms, Staff
+from appliance.staff import Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -95,8 +95,7 @@ class House:
         self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
         self.conversations = Conversations(engine, self.sessions, owners, self._events, settings)
         self._answering: Answering | None = None
-        self.closing = ""
-        self._is_closing = False
+        self.closing, self._is_closing = "", False
         self._life: asyncio.Task[None] | None = None
         self._model = ModelRung(engine, CrashCounter(settings.data), settings)
         self._started_at_s = find_start_s()
@@ -104,38 +103,41 @@ class House:
         jobs = list_jobs(settings, self.store, vault, self.conversations.drop)
         self.reloading = Reloading(settings, jobs)
         self._running_jobs: list[asyncio.Task[None]] = []
-        secret = settings.widget_secret.get_secret_value()
-        self._identities = Identities(IdentityRows(self.store, seals), secret)
-        web_folder = next(folder for folder in WEB_FOLDERS if folder.is_dir())
+        self._identities = Identities(
+            IdentityRows(self.store, seals), settings.widget_secret.get_secret_value()
+        )
         self.admission = Admission(settings, read_clock_ms)
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
-        self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
+        self.staff = self._employ(owners, read_seconds)
         self._jobs = (*jobs, self.staff)
-        self.application: Starlette = build_http(
-            self.conversations,
-            self._identities,
-            self.report,
-            self.measure,
-            web_folder,
-            settings,
-            self._live,
-            (*self.admission.operations, *self.interface.operations, *self.staff.operations),
-            self.admission.check,
-            self.admission.rates,
-            [Middleware(RequestLog, note=vault.network_log.note)],
-        )
+        self.application = self._build_application()
         requests = watch_requests(self.application)
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
         self._log = structlog.get_logger(__name__)
 
-    def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
+    def _build_application(self) -> Starlette:
+        return build_http(
+            self.conversations,
+            self._identities,
+            self.report,
+            self.measure,
+            next(folder for folder in WEB_FOLDERS if folder.is_dir()),
+            self._settings,
+            self._live,
+            (*self.admission.operations, *self.interface.operations, *self.staff.operations),
+            self.admission.check,
+            self.admission.rates,
+            [Middleware(RequestLog, note=self.vault.network_log.note)],
+        )
+
+    def _employ(self, owners: Owners, read_seconds: Callable[[], float]) -> Staff:
         return Staff(
             self._settings,
-            rooms,
+            (self.store, self._events, owners, self.sessions),
             self.vault,
             self.conversations,
             self.admission,

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     ARCHITECTURE,
     "docs/api.md",
+    "docs/console.md",
     "docs/growing.md",
     "docs/lab-notes.md",
     "docs/privacy.md",

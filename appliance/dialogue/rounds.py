@@ -12,8 +12,9 @@ from contextlib import suppress
 
 from appliance.dialogue.feed import PLACE, Feeds
 from appliance.dialogue.handoff import Handoffs
+from appliance.dialogue.language import Language
 from appliance.dialogue.presence import Presence
-from appliance.dialogue.waiting import TIMED_OUT, Waiting
+from appliance.dialogue.waiting import TIMED_OUT, Promise, Waiting
 from appliance.errors import HandoffRefused, SessionNotFound, StoreUnavailable, TurnRunning
 from appliance.events import Handoff, HandoffState
 
@@ -66,8 +67,14 @@ class Rounds:
 
     def _tell_places(self) -> None:
         told, self._told = self._told, {}
-        for place, (session_key, _) in enumerate(self._handoffs.list_owned("waiting"), start=1):
-            event = self._waiting.tell_place(session_key, place)
+        waiting = self._handoffs.list_owned("waiting")
+        # Once for all of a language: the shop's words take longer than the rest of the round.
+        promises: dict[Language, Promise] = {}
+        for place, (session_key, _) in enumerate(waiting, start=1):
+            language = self._handoffs.languages.get(session_key, "zh")
+            if language not in promises:
+                promises[language] = self._waiting.promise(language)
+            event = Handoff("waiting", place, *promises[language])
             self._told[session_key] = event
             if told.get(session_key, event) != event:
                 self._feeds.pass_by(session_key, PLACE, event)

@@ -10,7 +10,7 @@ import statistics
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language
@@ -28,6 +28,10 @@ NEAR_DAYS: dict[Language, tuple[str, str]] = {
     "zh": ("今天", "明天"),
     "en": ("today", "tomorrow"),
 }
+
+
+Promise: TypeAlias = tuple[str, bool]
+"""The words, and whether a contact is asked for."""
 
 
 class TellWords(Protocol):
@@ -64,17 +68,12 @@ class Waiting:
         """The event, or what stands now, of a session in `state`."""
         language = self._handoffs.languages.get(session_key, "zh")
         if state == "waiting":
-            return self.tell_place(session_key, self.find_place(session_key))
+            return Handoff(state, self.find_place(session_key), *self.promise(language))
         if state == "closed" and reason == TIMED_OUT:
             return Handoff(state, 0, self._tell("handoff_timeout", language), True)
         return Handoff(state)
 
-    def tell_place(self, session_key: str, place: int) -> Handoff:
-        """The same for one that waits, where its place is known."""
-        promise = self.promise(self._handoffs.languages.get(session_key, "zh"))
-        return Handoff("waiting", place, *promise)
-
-    def promise(self, language: Language) -> tuple[str, bool]:
+    def promise(self, language: Language) -> Promise:
         """When a person comes, and whether it is better to leave word."""
         now = self._read_now()
         if not self._hours.is_open(now):
