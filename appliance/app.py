@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
 
 from appliance import __version__
 from appliance.admission import Admission
+from appliance.background import watch
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.identity import Identities
 from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
 from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
-from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
+from appliance.http.ops import Readiness, RungState, StoreReadiness, describe_model
 from appliance.http.process import find_start_s
 from appliance.http.request_log import RequestLog
 from appliance.http.routes import build_http
@@ -37,7 +38,7 @@ from appliance.overseeing import Overseeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
-from appliance.staff import Staff
+from appliance.staff import Rooms, Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
 from appliance.store.database import Store, StoreState
@@ -72,7 +73,13 @@ STORE_RUNGS: Mapping[StoreState, RungState] = {
 class House:
     """All rooms, their opening and their closing."""
 
-    def __init__(self, settings: Settings, engine: Engine, vault: Vault | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        vault: Vault | None = None,
+        read_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.engine = engine
         self._settings = settings
         self.store = Store(settings.data)
@@ -103,9 +110,7 @@ class House:
         self.interface = Interface(
             engine, self.conversations, settings, self.knowledge, self.admission.rates
         )
-        rooms = (self.store, self._events, owners, self.sessions)
-        find_library = self.knowledge.find_library
-        self.staff = Staff(settings, rooms, vault, self.conversations, self.admission, find_library)
+        self.staff = self._employ((self.store, self._events, owners, self.sessions), read_seconds)
         self.overseeing = Overseeing(
             settings, self.store, vault, self.admission, self.knowledge, self.measure, self.report
         )
@@ -133,6 +138,17 @@ class House:
             self.admission.rates,
         )
 
+    def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:
+        return Staff(
+            self._settings,
+            rooms,
+            self.vault,
+            self.conversations,
+            self.admission,
+            self.knowledge.find_library,
+            read_seconds,
+        )
+
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.
 
@@ -154,21 +170,11 @@ class House:
         """Which rungs can answer now, and why the others cannot."""
         status = self.engine.status
         rungs = self._list_rungs()
-        model = ModelReadiness(
-            phase=status.phase,
-            id=status.model_id,
-            name=status.model_name,
-            reason=status.reason,
-            remedy=status.remedy,
-            progress=round(status.progress, 2),
-            threads=status.threads,
-            context_tokens=status.context_tokens,
-        )
         return Readiness(
             ready=rungs["model"] == "ready",
             rungs=rungs,
             store=StoreReadiness(self.store.state, self._explain_store()),
-            model=model,
+            model=describe_model(status),
             notes=(
                 *self.vault.notes,
                 *self.store.notes,
@@ -230,7 +236,7 @@ class House:
         self._note_ready()
         # uvicorn keeps no hold of the task that this is: while it waits, it could be collected.
         self._life = asyncio.current_task()
-        boot = self._watch(self._boot())
+        boot = watch(self._boot())
         try:
             yield
         finally:
@@ -275,19 +281,6 @@ class House:
             self.staff.drafts,
         )
 
-    def _watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that nobody waits for: a fault of ours in it is at least in the log."""
-
-        def report(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()):
-                # Not its repr: that of a UnicodeDecodeError holds customers' words.
-                name = type(error).__name__
-                self._log.error("work in the background ended", error=name, exc_info=error)
-
-        task = asyncio.create_task(work)
-        task.add_done_callback(report)
-        return task
-
     async def _open_store(self) -> None:
         try:
             await self.store.open()
@@ -300,7 +293,7 @@ class House:
             self.conversations.open_door()
             raise
         self._note_ready()
-        self._running_jobs = [self._watch(job.run_forever()) for job in self._jobs]
+        self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
         await self.conversations.resume(unfinished)
 
     async def _open_log(self) -> tuple[Unfinished, ...]:

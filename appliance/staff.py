@@ -30,6 +30,7 @@ from appliance.http.openapi import Operation
 from appliance.http.visits import Visits, list_visits
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
+from appliance.store.accounts import Accounts
 from appliance.store.database import Store
 from appliance.store.desk import DeskBook
 from appliance.store.desk_rows import DeskRows
@@ -87,17 +88,12 @@ class Staff:
         self.rounds = Rounds(
             handoffs, conversations.feeds, presence, waiting, settings.wait_minutes, clock
         )
-        suggesting = Suggesting(desk_rows, find_library)
         self._stopping = asyncio.Event()
-        calls = DeskCalls(self.desk, settings.max_message_chars)
-        streams = DeskStreams(self.desk, admission.accounts)
-        aids = DeskAids(self.desk, suggesting, admission.accounts, settings.max_message_chars)
-        visits = Visits(Visiting(sessions, book, self.desk))
-        self.operations: tuple[Operation, ...] = (
-            *list_views(calls, streams),
-            *list_desk_acts(calls),
-            *list_aids(aids),
-            *list_visits(visits),
+        suggesting = Suggesting(desk_rows, find_library)
+        most_chars = settings.max_message_chars
+        self.operations = (
+            *list_operations(self.desk, suggesting, admission.accounts, most_chars),
+            *list_visits(Visits(Visiting(sessions, book, self.desk))),
         )
 
     async def run_forever(self) -> None:
@@ -109,3 +105,15 @@ class Staff:
     def stop(self) -> None:
         self._stopping.set()
         self.desk.board.close()
+
+
+def list_operations(
+    desk: Desk, suggesting: Suggesting, accounts: Accounts, most_chars: int
+) -> tuple[Operation, ...]:
+    """What an operator can call."""
+    calls = DeskCalls(desk, most_chars)
+    return (
+        *list_views(calls, DeskStreams(desk, accounts)),
+        *list_desk_acts(calls),
+        *list_aids(DeskAids(desk, suggesting, accounts, most_chars)),
+    )

@@ -50,6 +50,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
         (
             "admission",
             "app",
+            "background",
             "bench",
             "bench_load",
             "doctor",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from appliance.engine.scripted import ScriptedEngine
 from appliance.store.sessions import key_of
 from tests.desk_house import Operator, employ, wait_for
-from tests.scripted_house import HouseServer
+from tests.scripted_house import HouseServer, answer, choose_settings, serving
 from tests.test_http_events import visiting
 
 
@@ -115,3 +117,219 @@ def test_the_list_tells_of_what_changes_and_of_who_is_there(
         assert (waiting["state"], waiting["place"]) == ("waiting", 1)
         customer.client.delete(customer.path)
         assert wait_for(events, "removed") == {"id": key}
+
+
+def test_what_a_customer_leaves_and_says_of_it_all_stands_at_the_desk(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        post = customer.client.post
+        left = post(f"{customer.path}/contact", json={"text": " 电话 13800000000 "})
+        assert left.json() == {"contact": "电话 13800000000"}
+        assert post(f"{customer.path}/rating", json={"stars": 5}).json() == {"stars": 5}
+        rated = post(f"{customer.path}/rating", json={"stars": 2, "comment": "等太久"})
+        assert rated.json() == {"stars": 2}
+        for act, body in (
+            ("rating", {"stars": 6}),
+            ("rating", {"stars": True}),
+            ("rating", {"stars": 3, "comment": "x" * 1001}),
+            ("contact", {"text": "x" * 201}),
+            ("contact", {"text": " \n"}),
+        ):
+            assert post(f"{customer.path}/{act}", json=body).status_code == 422, (act, body)
+        for act, body in (("typing", {}), ("contact", {"text": "x"}), ("rating", {"stars": 1})):
+            assert post(f"/sessions/{'x' * 22}/{act}", json=body).status_code == 404
+        assert wang.do(key, "notes", text="老顾客，先生姓李。").status_code == 201
+        opened = wang.get(f"conversations/{key}")
+    assert opened["conversation"]["contact"] == "电话 13800000000"
+    assert {**opened["csat"], "at_ms": 0} == {"stars": 2, "comment": "等太久", "at_ms": 0}
+    assert [(one["text"], one["account"]) for one in opened["notes"]] == [
+        ("老顾客，先生姓李。", "wang")
+    ]
+
+
+def test_both_see_that_the_other_writes_and_neither_sees_himself(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer, customer.watch() as watcher:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        with wang.stream("events") as events, wang.stream(f"conversations/{key}/events") as own:
+            assert wait_for(events, "operators") == {"names": ["wang"]}
+            wang.do(key, "take")
+            wait_for(own, "handoff")
+            watcher.read_until("handoff")
+            customer.client.post(f"{customer.path}/typing")
+            assert wait_for(own, "typing") == {"who": "customer"}
+            assert wait_for(events, "typing") == {"id": key, "who": "customer"}
+            wang.do(key, "typing")
+            shown = watcher.read_until("typing")
+            assert [frame.data for frame in shown if frame.event == "typing"] == [
+                {"who": "operator"}
+            ]
+            assert wait_for(events, "typing") == {"id": key, "who": "wang"}
+
+
+def test_canned_replies_are_kept_whole_and_shared(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    replies = [
+        {"shortcut": "/hi", "text": "您好，我是小王。"},
+        {"shortcut": "/bye", "text": "再见！"},
+    ]
+    put = wang.client.put("/console/replies", json={"replies": replies})
+    assert put.json() == {"replies": replies}
+    twice = wang.client.put("/console/replies", json={"replies": [replies[0], replies[0]]})
+    assert twice.status_code == 422
+    with Operator(server.url, "gast") as guest:
+        assert guest.get("replies") == {"replies": replies}
+
+
+def test_words_are_found_within_a_time_whatever_their_width_and_case(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer, customer.watch() as watcher:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        customer.say("我买的Ｗｉｄｇｅｔ什么时候到")
+        watcher.read_until("done")
+        found = wang.get("search?q=WIDGET")
+        assert not found["is_cut"]
+        assert {(one["id"], one["role"]) for one in found["found"]} >= {(key, "customer")}
+        at_ms = found["found"][-1]["at_ms"]
+        assert wang.get(f"search?q=widget&to_ms={at_ms - 1}")["found"] == []
+        assert wang.get(f"search?q=widget&from_ms={at_ms + 60_000}")["found"] == []
+        assert wang.client.get("/console/search?q=").status_code == 422
+        assert wang.client.get("/console/search?q=a&from_ms=x").status_code == 422
+        customer.client.delete(customer.path)
+        assert wang.get("search?q=widget") == {"found": [], "is_cut": False}
+
+
+def test_filters_and_pages_show_what_they_say(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    for question in ("我的订单在哪里？", "Where does my parcel stand?", "转人工"):
+        with visiting(server.url) as customer, customer.watch() as watcher:
+            customer.say(question)
+            watcher.read_until("done")
+    assert [row["state"] for row in wang.list_rows()] == ["waiting", "bot", "bot"]
+    assert [row["language"] for row in wang.list_rows("?language=en")] == ["en"]
+    assert [row["rung"] for row in wang.list_rows("?rung=rule")] == ["rule"]
+    assert [row["state"] for row in wang.list_rows("?state=waiting")] == ["waiting"]
+    page = wang.get("conversations?limit=1")
+    assert page["counts"] == {"bot": 2, "waiting": 1, "human": 0, "closed": 0}
+    assert len(page["conversations"]) == 2 and page["next"]
+    rest = wang.get(f"conversations?limit=1&before={page['next']}")["conversations"]
+    assert {row["id"] for row in [*page["conversations"], *rest]} == {
+        row["id"] for row in wang.list_rows()
+    }
+    for query in ("?state=mine", "?rung=x", "?language=fr", "?before=-1", "?limit=x"):
+        assert wang.client.get(f"/console/conversations{query}").status_code == 422
+
+
+def test_an_answer_under_way_is_told_by_its_events_and_nothing_twice(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer, customer.watch() as watcher:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        customer.say("请给我一个很长的回答")
+        watcher.read_pieces(3)
+        opened = wang.get(f"conversations/{key}")
+        assert [one["role"] for one in opened["messages"]] == ["customer"]
+        path = f"conversations/{key}/events?after={opened['last_number']}"
+        with wang.stream(path) as events:
+            text = ""
+            for name, data in events:
+                text += data["text"] if name == "token" else ""
+                if name == "done":
+                    break
+        history = customer.client.get(f"{customer.path}/messages").json()
+    assert text == history["messages"][-1]["text"]
+
+
+def test_every_view_and_act_is_a_row_of_the_audit_log_and_holds_no_word(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        wang.list_rows()
+        wang.get(f"conversations/{key}")
+        wang.get("search?q=geheim")
+        wang.get("operators")
+        wang.get("replies")
+        wang.get(f"conversations/{key}/suggestions")
+        wang.do(key, "take", running="finish")
+        wang.do(key, "messages", text="geheim")
+        wang.do(key, "notes", text="geheim")
+        wang.do(key, "assign", account="wang")
+        wang.do(key, "hold", on=True)
+        wang.client.post("/console/hold", json={"on": True})
+        wang.client.put("/console/replies", json={"replies": []})
+        wang.do(key, "release", to="closed")
+        rows = read_acts(server)
+        assert [(said["act"], session) for said, session in rows] == [
+            ("list", ""),
+            ("open", key),
+            ("search", ""),
+            ("operators", ""),
+            ("read replies", ""),
+            ("suggestions", key),
+            ("take, finish", key),
+            ("message", key),
+            ("note", key),
+            ("assign", key),
+            ("hold", key),
+            ("hold of all", ""),
+            ("replies", ""),
+            ("release, closed", key),
+        ]
+        assert {said["account"] for said, _ in rows} == {"wang"}
+        assert "geheim" not in str(rows)
+        customer.client.delete(customer.path)
+        assert [said for said, session in read_acts(server) if session == key] == []
+        assert check_audit(server) == ""
+
+
+def read_acts(server: HouseServer[ScriptedEngine]) -> list[tuple[dict[str, str], str]]:
+    """What acts say, oldest first, and of which conversation."""
+    audit = server.house.vault.audit
+
+    async def read() -> list[tuple[dict[str, str], str]]:
+        return await server.house.store.read(
+            lambda connection: [
+                ({name: str(value) for name, value in entry.said.items()}, entry.session_key)
+                for entry in audit.read(connection)
+                if entry.kind == "act" and entry.said is not None
+            ][::-1]
+        )
+
+    return asyncio.run_coroutine_threadsafe(read(), server.event_loop).result(30)
+
+
+def check_audit(server: HouseServer[ScriptedEngine]) -> str:
+    """What is wrong with the chain."""
+
+    async def check() -> str:
+        checked = await server.house.store.read(server.house.vault.audit.check)
+        return checked.fault
+
+    return asyncio.run_coroutine_threadsafe(check(), server.event_loop).result(30)
+
+
+def test_suggestions_come_from_what_the_shop_wrote_and_are_said_to_nobody(tmp_path: Path) -> None:
+    settings = choose_settings(tmp_path)
+    (settings.knowledge / "faq.csv").write_text(
+        "question,answer\n运费多少钱,满 99 元免运费，否则 8 元。\n", "utf-8"
+    )
+    with serving(settings, ScriptedEngine(answer)) as server:
+        server.wait_ready(60.0)
+        employ(settings.data)
+        with Operator(server.url, "wang") as wang, visiting(server.url) as customer:
+            key = key_of(customer.path.rsplit("/", 1)[1])
+            wang.do(key, "take")
+            customer.say("请问运费多少钱")
+            with customer.watch() as watcher:
+                watcher.read_until("done")
+            suggested = wang.get(f"conversations/{key}/suggestions")["suggestions"]
+            history = customer.client.get(f"{customer.path}/messages").json()["messages"]
+    assert (suggested[0]["kind"], suggested[0]["text"]) == ("faq", "满 99 元免运费，否则 8 元。")
+    assert [one["text"] for one in history] == ["请问运费多少钱", ""]

@@ -39,6 +39,7 @@ def test_the_surface_is_this(tmp_path: Path) -> None:
     assert set(contract["paths"]) == {
         "/",
         "/chat",
+        "/console",
         "/healthz",
         "/kiosk",
         "/metrics",
@@ -100,6 +101,8 @@ def test_the_events_are_described_one_by_one(tmp_path: Path) -> None:
         "DoneEvent",
         "ErrorEvent",
         "HandoffEvent",
+        "TypingEvent",
+        "DraftEvent",
         "ByeEvent",
     ]
     assert set(events["responses"]) == {"200", "404", "422", "503"}

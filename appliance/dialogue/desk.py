@@ -116,7 +116,8 @@ class Desk:
             raise AlreadyTaken(before.account)
         self._claims[session_key] = account
         try:
-            if running == "finish":
+            # A draft ends only when somebody decides on it: he who takes over does.
+            if running == "finish" and self._drafts.find(session_key) is None:
                 await self._wait_for_end(session_key)
             also = self._book.audit(account, f"take, {running}", session_key)
             await self._handoffs.take(session_key, account, also)
