@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from appliance import __version__
 from appliance.admission import Admission
@@ -120,7 +121,6 @@ class House:
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
-        self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
     def _build_application(self) -> Starlette:
@@ -136,6 +136,7 @@ class House:
             [operation for room in rooms for operation in room.operations],
             self.admission.check,
             self.admission.rates,
+            [Middleware(RequestLog, note=self.vault.network_log.note)],
         )
 
     def _employ(self, rooms: Rooms, read_seconds: Callable[[], float]) -> Staff:

@@ -144,6 +144,7 @@ find("open-about").addEventListener("click", openAbout);
 find("new").addEventListener("click", () => {
   conversation.startAnew();
   conversation.focus();
+  conversation.askRating();
 });
 
 showLanguage();

@@ -125,6 +125,11 @@ export class Conversation extends HTMLElement {
     return this.talk.startAnew();
   }
 
+  /** Asks how the conversation was that was left for a new one. */
+  askRating() {
+    if (this.talk.left) this.#handoff.rate(this.talk.left);
+  }
+
   /** Another conversation of this browser. */
   open(id) {
     this.#handoff.forget();
@@ -217,7 +222,7 @@ export class Conversation extends HTMLElement {
     this.#transcript.show(messages, this.#words);
     this.#composer.showTurn(findTurn(this.talk.state), this.talk.isOpening);
     this.#find("welcome").hidden = messages.length > 0 || this.talk.isOpening;
-    this.#find("back").hidden = !this.talk.canGoBack;
+    this.#find("back").hidden = !this.talk.left;
     this.#handoff.show(this.talk.state, this.#words);
     this.#keepDraft();
     this.dispatchEvent(new Event("change"));

@@ -30,6 +30,10 @@ export class Handoff {
     this.#staff?.forget();
   }
 
+  async rate(id) {
+    (await this.#load())?.rate(id);
+  }
+
   async show(state, words) {
     this.#call.hidden = UNDER_WAY.includes(state.handoff);
     if (this.#staff) this.#staff.show(state, words);

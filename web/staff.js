@@ -35,13 +35,18 @@ export class Staff {
   #isContactOpen = false;
   #contactSaid = "";
   #rating;
+  #asked;
+  #isRated = false;
   #typing;
   #typedMs = 0;
   #fades = 0;
 
   constructor(conversation) {
     this.#conversation = conversation;
-    this.#rating = buildRating((body) => conversation.talk.tell("rating", body));
+    this.#rating = buildRating((body) => {
+      this.#isRated = this.#asked === undefined;
+      return conversation.talk.tell("rating", body, this.#asked);
+    });
     this.#build();
     conversation.querySelector("#banner").after(this.#banner);
     conversation.querySelector(".bottom").prepend(this.#typing);
@@ -68,13 +73,14 @@ export class Staff {
       for (const part of [this.#banner, this.#typing]) label(part, words);
       this.#rating.speak(words);
     }
-    const before = this.#state?.handoff;
+    const { handoff: before, messages } = this.#state ?? {};
     [this.#state, this.#words] = [state, words];
     const { handoff, told } = state;
-    if (before === "human" && !OPEN.includes(handoff)) this.#rating.begin();
+    if (before === "human" && !OPEN.includes(handoff)) this.#ask(undefined);
     else if (OPEN.includes(handoff)) this.#rating.end();
     if (handoff !== before) this.#isContactOpen = false;
-    if (!OPEN.includes(handoff)) this.#typing.hidden = true;
+    // What was typed is there, or nobody types any more.
+    if (!OPEN.includes(handoff) || state.messages !== messages) this.#typing.hidden = true;
     const said = this.#hasFailed ? words.say("handoffFailed") : describeStaff(words, state, this.#message);
     this.#banner.hidden = said === "" && !this.#rating.isAsking;
     this.#banner.classList.toggle("calm", !this.#hasFailed);
@@ -84,6 +90,19 @@ export class Staff {
     for (const each of [this.#find("take-back"), this.#conversation.querySelector("#call-person")]) {
       each.setAttribute("aria-disabled", String(this.#isCalling));
     }
+  }
+
+  /** Asks how a conversation was that is left, unless it was told already. */
+  rate(id) {
+    if (!this.#isRated) this.#ask(id);
+    this.#isRated = false;
+    this.#refresh();
+  }
+
+  /** `id` is undefined for the conversation that stands here. */
+  #ask(id) {
+    this.#asked = id;
+    this.#rating.begin();
   }
 
   /** Asks for a person, or with `isWanted` false for none any more; meanwhile its buttons rest. */
@@ -178,7 +197,7 @@ export function describeStaff(words, { handoff, told }, message) {
   if (handoff === "waiting" && told.place) parts.push(words.say("handoffPlace", { place: told.place }));
   if (told.promise) parts.push(told.promise);
   if (handoff === "waiting" && message) parts.push(message);
-  return parts.join(" ");
+  return parts.join(words.language === "zh" ? "" : " ");
 }
 
 function loadStyle() {

@@ -37,8 +37,8 @@ export class Talk extends EventTarget {
     this.#feed = this.#createFeed();
   }
 
-  get canGoBack() {
-    return this.#previous !== null;
+  get left() {
+    return this.#previous?.id ?? null;
   }
 
   /** Shows the conversation of before; its events go on from there. */
@@ -97,8 +97,8 @@ export class Talk extends EventTarget {
   }
 
   /** What is no question, by its `part` of the address; false where it did not get through. */
-  tell(part, body) {
-    return this.#dare(() => this.#server.send(this.#session.get(), part, body));
+  tell(part, body, id = this.#session.get()) {
+    return this.#dare(() => this.#server.send(id, part, body));
   }
 
   async startAnew() {

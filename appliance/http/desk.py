@@ -210,6 +210,10 @@ def show_message(message: StoredMessage, judgements: tuple[Judgement, ...]) -> D
         shown |= {"source": message.source, "sources": list(message.sources)}
         shown |= {"score": message.score, "rule": message.rule}
         shown |= {"verdicts": verdicts, "tools": tools}
+    if message.finish_reason is not None:
+        shown["finish_reason"] = message.finish_reason
+    if message.error_code is not None:
+        shown["error"] = message.error_code
     if message.feedback is not None:
         shown["feedback"] = message.feedback.verdict
         shown["feedback_reason"] = message.feedback.reason

@@ -11,7 +11,7 @@ from typing import Literal, NotRequired, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from appliance.events import Cited, HandoffState, Role, Source, Verdict
+from appliance.events import Cited, FinishReason, HandoffState, Role, Source, Verdict
 
 NAME = r"^[\w.-]{1,64}$"
 CLIENT_ID = r"^[A-Za-z0-9_-]{1,64}$"
@@ -126,6 +126,8 @@ class DeskMessage(TypedDict):
     rule: NotRequired[str]
     verdicts: NotRequired[list[ShownJudgement]]
     tools: NotRequired[list[ShownCall]]
+    finish_reason: NotRequired[FinishReason]
+    error: NotRequired[str]
     feedback: NotRequired[Verdict]
     feedback_reason: NotRequired[str]
     operator: NotRequired[str]

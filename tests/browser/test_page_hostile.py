@@ -30,7 +30,7 @@ OURS = (
 )
 FOREIGN = f"""() => [...document.querySelectorAll(
   "img, script:not([src^='/web/']), iframe, object, embed, base, style, " +
-  "form:not(.composer):not(.past-acts), " +
+  "form:not(.composer):not(.past-acts):not(.contact-form), " +
   "video, audio, marquee, math, svg, svg *, [onload], [onerror], [onclick], [onfocus], " +
   "[ontoggle], [style*='url'], meta[http-equiv], link:not([href^='/web/'])")]
   .filter((part) => !part.matches("{OURS}"))

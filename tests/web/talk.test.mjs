@@ -291,7 +291,7 @@ test("a new conversation stops the running answer and leaves a way back to all o
   server.tell("s1", "token", { text: "b" });
   await until(() => phase(talk) === "speaking");
   await talk.startAnew();
-  assert.deepEqual([texts(talk), session.get(), talk.canGoBack], [[], null, true]);
+  assert.deepEqual([texts(talk), session.get(), talk.left], [[], null, "s1"]);
   assert.equal(server.calls.at(-1), "stop");
   assert.equal(server.watchers, 0);
   server.tell("s1", "token", { text: "c" });

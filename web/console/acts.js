@@ -8,7 +8,7 @@
 import { build } from "../elements.js";
 import { attempt, press } from "./parts.js";
 
-/** Fires `taken` when the conversation is this operator's. */
+/** Fires `row` with the conversation as an act left it, `taken` when it is this operator's. */
 export class Acts extends EventTarget {
   #server;
   #words;
@@ -67,15 +67,20 @@ export class Acts extends EventTarget {
 
   #buildHold({ is_held: isHeld }) {
     const button = press(this.#words.say("hold"), () =>
-      attempt(button, () => this.#call("/hold", { on: !isHeld }), this.#fail),
+      attempt(button, () => this.#do("/hold", { on: !isHeld }), this.#fail),
     { kind: "act switch", "aria-pressed": String(Boolean(isHeld)), title: this.#words.say("holdText"), "data-act": "hold" });
     return button;
   }
 
   #build(key, path, body, kind = "act", after = () => {}) {
     const button = press(this.#words.say(key), async () => {
-      if (await attempt(button, () => this.#call(path, body), this.#fail)) after();
+      if (await attempt(button, () => this.#do(path, body), this.#fail)) after();
     }, { kind, "data-act": key });
     return button;
+  }
+
+  async #do(path, body) {
+    const { conversation } = await this.#call(path, body);
+    if (conversation) this.dispatchEvent(new CustomEvent("row", { detail: conversation }));
   }
 }

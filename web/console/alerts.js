@@ -59,9 +59,19 @@ export class Alerts {
     if (this.#sound.get() === ON) this.#ring();
     if (this.#notices.get() !== ON || globalThis.Notification?.permission !== "granted") return;
     if (document.visibilityState === "visible" && document.hasFocus()) return;
-    const notice = new Notification(this.#words.say("newWish"), {
-      body: this.#words.say("waitingNow", { count: this.#waiting }), tag: "appliance-waiting",
-    });
+    this.#notify(onOpen);
+  }
+
+  #notify(onOpen) {
+    let notice;
+    try {
+      notice = new Notification(this.#words.say("newWish"), {
+        body: this.#words.say("waitingNow", { count: this.#waiting }), tag: "appliance-waiting",
+      });
+    } catch {
+      // Phones' browsers know the name and refuse the call; sound and title are left.
+      return;
+    }
     notice.addEventListener("click", () => {
       focus();
       notice.close();

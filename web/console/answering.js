@@ -102,6 +102,7 @@ export class Answering {
     await attempt(this.#send, async () => {
       await this.#server.post(`${this.#path}/messages`, { text, client_id: clientId });
       this.#unsent = { text: "", clientId: "" };
+      this.#typedMs = 0;
       // What was typed while the call was out stays.
       if (this.#field.value.trim() === text) this.#put("");
       this.#hideOffers();

@@ -6,9 +6,10 @@
  * title and to screen readers.
  */
 import { build } from "../elements.js";
+import { HoldAll } from "./hold_all.js";
 import { List } from "./list.js";
 import { describeRefusal, nameOf } from "./parts.js";
-import { Rows, isWanted } from "./rows.js";
+import { Rows } from "./rows.js";
 import { Search } from "./search.js";
 import { Thread } from "./thread.js";
 
@@ -27,6 +28,7 @@ class Desk {
   #desk;
   #status;
   #operators;
+  #holdAll;
   #rows = new Rows();
   #list;
   #search;
@@ -43,9 +45,11 @@ class Desk {
     this.#search = new Search(server, words);
     this.#status = build("p", { class: "unseen", role: "status" });
     this.#operators = build("p", { class: "operators soft" });
+    this.#holdAll = new HoldAll(server, words, (error) => this.#say(describeRefusal(words, error)));
     this.#desk = build("div", { class: "desk" },
       build("section", { class: "side", "aria-label": words.say("conversations") },
-        this.#search.element, this.#list.element, this.#operators),
+        this.#search.element, this.#list.element,
+        build("div", { class: "side-end" }, this.#operators, this.#holdAll.element)),
       build("section", { class: "thread-place", "aria-label": words.say("chosen") },
         build("p", { class: "empty" }, words.say("chooseOne"))),
       this.#status);
@@ -73,17 +77,23 @@ class Desk {
   }
 
   #take({ type, data }) {
-    if (type === "joined") this.#read();
+    if (type === "joined") this.#readAll();
     if (type === "conversation") this.#takeRow(data);
     if (type === "removed") this.#remove(data.id);
     if (type === "typing" && data.who === "customer") this.#showTyping(data.id);
     if (type === "operators") this.#showOperators(data.names ?? []);
   }
 
+  #readAll() {
+    this.#read();
+    this.#holdAll.read();
+  }
+
   #takeRow(row) {
+    const before = this.#rows.get(row.id);
     const isNew = this.#rows.put(row);
-    if (!isWanted(row, this.#list.filter, this.#server.account)) this.#list.showTyping(row.id, false);
     this.#show();
+    if (before?.last_at_ms !== row.last_at_ms) this.#list.showTyping(row.id, false);
     this.#thread?.takeRow(row);
     if (isNew && this.#isRead) this.#call(row);
     this.#countSoon();

@@ -9,7 +9,7 @@ import { build } from "../elements.js";
 import { CONSOLE_ICONS } from "./icons.js";
 import { Kept } from "../storage.js";
 import { Alerts } from "./alerts.js";
-import { chip, press } from "./parts.js";
+import { chip, press, sayOf } from "./parts.js";
 
 const TABS = Object.freeze(["conversations", "learning", "insight", "settings"]);
 const LOADERS = Object.freeze({
@@ -85,7 +85,7 @@ export class Frame extends EventTarget {
   }
 
   #buildTheme() {
-    const name = () => this.#words.say(`theme_${this.#theme.get() ?? "auto"}`);
+    const name = () => sayOf(this.#words, "theme", this.#theme.get() ?? "auto");
     const button = press(name(), () => {
       const next = THEMES[(THEMES.indexOf(this.#theme.get() ?? "auto") + 1) % THEMES.length];
       this.#theme.set(next);
@@ -99,7 +99,7 @@ export class Frame extends EventTarget {
     const { account, role } = this.#server;
     return build("div", { class: "account" },
       build("span", { class: "account-name", dir: "auto" }, account),
-      chip(this.#words.say(`role_${role}`)),
+      chip(sayOf(this.#words, "role", role)),
       press(this.#words.say("signOut"), () => this.#server.signOut(), { kind: "tool", icon: CONSOLE_ICONS.leave }));
   }
 

@@ -6,8 +6,8 @@
  * moves, and the focus stays with the row that has it.
  */
 import { build, setText } from "../elements.js";
-import { chip, choose, describeTime, describeWait, field, nameOf, press } from "./parts.js";
-import { ANY, RUNGS, STATES } from "./rows.js";
+import { chip, choose, describeTime, describeWait, field, nameOf, press, sayOf } from "./parts.js";
+import { ANY, RUNGS, STATES, nameState } from "./rows.js";
 
 const TICK_MS = 1000;
 
@@ -189,6 +189,7 @@ class Item {
   }
 
   showTyping(isTyping) {
+    if (isTyping === this.button.classList.contains("row-typing")) return;
     this.button.classList.toggle("row-typing", isTyping);
     if (isTyping) setText(this.text, this.#words.say("customerTypes"));
     else this.#restore();
@@ -209,11 +210,11 @@ class Item {
 
 /** What a row tells beside its words. */
 function listChips(row, words) {
-  const chips = [chip(words.say(`state_${row.state}`), `state-${row.state}`)];
+  const chips = [chip(sayOf(words, "state", row.state), nameState(row))];
   if (row.is_running) chips.push(chip(words.say("isRunning"), "busy"));
   if (row.is_held) chips.push(chip(words.say("isHeld"), "held"));
   if (RUNGS.includes(row.rung)) chips.push(chip(words.say(`rung_${row.rung}`)));
-  if (row.language) chips.push(chip(row.language));
+  if (row.language) chips.push(chip(sayOf(words, "language", row.language)));
   if (row.assigned_to) chips.push(chip(row.assigned_to, "who"));
   if (row.contact) chips.push(chip(words.say("hasContact"), "contact"));
   return chips;

@@ -9,7 +9,7 @@ import { build, setText } from "../elements.js";
 import { MarkdownText } from "../markdown.js";
 import { readOrigin } from "../origin.js";
 import { describeKind, describeLabel } from "../origin_phrases.js";
-import { chip, describeTime } from "./parts.js";
+import { chip, describeTime, sayOf } from "./parts.js";
 import { RUNGS } from "./rows.js";
 
 /** The list of messages; a growing answer only gets what is new. */
@@ -45,7 +45,7 @@ class Change {
   }
 
   show({ text, atMs, operator }, words) {
-    const parts = [words.say(CHANGES[text] ?? "changeOther"), operator];
+    const parts = [words.say(Object.hasOwn(CHANGES, text) ? CHANGES[text] : "changeOther"), operator];
     if (atMs) parts.push(describeTime(atMs, words));
     setText(this.element, parts.filter(Boolean).join(" · "));
   }
@@ -61,7 +61,7 @@ class Said {
     this.who = build("p", { class: "said-who", dir: "auto" });
     this.prose = build("div", { class: "prose", dir: "auto" });
     this.about = build("div", { class: "said-about" });
-    this.element = build("li", { class: `said-message said-${role}` }, this.who, this.prose, this.about);
+    this.element = build("li", { class: `said-message ${ROLES.includes(role) ? `said-${role}` : ""}` }, this.who, this.prose, this.about);
   }
 
   show(message, words) {
@@ -74,7 +74,7 @@ class Said {
   }
 
   #showWho({ role, operator, atMs }, words) {
-    const name = operator || words.say(`who_${role}`);
+    const name = operator || sayOf(words, "who", role);
     setText(this.who, atMs ? `${name} · ${describeTime(atMs, words)}` : name);
   }
 
@@ -113,7 +113,7 @@ function listChips(message, words) {
     if (message.rule) chips.push(chip(message.rule, "code"));
   }
   if (message.isGrowing) chips.push(chip(words.say("isRunning"), "busy"));
-  if (message.ending && message.ending !== "stop") chips.push(chip(words.say(ENDINGS[message.ending] ?? "endOther")));
+  if (message.ending && message.ending !== "stop") chips.push(chip(words.say(Object.hasOwn(ENDINGS, message.ending) ? ENDINGS[message.ending] : "endOther")));
   if (message.error) chips.push(chip(words.say("answerBroke"), "bad"));
   if (message.feedback) chips.push(...listFeedback(message, words));
   return chips;
@@ -158,6 +158,7 @@ function describeVerdict(verdict) {
   return [stage, rule, category, action].filter(Boolean).join(" · ");
 }
 
+const ROLES = Object.freeze(["customer", "assistant", "operator", "system"]);
 const CHANGES = Object.freeze({
   bot: "changeBot", waiting: "changeWaiting", human: "changeHuman", closed: "changeClosed",
 });

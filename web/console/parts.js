@@ -5,6 +5,7 @@
  * page as a text node, and every control has a name.
  */
 import { build, draw } from "../elements.js";
+import { CONSOLE_WORDS } from "./words.js";
 
 const MINUTE_S = 60;
 const HOUR_S = 3600;
@@ -70,6 +71,12 @@ export function describeTime(ms, words, nowMs = Date.now()) {
   return new Intl.DateTimeFormat(words.say("languageCode"), style).format(ms);
 }
 
+/** The words of `value`, which is a `kind` that the server names; one of tomorrow stands as it is. */
+export function sayOf(words, kind, value) {
+  const key = `${kind}_${value}`;
+  return Object.hasOwn(CONSOLE_WORDS[words.language], key) ? words.say(key) : String(value);
+}
+
 /** The short name of a conversation. */
 export function nameOf(id) {
   return `#${id.slice(0, 6)}`;
@@ -77,7 +84,7 @@ export function nameOf(id) {
 
 /** What to say to a refusal: in our words where its code is known. */
 export function describeRefusal(words, error) {
-  const key = REFUSALS[error.code];
+  const key = Object.hasOwn(REFUSALS, error.code) ? REFUSALS[error.code] : null;
   const values = { seconds: error.retryAfterS, message: error.message };
   return words.say(key ?? "refusedOther", values);
 }

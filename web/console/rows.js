@@ -60,6 +60,11 @@ export function compare(one, other) {
     ? one.since_ms - other.since_ms : (other.last_at_ms ?? 0) - (one.last_at_ms ?? 0);
 }
 
+/** The class of a row's state; one of tomorrow has none. */
+export function nameState({ state }) {
+  return STATES.includes(state) ? `state-${state}` : "";
+}
+
 function place({ state }) {
-  return PLACES[state] ?? PLACES.closed;
+  return Object.hasOwn(PLACES, state) ? PLACES[state] : PLACES.closed;
 }

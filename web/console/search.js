@@ -6,7 +6,7 @@
  * comes after a newer question is dropped.
  */
 import { build } from "../elements.js";
-import { choose, describeRefusal, describeTime, field, nameOf, press } from "./parts.js";
+import { choose, describeRefusal, describeTime, field, nameOf, press, sayOf } from "./parts.js";
 
 const DAY_MS = 86_400_000;
 const DAYS = Object.freeze(["1", "7", "30", "90"]);
@@ -73,7 +73,7 @@ export class Search extends EventTarget {
     const words = this.#words;
     const said = words.say(isCut ? "foundCut" : "found", { count: found.length });
     const items = found.map(({ id, at_ms: atMs, role, text }) => build("li", {},
-      this.#buildHit(id, [words.say(`who_${role}`), nameOf(id), describeTime(atMs, words)].join(" · "), text)));
+      this.#buildHit(id, [sayOf(words, "who", role), nameOf(id), describeTime(atMs, words)].join(" · "), text)));
     this.#show(
       build("p", { class: "empty", role: "status" }, said),
       build("ul", { class: "rows", "aria-label": words.say("searchFound") }, ...items));

@@ -12,7 +12,8 @@ import { Answering } from "./answering.js";
 import { Aside } from "./aside.js";
 import { Drafts } from "./drafts.js";
 import { Messages } from "./message.js";
-import { chip, describeRefusal, describeWait, nameOf, press } from "./parts.js";
+import { chip, describeRefusal, describeWait, nameOf, press, sayOf } from "./parts.js";
+import { nameState } from "./rows.js";
 import { EMPTY, open, take } from "./thread_state.js";
 
 const TICK_MS = 1000;
@@ -103,6 +104,7 @@ export class Thread extends EventTarget {
           parts.drafts.element, parts.answering.element, parts.spoken),
         parts.aside.element));
     this.#element.addEventListener("keydown", (event) => this.#press(event));
+    parts.acts.addEventListener("row", ({ detail }) => this.takeRow(detail));
     parts.acts.addEventListener("taken", () => parts.answering.focus());
     parts.aside.addEventListener("change", () => this.#read());
   }
@@ -181,12 +183,12 @@ export class Thread extends EventTarget {
 
   #showChips(row) {
     const words = this.#words;
-    const chips = [chip(words.say(`state_${row.state}`), `state-${row.state}`)];
+    const chips = [chip(sayOf(words, "state", row.state), nameState(row))];
     if (row.state === "waiting") chips.push(chip("", "wait-time"));
     if (row.place) chips.push(chip(words.say("placeIs", { place: row.place })));
     if (row.assigned_to) chips.push(chip(words.say("hasIt", { name: row.assigned_to }), "who"));
     if (row.is_held) chips.push(chip(words.say("isHeld"), "held"));
-    if (row.language) chips.push(chip(words.say(`language_${row.language}`) || row.language));
+    if (row.language) chips.push(chip(sayOf(words, "language", row.language)));
     this.#parts.chips.replaceChildren(...chips);
   }
 

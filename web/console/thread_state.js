@@ -18,7 +18,8 @@ export const EMPTY = Object.freeze({
  */
 export function open(state, answer) {
   const { conversation: row, messages, last_number: told, notes, csat, events } = answer;
-  const read = messages.map(readMessage);
+  // Where a person answered, or nothing came, there is no answer to show.
+  const read = messages.map(readMessage).filter((it) => it.text || it.error);
   const beside = { ...state, row, notes, csat };
   if (told >= state.taken) return { ...beside, messages: weave(read, events), taken: told };
   return { ...beside, messages: state.messages.map((it) => enrich(it, read)) };

@@ -122,6 +122,7 @@ export const en = {
   toWaiting: "Back to waiting",
   toClosed: "Close",
   hold: "Hold answers",
+  holdAll: "Hold all answers",
   holdText: "You see each answer before the customer does",
   onlyReading: "You may read here.",
 

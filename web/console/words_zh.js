@@ -122,6 +122,7 @@ export const zh = {
   toWaiting: "放回等待",
   toClosed: "结束",
   hold: "先审后发",
+  holdAll: "所有回答先审后发",
   holdText: "每个回答先给您看，再给顾客看",
   onlyReading: "您可以查看。",
 
