@@ -27,7 +27,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import StoreUnavailable
 from appliance.http.access_log import watch_requests
 from appliance.http.metrics import Figures
-from appliance.http.ops import ModelReadiness, Readiness, RungState, StoreReadiness
+from appliance.http.ops import Readiness, RungState, StoreReadiness, describe_model
 from appliance.http.process import find_start_s
 from appliance.http.request_log import RequestLog
 from appliance.http.routes import build_http
@@ -168,21 +168,11 @@ class House:
         status = self.engine.status
         rungs = self._list_rungs()
         reason = DISK_IS_FULL if self.store.state == "full" else self.store.refusal
-        model = ModelReadiness(
-            phase=status.phase,
-            id=status.model_id,
-            name=status.model_name,
-            reason=status.reason,
-            remedy=status.remedy,
-            progress=round(status.progress, 2),
-            threads=status.threads,
-            context_tokens=status.context_tokens,
-        )
         return Readiness(
             ready=rungs["model"] == "ready",
             rungs=rungs,
             store=StoreReadiness(self.store.state, reason),
-            model=model,
+            model=describe_model(status),
             notes=(
                 *self.vault.notes,
                 *self.store.notes,

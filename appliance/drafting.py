@@ -179,8 +179,8 @@ class Drafting:
         except (OSError, ValueError, TimeoutError) as error:
             self._log.error("draft not checked", error=type(error).__name__)
         finally:
-            self._check = replace(self._check, state=state, outcome=outcome)
             await asyncio.to_thread(hold.cleanup)
+            self._check = replace(self._check, state=state, outcome=outcome)
 
     async def _run(self, folder: Path, scratch: Path) -> Mapping[str, object]:
         """Raises OSError, ValueError."""

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from starlette.requests import Request
 
 from appliance.dialogue.language import Language
+from appliance.engine.engine import EngineStatus
 from appliance.http.answers import JsonAnswer
 from appliance.http.shapes import Health
 
@@ -57,6 +58,19 @@ class Readiness:
     version: str
     ready_ms: Mapping[str, int] = field(default_factory=dict)
     questions: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
+
+
+def describe_model(status: EngineStatus) -> ModelReadiness:
+    return ModelReadiness(
+        phase=status.phase,
+        id=status.model_id,
+        name=status.model_name,
+        reason=status.reason,
+        remedy=status.remedy,
+        progress=round(status.progress, 2),
+        threads=status.threads,
+        context_tokens=status.context_tokens,
+    )
 
 
 class Ops:

@@ -38,7 +38,7 @@ export function buildAccounts(tools) {
   const element = build("div", {}, build("p", { class: "hint" }, words.say("accountsHint")), list,
     build("h3", {}, words.say("accountNew")),
     build("div", { class: "fields" },
-      field(words.say("accountName"), name), field(words.say("accountRole"), choice), field(words.say("accountPassword"), password)),
+      field(words.say("accountsName"), name), field(words.say("accountRole"), choice), field(words.say("accountPassword"), password)),
     button);
   return { element, close() {} };
 }
