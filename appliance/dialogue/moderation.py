@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Literal, TypeAlias
-
-import httpx2
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from appliance.dialogue.guard import Verdict
 from appliance.dialogue.language import language_of
 from appliance.dialogue.shop import Shop
+
+if TYPE_CHECKING:
+    import httpx2
 
 MAX_ANSWER_BYTES = 65_536
 CATEGORY = re.compile(r"[\w-]{1,40}")
@@ -38,6 +39,9 @@ class Moderation:
         shop: Shop,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        # Here: a start without it is sooner there.
+        import httpx2
+
         self._url = url
         self._timeout_s = timeout_s
         self._shop = shop
@@ -48,6 +52,8 @@ class Moderation:
 
     async def check(self, text: str, direction: Direction) -> Verdict | None:
         """None where the service lets the text pass."""
+        import httpx2
+
         language = language_of(text)
         try:
             async with asyncio.timeout(self._timeout_s):

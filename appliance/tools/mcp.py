@@ -20,8 +20,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx2
-
 from appliance.tools.declared import Row, Server, ServerCall, Value
 from appliance.tools.entries import read_rows
 from appliance.tools.failures import ToolFailed
@@ -57,6 +55,9 @@ async def call_server(
     server: Server, call: ServerCall, values: Mapping[str, Value]
 ) -> tuple[Row, ...]:
     """The objects of the answer. Raises ToolFailed, TimeoutError."""
+    # Here: a start without it is sooner there.
+    import httpx2
+
     arguments = {name: _fill(text, values) for name, text in call.arguments.items()}
     try:
         async with asyncio.timeout(call.timeout_s):
@@ -100,6 +101,7 @@ def _read_text(text: str) -> object:
 
 @asynccontextmanager
 async def _connected(server: Server, timeout_s: float) -> AsyncIterator[Client]:
+    import httpx2
     from mcp import Client, MCPError, StdioServerParameters, stdio_client
     from mcp.client.streamable_http import streamable_http_client
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-
-import httpx2
 
 from appliance.tools.declared import Request, Row, Value
 from appliance.tools.entries import read_rows
 from appliance.tools.failures import ToolFailed
 from appliance.tools.secrets import read_secret
 from appliance.tools.templates import PLACEHOLDER
+
+if TYPE_CHECKING:
+    import httpx2
 
 MAX_ANSWER_BYTES = 262_144
 
@@ -29,6 +31,9 @@ async def send_request(
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> tuple[Row, ...]:
     """The objects of the answer; none where it is 404. Raises ToolFailed, TimeoutError."""
+    # Here: a start without it is sooner there.
+    import httpx2
+
     url = build_address(request, values)
     body = {name: _fill(text, values) for name, text in request.body.items()}
     async with (
