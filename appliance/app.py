@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from appliance import __version__
 from appliance.admission import Admission
@@ -116,7 +117,6 @@ class House:
         self._meters = Meters(
             engine, self.conversations, self.sessions, self._events, self.store, requests
         )
-        self.application.add_middleware(RequestLog, note=vault.network_log.note)
         self._log = structlog.get_logger(__name__)
 
     def _build_application(self) -> Starlette:
@@ -131,6 +131,7 @@ class House:
             (*self.admission.operations, *self.interface.operations, *self.staff.operations),
             self.admission.check,
             self.admission.rates,
+            [Middleware(RequestLog, note=self.vault.network_log.note)],
         )
 
     def _employ(self, owners: Owners, read_seconds: Callable[[], float]) -> Staff:

@@ -68,9 +68,9 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
 
         again = [argument for argument in sys.argv[1:] if argument != "--keep-alive"]
         sys.exit(keep_alive_with([sys.executable, "-m", "appliance", *again]))
-    from appliance.lean_imports import import_without
+    from appliance.lean_start import begin_lean
 
-    import_without("structlog", absent="rich")
+    begin_lean()
     from appliance.config import load_settings
     from appliance.errors import SettingsError
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import TextIO
@@ -35,14 +36,16 @@ def find_addresses(host: str, port: int, scheme: str = "http") -> Addresses:
     return Addresses(f"{scheme}://localhost:{port}", lan)
 
 
-def greet(addresses: Addresses, out: TextIO) -> None:
-    """The page is up: say where."""
+def greet(addresses: Addresses, out: TextIO, notes: Sequence[str] = ()) -> None:
+    """The page is up: say where, and what its owner should know before anybody speaks."""
     print("\n  The appliance is here · 智能客服已启动\n", file=out)
     print(f"    on this machine · 本机      {addresses.local}", file=out)
     if addresses.lan:
         print(f"    on your network · 局域网    {addresses.lan}", file=out)
         if out.isatty():
             print(f"\n{draw_qr_code(addresses.lan)}", file=out)
+    for note in notes:
+        print(f"\n    {note}", file=out)
     print("\n    Ctrl-C ends it · 按 Ctrl-C 结束\n", file=out, flush=True)
 
 

@@ -32,6 +32,7 @@ from appliance.engine.engine import Engine
 from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
 from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
 from appliance.http.socket import MAX_FRAME_BYTES
+from appliance.lean_start import end_lean
 from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
@@ -233,12 +234,14 @@ async def _serve(
     server = Server(house, supervisor, read_settings)
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
-        greet(find_addresses(settings.host, listener.getsockname()[1], scheme), sys.stdout)
+        addresses = find_addresses(settings.host, listener.getsockname()[1], scheme)
+        greet(addresses, sys.stdout, house.vault.notes)
         beside = (
             asyncio.create_task(_report_when_settled(engine, supervisor)),
             asyncio.create_task(supervisor.show_life()),
             asyncio.create_task(_show_setup_code(house)),
         )
+        end_lean()
         await server.serve(sockets=[listener])
         for task in beside:
             task.cancel()

@@ -10,8 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from appliance import __version__
 from appliance.engine.parked_files import PREFIX_LABEL
 from appliance.settings import Settings
@@ -55,13 +53,10 @@ class Vault:
         self.expiry = Expiry(
             self.keyring, self.audit, settings.retention_days, log_days, self.network_log.drop
         )
-        self._log = structlog.get_logger(__name__)
 
     def unlock(self) -> None:
         """Raises StoreUnavailable where the master key is not the one that was used before."""
         self.keyring.unlock()
-        if self.keyring.warning:
-            self._log.warning("the master key protects little", reason=self.keyring.warning)
 
     @property
     def notes(self) -> tuple[str, ...]:

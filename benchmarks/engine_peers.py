@@ -27,7 +27,7 @@ from benchmarks.engine_answer import Answer
 from benchmarks.engine_process import ServerProcess, WrongAnswer, read_cpu_s
 from benchmarks.engine_watch import FILE
 from benchmarks.engine_wire import Heard, ignore, post
-from tests.scripted_house import WITHOUT_LIMITS
+from tests.limits import WITHOUT_LIMITS
 
 ROOT = Path(__file__).resolve().parents[1]
 QUIET_S = 0.1

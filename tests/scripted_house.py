@@ -10,14 +10,13 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Generic, TypeVar
 
-from appliance.app import House, read_clock_ms
+from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.evaluation import wait_indexed
@@ -25,6 +24,8 @@ from appliance.server import Server
 from appliance.settings import Settings
 from appliance.store.access_file import AccessFile
 from appliance.store.keys import Keys
+from appliance.vault import read_clock_ms
+from tests.limits import WITHOUT_LIMITS
 
 PACE_S = 0.02
 PIECE_CHARS = 4
@@ -49,18 +50,6 @@ print(order)
 
 如果还有不清楚的地方，随时都可以问我，我会一直在这里；要找人工客服，请在我们开门的时候说一声。
 """
-
-# All customers of a test stand at one address and have no time to lose.
-WITHOUT_LIMITS: Mapping[str, int] = MappingProxyType(
-    {
-        "address_connections": 0,
-        "address_per_minute": 0,
-        "session_per_minute": 0,
-        "address_answers": 0,
-        "key_per_minute": 0,
-        "key_answers": 0,
-    }
-)
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)
 

@@ -74,3 +74,9 @@ def test_a_missing_model_is_told_with_reason_and_remedy() -> None:
     report_engine(EngineStatus("unavailable", reason="No file.", remedy="appliance fetch"), out)
     assert "No file." in out.getvalue()
     assert "appliance fetch" in out.getvalue()
+
+
+def test_what_the_owner_should_know_stands_below_the_addresses() -> None:
+    out = StringIO()
+    greet(Addresses("http://localhost:80", None), out, ("The key stands beside the data.",))
+    assert "The key stands beside the data." in out.getvalue()

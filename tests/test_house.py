@@ -92,7 +92,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "install",
             "install_checks",
             "knowledge_cli",
-            "lean_imports",
+            "lean_start",
             "models_bar",
             "models_cli",
             "notify",

@@ -148,6 +148,7 @@ class FakeTranscript:
 class FakeForgotten:
     messages: int
     turns: int
+    receipt: None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ def test_forgetting_counts_what_is_gone_and_then_the_session_is_unknown(tmp_path
     messages = (FakeMessage(1, "customer", "你好"), FakeMessage(2, "assistant", "您好"))
     conversations.transcripts["known"] = FakeTranscript(messages)
     with open_house(tmp_path, conversations) as client:
-        assert client.delete("/sessions/known").json() == {"deleted": {"messages": 2, "turns": 1}}
+        told = client.delete("/sessions/known").json()
+        assert told == {"deleted": {"messages": 2, "turns": 1}, "receipt": None}
         assert client.delete("/sessions/known").status_code == 404
 
 

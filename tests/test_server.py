@@ -23,7 +23,8 @@ import httpx2
 import pytest
 
 from appliance.engine.scripted import DEMO_GREETING
-from tests.scripted_house import WITHOUT_LIMITS, heed_signals
+from tests.limits import WITHOUT_LIMITS
+from tests.scripted_house import heed_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 SOON_S = 5.0

@@ -1,4 +1,4 @@
-"""The outermost layer: it notes of every request how it ended, and changes nothing.
+"""A layer before the shield: it notes of every request how it ended, and changes nothing.
 
 It writes nothing itself; `note` is handed in. The rule that must not break: what it notes is the
 pattern of the route and never the path, because a path holds the id of a conversation.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anyio import to_thread
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import Lifespan
 
@@ -48,8 +49,10 @@ def build_http(
     more: Sequence[Operation] = (),
     check: Check = let_everybody_in,
     rates: Rates | None = None,
+    layers: Sequence[Middleware] = (),
 ) -> Starlette:
-    """The whole room as one ASGI application; `more` are operations of other modules."""
+    """The whole room as one ASGI application; `more` are operations of other modules. `layers`
+    stand before the shield, and also behind a proxy they see who asks."""
     rates = rates or Rates(settings)
     operations = list_operations(
         conversations, identities, report, measure, web_folder, settings, rates
@@ -62,6 +65,7 @@ def build_http(
         ],
         middleware=[
             *build_forwarded(settings.trusted_proxies),
+            *layers,
             *build_shield(settings, rates),
         ],
         exception_handlers=build_exception_handlers(),

@@ -93,7 +93,7 @@ def relay(scripted_server: HouseServer[ScriptedEngine]) -> Iterator[Relay]:
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """An appliance as a process of its own that speaks slowly, and its port."""
-    command = (sys.executable, "-m", "tests.faults.house", "--data", str(folder))
+    command = (sys.executable, "-m", "tests.faults", "--data", str(folder))
     with (
         Path(f"{folder}.log").open("a") as log,
         subprocess.Popen(

@@ -1,6 +1,6 @@
 """The appliance as a process of its own, with an engine that says, or does, what a test wants.
 
-    python -m tests.faults.house --data FOLDER --engine scripted|model|dies-loading
+    python -m tests.faults --data FOLDER --engine scripted|model|dies-loading
 
 It is served by the same `serve` as the product. The rule that must not break: with the same data
 folder and the same question it says the same, in every life.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from appliance.settings import Settings
 from tests.faults.dying_tools import STEPS, die_at
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
-from tests.scripted_house import WITHOUT_LIMITS
+from tests.limits import WITHOUT_LIMITS
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 # Words in a question that end the process: at once, in mid-answer, in mid-answer but only once.
@@ -95,7 +94,3 @@ def main() -> int:
         backup_hours=0,
     ).model_copy(update=WITHOUT_LIMITS)
     return serve(settings, build_engine(chosen.engine, settings, chosen.piece_s, chosen.phrases))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

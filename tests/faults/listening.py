@@ -17,7 +17,7 @@ from appliance.engine.engine import Engine
 from appliance.server import Server
 from appliance.settings import Settings
 from tests.faults.client import Client
-from tests.scripted_house import WITHOUT_LIMITS
+from tests.limits import WITHOUT_LIMITS
 
 
 class QuietServer(Server):

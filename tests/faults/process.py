@@ -25,7 +25,7 @@ ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 
 
 class HouseProcess:
-    """`flags` are those of `tests.faults.house`; its log goes to `<folder>.log`."""
+    """`flags` are those of `tests.faults`; its log goes to `<folder>.log`."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class HouseProcess:
         kept = {key: value for key, value in os.environ.items() if not UNLIKE_A_SHOP.search(key)}
         with Path(f"{self.folder}.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.faults.house", "--data", str(self.folder)),
+                *(sys.executable, "-m", "tests.faults", "--data", str(self.folder)),
                 *self._flags,
                 cwd=ROOT,
                 env=kept,

@@ -1,4 +1,4 @@
-"""A start without a library it never needs, which is there again for whoever needs it."""
+"""A start without what it never needs, which is there again for whoever needs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from appliance.lean_imports import import_without
+from appliance.lean_start import import_without
 
 
 def run(program: str) -> str:
@@ -19,9 +19,10 @@ def run(program: str) -> str:
 
 
 LEAN = """\
+import gc
 import sys
-from appliance.lean_imports import import_without
-import_without("structlog", absent="rich")
+from appliance.lean_start import begin_lean, end_lean
+begin_lean()
 """
 
 
@@ -49,6 +50,12 @@ def test_the_log_of_the_server_is_written_as_ever() -> None:
     assert "ZeroDivisionError" in done.stderr
     assert "'words'" not in done.stderr.replace("secret = 'words'; 1 / 0", "")
     assert done.stdout == "done\n"
+
+
+def test_the_collector_rests_for_the_start_and_is_back_afterwards() -> None:
+    show = "print(gc.isenabled(), gc.get_freeze_count() > 0)"
+    program = f"{LEAN}{show}\nimport appliance.server\nend_lean()\n{show}"
+    assert run(program).splitlines() == ["False False", "True True"]
 
 
 def test_a_module_that_is_there_already_stays(monkeypatch: pytest.MonkeyPatch) -> None:
