@@ -18,7 +18,7 @@ from typing import Literal, cast
 import pytest
 from sqlite_utils import Database, Migrations
 
-from appliance.dialogue import conversations as desk_of_turns
+from appliance.dialogue import room as room_of_turns
 from appliance.dialogue.asking import TRIMMED
 from appliance.dialogue.conversations import INTERRUPTED, Conversations
 from appliance.dialogue.ladder import RESTING
@@ -812,7 +812,7 @@ async def test_the_same_client_id_gives_the_first_result_and_begins_nothing(tmp_
 async def test_a_repeated_client_id_needs_no_place_in_the_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_of_turns, "ROOM_WITHOUT_MODEL", 0)
+    monkeypatch.setattr(room_of_turns, "ROOM_WITHOUT_MODEL", 0)
     async with desk(tmp_path, waiting_for(asyncio.Event()), parallel=1, queue=0) as at:
         session_id = await at.conversations.open()
         first = await at.conversations.say("问", session_id, "a")
