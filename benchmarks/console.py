@@ -59,11 +59,19 @@ def serve(data: Path, *, is_demo: bool) -> Iterator[Box]:
     accounts, hashed = Accounts(AccessFile(data), lambda: 0), hash_password(PASSWORD)
     for number in range(OPERATORS):
         accounts.keep(Account(f"op{number}", Role.OPERATOR), hashed)
+    empty = data / "knowledge"
+    empty.mkdir()
     command = [sys.executable, "-m", "appliance", "serve", "--host", "127.0.0.1"]
     limits = {f"APPLIANCE_{name}": "0" for name in FREE}
     process = subprocess.Popen(
         [*command, "--port", str(port), *(["--demo"] if is_demo else [])],
-        env={**os.environ, **limits, "APPLIANCE_DATA": str(data)},
+        # An empty shop: else vectors are computed whenever nobody asks.
+        env={
+            **os.environ,
+            **limits,
+            "APPLIANCE_DATA": str(data),
+            "APPLIANCE_KNOWLEDGE": str(empty),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

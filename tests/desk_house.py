@@ -14,10 +14,10 @@ from typing import Any
 
 import httpx2
 
-from appliance.app import read_clock_ms
 from appliance.http.passwords import hash_password
 from appliance.store.access_file import AccessFile
 from appliance.store.accounts import Account, Accounts, Role
+from appliance.vault import read_clock_ms
 from tests.scripted_house import HouseServer
 
 PASSWORD = "ein langes Kennwort 1"

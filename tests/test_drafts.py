@@ -14,7 +14,7 @@ from appliance.dialogue.feed import TO_CUSTOMERS, TO_OPERATORS
 from appliance.dialogue.turn import Turn
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import HandoffRefused
-from appliance.events import Done, Draft, Handoff, Message, Numbered, Started, Token
+from appliance.events import Done, Draft, Event, Handoff, Message, Numbered, Started, Token
 from tests.scripted_house import choose_settings
 from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
 
@@ -86,7 +86,7 @@ async def test_a_draft_grows_before_the_operator_s_eyes_and_no_customer_gets_it(
         assert isinstance((await anext(customer)).event, Message)
         assert isinstance((await anext(operator)).event, Message)
         await paced.stand_at(len(ANSWER) // 2)
-        drafts = []
+        drafts: list[Draft] = []
         while not drafts or not drafts[-1].text:
             event = (await anext(operator)).event
             assert isinstance(event, Draft)
@@ -97,7 +97,7 @@ async def test_a_draft_grows_before_the_operator_s_eyes_and_no_customer_gets_it(
         paced.go_on()
         await wait_whole(place)
         await place.desk.decide(place.key, "wang", turn.run_id, Decision("send"))
-        seen = []
+        seen: list[Event] = []
         while not seen or not isinstance(seen[-1], Done):
             seen.append((await anext(customer)).event)
         assert not [one for one in seen if isinstance(one, Draft)]

@@ -99,7 +99,7 @@ def test_every_live_setting_changes_what_it_stands_for(tmp_path: Path) -> None:
         seen = {key: getattr(sampling, key) for key in ("repeat_penalty", "temperature")}
         seen |= {"top_k": sampling.top_k, "top_p": sampling.top_p}
         seen["answer_deadline_s"] = last.deadline_s
-        retention, backups, _ = house._jobs
+        retention, backups, *_ = house._jobs
         seen["retention_days"] = getattr(retention, "_days")  # noqa: B009
         seen["backups_kept"] = getattr(backups, "_kept")  # noqa: B009
         assert house._answering is not None
