@@ -50,10 +50,10 @@ TABLES = (
     CREATE TABLE versions (
         file TEXT NOT NULL,
         number INTEGER NOT NULL,
-        text TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
         account TEXT NOT NULL,
         note TEXT NOT NULL,
-        at_ms INTEGER NOT NULL,
+        text TEXT NOT NULL,
         PRIMARY KEY (file, number)
     ) STRICT
     """,

@@ -69,9 +69,9 @@ class Versions:
             number, last = connection.execute(LAST, (file,)).fetchone() or (0, None)
             if last != before:
                 number += 1
-                connection.execute(INSERT, (file, number, before, "", FOUND, now_ms))
+                connection.execute(INSERT, (file, number, now_ms, "", FOUND, before))
             number += 1
-            connection.execute(INSERT, (file, number, text, account, note, now_ms))
+            connection.execute(INSERT, (file, number, now_ms, account, note, text))
             connection.execute(DROP, (file, number - MOST_KEPT))
             self._accounts.keep_act(connection, account, f"{file} published as {number}")
             return int(number)

@@ -87,6 +87,8 @@ def desk(browser: Browser, server: HouseServer[ScriptedEngine]) -> Iterator[Page
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
     page.goto(server.url)
+    # Its own script is done before its place is taken.
+    expect(page.locator("#welcome")).to_be_visible()
     page.evaluate(LOG_IN, PASSWORD)
     yield page
     context.close()
