@@ -97,6 +97,7 @@ class Staff:
         )
 
     async def run_forever(self) -> None:
+        self.desk.presence.begin()
         board = asyncio.create_task(self.desk.board.run_forever())
         while not await wait_at_most(self._stopping, PAUSE_S):
             await self.rounds.go()

@@ -11,10 +11,12 @@ import pytest
 
 from appliance.dialogue.drafts import CHANGED_BY_PERSON, DROPPED, UNDECIDED, Action, Decision
 from appliance.dialogue.feed import TO_CUSTOMERS, TO_OPERATORS
+from appliance.dialogue.speech import Speech
 from appliance.dialogue.turn import Turn
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import HandoffRefused
 from appliance.events import Done, Draft, Event, Handoff, Message, Numbered, Started, Token
+from appliance.store.calls import StoredCall
 from tests.scripted_house import choose_settings
 from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
 
@@ -195,3 +197,25 @@ async def test_a_held_answer_is_not_kept_for_others_to_get_from_before(tmp_path:
         await place.desk.decide(place.key, "wang", again.run_id, Decision("send"))
         await end(again)
     assert kept == []
+
+
+@pytest.mark.parametrize(("action", "is_open"), [("send", True), ("drop", False)])
+async def test_a_question_that_the_customer_never_saw_is_not_open(
+    tmp_path: Path, action: Action, is_open: bool
+) -> None:
+    async with visited(tmp_path, ScriptedEngine(lambda question: list(ANSWER))) as place:
+        drafts = place.desk._drafts
+        await place.desk.hold(place.key, "wang", is_on=True)
+        turn = Turn("run", place.key, "取消订单")
+        heard = Speech(turn, place.house.conversations._events, lambda: True)
+
+        async def answer(_: Turn, speech: Speech) -> Done:
+            speech.calls += [StoredCall("find_order", "found"), StoredCall("cancel", "confirming")]
+            return Done("stop", "tool")
+
+        drafting = asyncio.create_task(drafts.lead(turn, heard, answer))
+        await wait_whole(place)
+        drafts.decide(place.key, "run", Decision(action))
+        await drafting
+        states = [call.state for call in heard.calls]
+        assert states == (["found", "confirming"] if is_open else ["found"])

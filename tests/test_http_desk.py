@@ -119,6 +119,18 @@ def test_the_list_tells_of_what_changes_and_of_who_is_there(
         assert wait_for(events, "removed") == {"id": key}
 
 
+def test_a_conversation_that_nobody_waited_in_leaves_the_list_when_it_is_deleted(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with wang.stream("events") as events, visiting(server.url) as customer:
+        customer.say("我的订单在哪里？")
+        shown = wait_for(events, "conversation")
+        while shown["is_running"] or shown["last_role"] != "assistant":
+            shown = wait_for(events, "conversation")
+        customer.client.delete(customer.path)
+        assert wait_for(events, "removed") == {"id": shown["id"]}
+
+
 def test_what_a_customer_leaves_and_says_of_it_all_stands_at_the_desk(
     server: HouseServer[ScriptedEngine], wang: Operator
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from appliance.dialogue.language import Language
+from appliance.dialogue.presence import GONE_S, Presence
 from appliance.dialogue.waiting import Waiting
 from appliance.engine.scripted import ScriptedEngine
 from appliance.events import Handoff
@@ -146,3 +147,35 @@ async def test_a_restart_knows_in_which_language_a_customer_waits(tmp_path: Path
         await house.conversations._is_answered.wait()
         told = (await house.conversations.read(place.session_id)).handoff
         assert "nobody is online" in told.promise
+
+
+def test_a_clock_that_was_set_promises_nothing() -> None:
+    told: list[str] = []
+
+    def tell(key: str, language: Language, **moments: str) -> str:
+        told.append(key)
+        return key
+
+    presence = Presence(lambda: 0.0)
+    waiting = Waiting(None, presence, read_hours(""), tell, lambda: MONDAY)  # type: ignore[arg-type]
+    with presence.attend("wang"):
+        for waited_ms in (-1, 30 * 365 * 86_400_000):
+            waiting.note_wait(waited_ms)
+        waiting.promise("zh")
+        waiting.note_wait(120_000)
+        waiting.promise("zh")
+    assert told == ["handoff_waiting", "handoff_soon"]
+
+
+def test_who_was_given_a_conversation_has_a_minute_to_come() -> None:
+    now_s = 0.0
+    presence = Presence(lambda: now_s)
+    now_s = 100.0
+    assert presence.is_gone("wang")
+    presence.expect("wang")
+    now_s = 100.0 + GONE_S - 1
+    assert not presence.is_gone("wang")
+    now_s = 100.0 + GONE_S
+    assert presence.is_gone("wang") and presence.is_gone("li")
+    presence.begin()
+    assert not presence.is_gone("li")

@@ -29,6 +29,7 @@ export class Staff {
   #banner;
   #words = null;
   #state = null;
+  #id = null;
   #isCalling = false;
   #hasFailed = false;
   #message = "";
@@ -73,6 +74,7 @@ export class Staff {
       for (const part of [this.#banner, this.#typing]) label(part, words);
       this.#rating.speak(words);
     }
+    this.#turnTo(this.#conversation.talk.id);
     const { handoff: before, messages } = this.#state ?? {};
     [this.#state, this.#words] = [state, words];
     const { handoff, told } = state;
@@ -90,6 +92,15 @@ export class Staff {
     for (const each of [this.#find("take-back"), this.#conversation.querySelector("#call-person")]) {
       each.setAttribute("aria-disabled", String(this.#isCalling));
     }
+  }
+
+  /** Of another conversation nothing is known that was said of the one before. */
+  #turnTo(id) {
+    if (this.#id !== null && id !== this.#id) {
+      this.#state = null;
+      [this.#isContactOpen, this.#contactSaid, this.#message] = [false, "", ""];
+    }
+    this.#id = id;
   }
 
   /** Asks how a conversation was that is left, unless it was told already. */

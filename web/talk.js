@@ -37,9 +37,9 @@ export class Talk extends EventTarget {
     this.#feed = this.#createFeed();
   }
 
-  get left() {
-    return this.#previous?.id ?? null;
-  }
+  /** Of the conversation that stands here, and of the one before; null where there is none. */
+  get id() { return this.#session.get(); }
+  get left() { return this.#previous?.id ?? null; }
 
   /** Shows the conversation of before; its events go on from there. */
   async open() {

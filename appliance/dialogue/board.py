@@ -105,6 +105,11 @@ class Board:
         self._known[session_key] = state
         self.note(session_key)
 
+    def end(self, session_key: str) -> None:
+        """It is gone, and has no state to compare."""
+        self._known.pop(session_key, None)
+        self.note(session_key)
+
     def note(self, session_key: str) -> None:
         """It has changed in the list."""
         if self._watchers:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 from appliance.dialogue.board import AtDesk, Board, ShownRow, Writing
 from appliance.dialogue.drafts import Decision, Drafts
 from appliance.dialogue.feed import TO_OPERATORS, TYPING_CUSTOMER, TYPING_OPERATOR, Feeds
-from appliance.dialogue.handoff import TRIES, Handoffs
+from appliance.dialogue.handoff import OPEN_STATES, TRIES, Handoffs
 from appliance.dialogue.language import language_of
 from appliance.dialogue.presence import Presence
 from appliance.dialogue.turn import Turn
@@ -65,7 +65,7 @@ class Desk:
         self._now_ms = now_ms
         self.presence = presence
         self.board = Board(handoffs, find_turn, self.show)
-        feeds.on_news = self.board.look
+        feeds.on_news, feeds.on_end = self.board.look, self.board.end
         presence.on_change = lambda: self.board.tell("operators", AtDesk(presence.names))
         self._claims: dict[str, str] = {}
 
@@ -108,7 +108,7 @@ class Desk:
 
         Raises AlreadyTaken, SessionNotFound, TurnRunning.
         """
-        await self._rows.find(session_key)
+        row = await self._rows.find(session_key)
         if (claimed := self._claims.get(session_key, account)) != account:
             raise AlreadyTaken(claimed)
         before = self._handoffs.find(session_key)
@@ -120,6 +120,8 @@ class Desk:
             if running == "finish" and self._drafts.find(session_key) is None:
                 await self._wait_for_end(session_key)
             also = self._book.audit(account, f"take, {running}", session_key)
+            self.presence.expect(account)
+            self._handoffs.languages[session_key] = language_of(row.asked)
             await self._handoffs.take(session_key, account, also)
         finally:
             self._claims.pop(session_key, None)
@@ -149,6 +151,7 @@ class Desk:
                 raise AlreadyTaken(owner.account)
 
         also = self._book.audit(account, "assign", session_key)
+        self.presence.expect(to)
         await self._handoffs.assign(session_key, to, check, also)
         self.board.note(session_key)
         return await self.show(session_key)
@@ -167,7 +170,8 @@ class Desk:
         """Whose answers are held back. Raises StoreUnavailable."""
         self._drafts.is_all, keys = await self._book.read_held()
         self._drafts.keys = set(keys)
-        for session_key, _ in self._handoffs.list_owned("waiting"):
+        waiting, human = map(self._handoffs.list_owned, OPEN_STATES)
+        for session_key, _ in (*waiting, *human):
             asked = (await self._rows.find(session_key)).asked
             self._handoffs.languages[session_key] = language_of(asked)
 

@@ -16,6 +16,7 @@ from appliance.dialogue.feed import DRAFT, Feeds
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.speech import Speech, TakenOver
+from appliance.dialogue.tooling import is_open
 from appliance.dialogue.turn import Turn
 from appliance.errors import HandoffRefused
 from appliance.events import (
@@ -105,6 +106,9 @@ class Drafts:
         """Have `turn` answered by `answer`, behind an operator's back where its session is held.
         Raises what `answer` raises."""
         is_begun = turn.has_spoken or not self._handoffs.is_bots(turn.session_key)
+        if turn.started is not None and turn.started.source == "human":
+            # The process died behind an operator's words: nobody else adds to them.
+            return replace(speech.conclude("stop", "human"), rule=CHANGED_BY_PERSON)
         if is_begun or not self.is_held(turn.session_key):
             return await answer(turn, speech)
         held = Held(self._copy(turn), len(turn.events))
@@ -131,19 +135,23 @@ class Drafts:
         finally:
             for follower in followers:
                 follower.cancel()
-        speech.take_over(drafted)
+            # A question that the customer never saw is not open; what was done is kept.
+            speech.take_over(drafted, lambda call: not is_open(call))
         if not self._handoffs.is_bots(turn.session_key):
             raise TakenOver("A person answers now.")
-        if turn.stop_asked.is_set():
+        if turn.stop_asked.is_set() and not (turn.is_parked and held.decision is not None):
             return speech.conclude("cancelled", "human")
-        return await self._carry_out(turn, speech, held, ending)
+        return await self._carry_out(turn, speech, drafted, held, ending)
 
-    async def _carry_out(self, turn: Turn, speech: Speech, held: Held, ending: Ending) -> Ending:
+    async def _carry_out(
+        self, turn: Turn, speech: Speech, drafted: Speech, held: Held, ending: Ending
+    ) -> Ending:
         match held.decision:
             case Decision("send"):
                 for event in held.turn.events[held.begun :]:
                     if isinstance(event.event, Started | Token | Notice | Tool):
                         await speech.publish(event.event)
+                speech.calls += filter(is_open, drafted.calls)
                 return ending
             case Decision("edit", text):
                 await speech.say(text, "human")

@@ -54,6 +54,7 @@ class Feeds:
         self.find_draft: Callable[[str], Numbered | None] = lambda _: None
         # Told of every session that has something new, also where nobody watches it.
         self.on_news: Callable[[str], None] = lambda _: None
+        self.on_end: Callable[[str], None] = lambda _: None
 
     @property
     def streams(self) -> int:
@@ -73,7 +74,7 @@ class Feeds:
 
     def end(self, session_key: str) -> None:
         """The session is gone; so are its watchers."""
-        self.on_news(session_key)
+        self.on_end(session_key)
         if feed := self._feeds.get(session_key):
             feed.is_over = True
             feed.wake()

@@ -26,6 +26,15 @@ class Presence:
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._streams))
 
+    def begin(self) -> None:
+        """From now on everybody could be here, after a start."""
+        self._began_at = self._clock()
+
+    def expect(self, account: str) -> None:
+        """Somebody was given a conversation: he has as long as one who left just now."""
+        if account not in self._streams:
+            self._left_at[account] = self._clock()
+
     @contextmanager
     def attend(self, account: str) -> Iterator[None]:
         """There for as long as this lasts."""

@@ -58,9 +58,10 @@ class Speech:
         """One that is heard in `copy` alone."""
         return DraftSpeech(copy, self._log, self._is_bots)
 
-    def take_over(self, drafted: Speech) -> None:
-        """What a draft took and what the guards said of it is this turn's."""
-        self.verdicts, self.calls = drafted.verdicts, drafted.calls
+    def take_over(self, drafted: Speech, is_heard: Callable[[StoredCall], bool]) -> None:
+        """What a draft took and what the guards said of it is this turn's; of its calls those
+        that `is_heard` lets through."""
+        self.verdicts, self.calls = drafted.verdicts, [*filter(is_heard, drafted.calls)]
         self.prefilled, self.decode_ms = drafted.prefilled, drafted.decode_ms
         self.completion_tokens = drafted.completion_tokens
 

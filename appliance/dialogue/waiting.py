@@ -20,6 +20,7 @@ from appliance.hours import Hours
 
 TIMED_OUT = "timeout"
 KEPT_WAITS = 20
+LONGEST_WAIT_MS = 4 * 3_600_000
 WEEKDAYS: dict[Language, tuple[str, ...]] = {
     "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -56,8 +57,9 @@ class Waiting:
         self._waits_ms: deque[int] = deque(maxlen=KEPT_WAITS)
 
     def note_wait(self, waited_ms: int) -> None:
-        """Somebody waited so long until a person came."""
-        self._waits_ms.append(waited_ms)
+        """Somebody waited so long until a person came, by a clock that may have been set."""
+        if 0 <= waited_ms <= LONGEST_WAIT_MS:
+            self._waits_ms.append(waited_ms)
 
     def find_place(self, session_key: str) -> int:
         """From 1; behind all others where it does not wait yet."""

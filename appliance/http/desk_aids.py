@@ -53,9 +53,6 @@ class DeskAids:
 
     async def keep_replies(self, request: Request) -> JsonAnswer:
         wish = await read_body(request, RepliesWish)
-        shortcuts = [one.shortcut for one in wish.replies]
-        if len(set(shortcuts)) < len(shortcuts):
-            raise InvalidField("replies", "Each shortcut stands for one text.")
         replies = tuple(
             CannedReply(
                 clean_text("shortcut", one.shortcut, MAX_REPLY_CHARS),
@@ -63,6 +60,8 @@ class DeskAids:
             )
             for one in wish.replies
         )
+        if len({one.shortcut for one in replies}) < len(replies):
+            raise InvalidField("replies", "Each shortcut stands for one text.")
         await self._desk.keep_replies(get_account(request), replies)
         return _show_replies(replies)
 

@@ -29,10 +29,13 @@ SELECT sessions.session_key, owner, owner_since_ms, created_ms, touched_ms, assi
 FROM sessions
 """
 ONE = f"{ROW} WHERE session_key = ?"
-# Whoever waits comes first, then who is talked to, then who left word how to be reached.
+# Whoever waits comes first, then who is talked to, all of them; then who left word how to be
+# reached, the latest first.
 FIRST = f"""
 {ROW} WHERE owner IN ('waiting', 'human') OR (owner = 'closed' AND contact IS NOT NULL)
-ORDER BY owner = 'waiting' DESC, owner = 'human' DESC, owner_since_ms LIMIT ?
+ORDER BY owner = 'waiting' DESC, owner = 'human' DESC,
+    CASE owner WHEN 'closed' THEN -owner_since_ms ELSE owner_since_ms END
+LIMIT (SELECT count(*) FROM sessions WHERE owner IN ('waiting', 'human')) + ?
 """
 OTHERS = f"""
 {ROW} WHERE touched_ms < ? AND (owner = 'bot' OR (owner = 'closed' AND contact IS NULL))
