@@ -23,7 +23,6 @@ from appliance.tools.hooks import send_hook, sign_hook
 from appliance.tools.mail import MailServer, Security, send_mail
 
 LOOK_PAUSE_S = 2.0
-BATCH = 20
 SECOND_MS = 1000
 # Between the tries; after the last one it is given up.
 PAUSES_S = (5, 30, 120, 600, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
@@ -106,11 +105,17 @@ class Telling:
     async def _begin_all(self) -> bool:
         """A task for each receiver that has none; whether there is any receiver."""
         receivers = await self._outbox.list_receivers()
-        self._running = {key: task for key, task in self._running.items() if not task.done()}
+        for key in [key for key, task in self._running.items() if task.done()]:
+            self._note_end(self._running.pop(key), key)
         for receiver in receivers:
             if receiver.id not in self._running:
                 self._running[receiver.id] = asyncio.create_task(self._serve(receiver))
         return bool(receivers)
+
+    def _note_end(self, task: asyncio.Task[None], receiver_id: int) -> None:
+        """By its kind alone: what it says may hold a password."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("receiver not served", receiver=receiver_id, kind=type(error).__name__)
 
     async def _end_all(self) -> None:
         """What is under way is tried again by the next process."""
@@ -121,13 +126,15 @@ class Telling:
     async def _serve(self, receiver: Receiver) -> None:
         with suppress(StoreUnavailable):
             now_ms = self._house_clock()
-            due = await self._outbox.list_due(receiver.id, now_ms, LONGEST_PAUSE_MS, BATCH)
-            for delivery in due:
-                outcome = await self._try(receiver, delivery)
-                await self._outbox.mark(delivery.id, outcome)
+            due = await self._outbox.list_due(receiver.id, now_ms, LONGEST_PAUSE_MS, 1)
+            while due:
+                outcome = await self._try(receiver, due[0])
+                await self._outbox.mark(due[0].id, outcome)
                 if not outcome.is_delivered:
                     # The others would only wait for the same; their turn comes.
                     break
+                # One at a time: of a receiver that was removed meanwhile there is no other.
+                due = await self._outbox.list_due(receiver.id, now_ms, LONGEST_PAUSE_MS, 1)
 
     async def _try(self, receiver: Receiver, delivery: Delivery) -> Outcome:
         status, fault = None, ""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,7 @@ from appliance.store.messages import Answer, MessageRows
 from appliance.store.outbox import EVENTS, Logged, Outbox, Outcome
 from appliance.store.salvage import salvage
 from appliance.telling import LONGEST_PAUSE_MS, PAUSES_S, SENTENCES, Telling, Ways
+from appliance.tools import mail
 from appliance.tools.failures import ToolFailed
 from appliance.tools.hooks import check_hook_address, send_hook
 from appliance.tools.mail import MailServer, check_mail_server, send_mail, write_mail
@@ -569,6 +571,19 @@ async def test_a_mail_arrives_with_its_words(tmp_path: Path) -> None:
     message = email.message_from_bytes(server.taken[0], policy=email.policy.default)
     assert message["Subject"].startswith("有顾客在等人工客服")
     assert "conversation.waiting" in message.get_content()
+
+
+async def test_a_password_that_the_server_cannot_be_told_is_in_no_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def log_in(server: MailServer, _: EmailMessage) -> None:
+        server.password.encode("ascii")
+
+    monkeypatch.setattr(mail, "_send", log_in)
+    with pytest.raises(ToolFailed) as failed:
+        await send_mail(describe_mail(25, user="chef", password="密码123", security="tls"), *"abc")
+    assert str(failed.value) == "The mail was not taken: UnicodeEncodeError."
+    assert failed.value.__cause__ is None and failed.value.__suppress_context__
 
 
 def test_no_text_of_a_mail_becomes_a_header() -> None:

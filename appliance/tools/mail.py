@@ -44,7 +44,8 @@ async def send_mail(server: MailServer, subject: str, text: str, message_id: str
     message = write_mail(server, subject, text, message_id)
     try:
         await asyncio.to_thread(_send, server, message)
-    except (smtplib.SMTPException, OSError) as error:
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        # A name or password that is no ASCII is a ValueError, and would be told with it.
         raise ToolFailed(f"The mail was not taken: {type(error).__name__}.") from None
 
 
