@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,10 @@ async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[
 
 
 def main() -> None:
-    """The argument is a file with the settings and the two folders; the outcome goes beside it."""
+    """The arguments are a file with the settings and the two folders, beside which the outcome
+    goes, and the seconds after which it ends itself: who began it may be gone."""
     asked = Path(sys.argv[1])
+    signal.alarm(int(sys.argv[2]))
     told = json.loads(asked.read_text("utf-8"))
     os.nice(NICE)
     settings = Settings.model_validate(told["settings"])

@@ -98,7 +98,9 @@ def read_shop_file(folder: Path, name: str) -> Draft:
 def lay_out(folder: Path, scratch: Path, draft: Draft, text: str) -> Path:
     """A copy of the shop's folder below `scratch` in which the draft has `text`. Raises OSError."""
     copy = scratch / "shop"
-    shutil.copytree(folder, copy, copy_function=_link_or_copy, dirs_exist_ok=True)
+    shutil.copytree(
+        folder, copy, ignore=_leave_out, copy_function=_link_or_copy, dirs_exist_ok=True
+    )
     target = copy / draft.name
     # A link is the shop's own file: it is taken away before anything is written.
     target.unlink(missing_ok=True)
@@ -170,8 +172,23 @@ def _measure(file: Path) -> int:
         return 0
 
 
+def clear_holds(data: Path, prefix: str) -> None:
+    """What a process that was killed left of its check."""
+    for left in data.glob(f"{prefix}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _leave_out(folder: str, names: list[str]) -> set[str]:
+    """What the knowledge does not read either: what is hidden, and folders by way of a link."""
+    linked = {name for name in names if (Path(folder) / name).is_symlink()}
+    return {name for name in names if name.startswith(".")} | {
+        name for name in linked if (Path(folder) / name).is_dir()
+    }
+
+
 def _link_or_copy(source: str, target: str) -> None:
+    real = os.path.realpath(source)
     try:
-        os.link(source, target)
+        os.link(real, target)
     except OSError:
-        shutil.copy2(source, target)
+        shutil.copy2(real, target)

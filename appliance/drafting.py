@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import structlog
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CheckState: TypeAlias = Literal["none", "refused", "running", "done", "failed"]
 
 CHECK_S = 600.0
+HOLD = "draft-"
 # What a check needs none of, and no file shall hold.
 SECRETS = {"widget_secret", "passphrase", "remote_key"}
 EXAMPLE = "The example shop is not changed; `appliance init` makes a folder of your own."
@@ -56,18 +58,24 @@ class Check:
         return len(told) if isinstance(told, list) else 0
 
 
+class Shop(Protocol):
+    """What `appliance/knowing.py` says of the shop's folder."""
+
+    folder: Path
+    is_example: bool
+    writing: asyncio.Lock
+
+
 class Drafting:
-    def __init__(
-        self, settings: Settings, folder: Path, is_example: Callable[[], bool], versions: Versions
-    ) -> None:
+    def __init__(self, settings: Settings, shop: Shop, versions: Versions) -> None:
         self._settings = settings
-        self._folder = folder
-        self._is_example = is_example
+        self._shop = shop
+        self._folder = shop.folder
         self._versions = versions
         self._check = Check()
         self._text = ""
         self._running: asyncio.Task[None] | None = None
-        self._writing = asyncio.Lock()
+        self._beginning = asyncio.Lock()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -76,7 +84,7 @@ class Drafting:
 
     @property
     def is_example(self) -> bool:
-        return self._is_example()
+        return self._shop.is_example
 
     def hash(self, text: str) -> str:
         return hash_text(text)
@@ -101,39 +109,44 @@ class Drafting:
     async def begin_check(self, name: str, text: str, base: str) -> Check:
         """Find faults at once; where there is none, compare in the background. Raises
         NotOffered, PublishRefused."""
-        from appliance.draft_folder import find_faults, lay_out
+        from appliance.draft_folder import clear_holds, find_faults, lay_out
 
-        present = await self._read_to_change(name)
-        if hash_text(present.text) != base:
-            raise PublishRefused(OTHER)
-        if self._check.state == "running":
-            raise PublishRefused("Another draft is being checked; wait a moment.")
-        hold = TemporaryDirectory(prefix="draft-", dir=self._settings.data)
-        try:
-            scratch = await asyncio.to_thread(lay_out, self._folder, Path(hold.name), present, text)
-            found = await asyncio.to_thread(find_faults, scratch, self._settings, present, text)
-        except BaseException:
-            hold.cleanup()
-            raise
-        self._text = text
-        self._check = Check("running", name, hash_text(text), base, *found)
-        if found[0]:
-            hold.cleanup()
-            self._check = replace(self._check, state="refused")
-        else:
-            self._running = asyncio.create_task(self._compare(hold, scratch))
-        return self._check
+        async with self._beginning:
+            present = await self._read_to_change(name)
+            if hash_text(present.text) != base:
+                raise PublishRefused(OTHER)
+            if self._check.state == "running":
+                raise PublishRefused("Another draft is being checked; wait a moment.")
+            data = self._settings.data
+            await asyncio.to_thread(clear_holds, data, HOLD)
+            hold = TemporaryDirectory(prefix=HOLD, dir=data)
+            copy = Path(hold.name)
+            try:
+                scratch = await asyncio.to_thread(lay_out, self._folder, copy, present, text)
+                found = await asyncio.to_thread(find_faults, scratch, self._settings, present, text)
+            except BaseException:
+                hold.cleanup()
+                raise
+            self._text = text
+            self._check = Check("running", name, hash_text(text), base, *found)
+            if found[0]:
+                self._check = replace(self._check, state="refused")
+                await asyncio.to_thread(hold.cleanup)
+            else:
+                self._running = asyncio.create_task(self._compare(self._check, hold, scratch))
+            return self._check
 
-    async def publish(self, name: str, account: str, *, is_accepted: bool) -> int:
-        """The text that was checked last; its number. Raises PublishRefused where it does worse
-        and that was not accepted."""
+    async def publish(self, name: str, text_hash: str, account: str, *, is_accepted: bool) -> int:
+        """The text that was checked last, if it is the one that is meant; its number. Raises
+        PublishRefused where it does worse and that was not accepted."""
         check = self._check
-        if check.state != "done" or check.name != name:
+        if (check.state, check.name, check.hash) != ("done", name, text_hash):
             raise PublishRefused("This draft was not checked yet.")
         if check.broken and not is_accepted:
             raise PublishRefused("This draft answers worse than what stands there now.")
         number = await self._write(name, self._text, check.base, account, "")
-        self._check = Check()
+        if self._check is check:
+            self._check = Check()
         return number
 
     async def roll_back(self, name: str, number: int, account: str) -> int:
@@ -154,22 +167,23 @@ class Drafting:
             await asyncio.gather(self._running, return_exceptions=True)
 
     async def _read_to_change(self, name: str) -> Draft:
-        if self._is_example():
+        if self._shop.is_example:
             raise PublishRefused(EXAMPLE)
         return await self.read(name)
 
     async def _write(self, name: str, text: str, base: str | None, account: str, note: str) -> int:
         from appliance.draft_folder import write_shop_file
 
-        async with self._writing:
+        async with self._shop.writing:
             present = await self._read_to_change(name)
             if base is not None and hash_text(present.text) != base:
                 raise PublishRefused(OTHER)
-            # The file first: where the row is lost, the next one finds that it stands there.
+            # Nothing that stood here is ever lost, also where the rows behind it cannot be kept.
+            await self._versions.keep_found(name, present.text)
             await asyncio.to_thread(write_shop_file, self._folder, present, text)
             return await self._versions.keep(name, present.text, text, account, note)
 
-    async def _compare(self, hold: TemporaryDirectory[str], scratch: Path) -> None:
+    async def _compare(self, check: Check, hold: TemporaryDirectory[str], scratch: Path) -> None:
         state: CheckState = "failed"
         outcome: Mapping[str, object] = {}
         try:
@@ -180,7 +194,8 @@ class Drafting:
             self._log.error("draft not checked", error=type(error).__name__)
         finally:
             await asyncio.to_thread(hold.cleanup)
-            self._check = replace(self._check, state=state, outcome=outcome)
+            if self._check is check:
+                self._check = replace(check, state=state, outcome=outcome)
 
     async def _run(self, folder: Path, scratch: Path) -> Mapping[str, object]:
         """Raises OSError, ValueError."""
@@ -196,8 +211,10 @@ class Drafting:
             "-m",
             "appliance.draft_check",
             str(asked),
+            str(int(CHECK_S)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(folder.absolute())},
         )
         try:
             await process.wait()

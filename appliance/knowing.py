@@ -50,6 +50,8 @@ class KnowledgeRung:
         self._settings = settings
         self.may_work = may_work
         self.folder, self.is_example = find_folder(settings.knowledge)
+        # Held by whoever reads a file of the folder and then exchanges it.
+        self.writing = asyncio.Lock()
         self._parts: Parts | None = None
         self._tool_keeper: ToolKeeper | None = None
         self._embedder: Embedder | None = None

@@ -53,7 +53,7 @@ class Overseeing:
         outbox = Outbox(store, lasting, vault.keyring.seals, vault.accounts, read_clock_ms)
         self.telling = Telling(outbox, read_clock_ms, vault.clock.read_house_ms)
         versions = Versions(store, vault.accounts, read_clock_ms)
-        self.drafting = Drafting(settings, knowledge.folder, lambda: knowledge.is_example, versions)
+        self.drafting = Drafting(settings, knowledge, versions)
         keys = Keys(AccessFile(settings.data), read_clock_ms)
         doors = Doors(admission.accounts, keys, read_clock_ms, note_act)
         self.operations: tuple[Operation, ...] = (

@@ -54,7 +54,12 @@ class Teaching:
             self._publications,
             knowledge.library,
             knowledge.ladder,
-            Place(knowledge.folder, self._settings.data, knowledge.is_example),
+            Place(
+                knowledge.folder,
+                self._settings.data,
+                knowledge.is_example,
+                knowledge.writing,
+            ),
             knowledge.embedder,
             read_clock_ms,
             self._breathe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +120,16 @@ def chef(settings: Settings) -> Iterator[TestClient]:
         yield client
 
 
+class Place:
+    """A shop's folder of its owner's."""
+
+    is_example = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writing = asyncio.Lock()
+
+
 def check(client: TestClient, name: str, text: str, base: str | None = None) -> dict[str, Any]:
     opened = client.get(f"/console/settings/files/{name}").json()
     body = {"name": name, "text": text, "base": base or opened["base"]}
@@ -130,7 +141,9 @@ def check(client: TestClient, name: str, text: str, base: str | None = None) -> 
 
 
 def publish(client: TestClient, name: str, **more: Any) -> Any:
-    return client.post("/console/settings/publish", json={"name": name, **more})
+    checked = client.get("/console/settings/check").json()["hash"]
+    body = {"name": name, "hash": checked or "0" * 64, **more}
+    return client.post("/console/settings/publish", json=body)
 
 
 def test_a_draft_is_checked_published_and_taken_back(
@@ -212,7 +225,7 @@ def test_the_check_leaves_nothing_behind_and_names_no_secret(
 ) -> None:
     told = settings.model_copy(update={"moderation_url": "http://m.test"})
     described = json.dumps(
-        Drafting(told, settings.knowledge, lambda: False, None)._describe_settings()  # type: ignore[arg-type]
+        Drafting(told, Place(settings.knowledge), None)._describe_settings()  # type: ignore[arg-type]
     )
     assert (
         not [name for name in drafting.SECRETS if name in described] and "m.test" not in described
@@ -288,3 +301,42 @@ def test_a_key_is_shown_once_and_revoked(chef: TestClient) -> None:
     assert chef.delete(f"{path}/{shown['id']}").json() == {"done": True}
     assert chef.delete(f"{path}/{shown['id']}").status_code == 404
     assert chef.post(path, json={"name": "x", "scopes": ["all"]}).status_code == 422
+
+
+def test_only_the_text_that_was_seen_is_published(
+    chef: TestClient, settings: Settings, outcome: dict[str, Any]
+) -> None:
+    assert outcome
+    seen = check(chef, "faq.csv", FAQ + "几点开门？,九点。\n")["hash"]
+    check(chef, "faq.csv", FAQ + "几点关门？,六点。\n")
+    assert publish(chef, "faq.csv", hash=seen).status_code == 409
+    assert "几点" not in (settings.knowledge / "faq.csv").read_text("utf-8-sig")
+
+
+async def test_of_two_checks_at_once_one_is_refused(
+    settings: Settings, outcome: dict[str, Any]
+) -> None:
+    assert outcome
+    settings.data.mkdir(parents=True, exist_ok=True)
+    drafting = Drafting(settings, Place(settings.knowledge), None)  # type: ignore[arg-type]
+    base = (await drafting.read("faq.csv")).text
+    texts = (FAQ + "几点开门？,九点。\n", FAQ + "几点关门？,六点。\n")
+    checks = [drafting.begin_check("faq.csv", text, hash_text(base)) for text in texts]
+    first, second = await asyncio.gather(*checks, return_exceptions=True)
+    await drafting.wait()
+    assert isinstance(first, Check) and isinstance(second, PublishRefused)
+    assert (drafting.check.state, drafting.check.hash) == ("done", hash_text(texts[0]))
+
+
+def test_an_operator_changes_no_tools(settings: Settings) -> None:
+    house = House(settings, ScriptedEngine(lambda question: ["答"]))
+    with open_console(house, settings.data, Role.OPERATOR) as client:
+        base = client.get("/console/settings/files/tools.toml").json()["base"]
+        body = {"name": "tools.toml", "text": "", "base": base}
+        calls = (
+            ("check", body),
+            ("publish", {"name": "tools.toml", "hash": "0" * 64}),
+            ("rollback", {"name": "tools.toml", "number": 1}),
+        )
+        for call, told in calls:
+            assert client.post(f"/console/settings/{call}", json=told).status_code == 403

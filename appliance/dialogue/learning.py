@@ -50,11 +50,13 @@ EXAMPLE = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the knowledge stands, and where it is built."""
+    """Where the knowledge stands, and where it is built; `writing` is held while a file of the
+    folder is read and exchanged."""
 
     folder: Path
     data: Path
     is_example: bool
+    writing: asyncio.Lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,19 +169,20 @@ class Learning:
             replayed = preview.replayed
             effect = Effect(replayed.asked, replayed.answered_before, replayed.answered_after)
             number = await self._publications.begin(account, effect)
-            text = await self._read_text()
-            block = published.render(number, self._read_day(), draft)
-            whole = published.put_in(text, block)
-            _check_whole(text, whole, draft)
-            await self._publications.keep_hash(number, block)
-            await self._write(whole)
+            async with self._place.writing:
+                text = await self._read_text()
+                block = published.render(number, self._read_day(), draft)
+                whole = published.put_in(text, block)
+                _check_whole(text, whole, draft)
+                await self._publications.keep_hash(number, block)
+                await self._write(whole)
             match = await self._library.match(draft.question)
             is_live = match.outcome == "sure" and match.hits[0].entry.question == draft.question
             return Published(number, is_live, effect)
 
     async def undo(self, number: int, account: str) -> None:
         """Take it out of the folder again, to the letter. Raises PublishRefused."""
-        async with self._lock:
+        async with self._lock, self._place.writing:
             kept = await self._publications.find(number)
             if kept is None or kept.undone_ms is not None:
                 raise PublishRefused(f"There is nothing of number {number} to undo.")

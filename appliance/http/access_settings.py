@@ -6,6 +6,7 @@ and nobody takes the account away that he is logged in by.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Doors:
 class AccessSettings:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
+        # Two owners who take the role from each other: one of them comes second.
+        self._changing = asyncio.Lock()
 
     async def list_accounts(self, _request: Request) -> Response:
         found = await to_thread.run_sync(self._doors.accounts.list_all)
@@ -60,10 +63,11 @@ class AccessSettings:
         wanted = await read_body(request, NewAccount)
         account = Account(check_name(wanted.name), Role(wanted.role))
         check_password(wanted.password)
-        if account.role is not Role.OWNER:
-            await self._check_owner_left(account.name)
         hashed = await to_thread.run_sync(hash_password, wanted.password)
-        await to_thread.run_sync(self._doors.accounts.keep, account, hashed)
+        async with self._changing:
+            if account.role is not Role.OWNER:
+                await self._check_owner_left(account.name)
+            await to_thread.run_sync(self._doors.accounts.keep, account, hashed)
         await self._note(request, f"account {account.name} kept as {account.role}")
         return JsonAnswer(DONE)
 
@@ -71,9 +75,10 @@ class AccessSettings:
         name = request.path_params["name"]
         if name == get_access(request.scope).account:
             raise PublishRefused("This is your own account; another owner can remove it.")
-        await self._check_owner_left(name)
-        if not await to_thread.run_sync(self._doors.accounts.remove, name):
-            raise NotOffered("There is no such account.")
+        async with self._changing:
+            await self._check_owner_left(name)
+            if not await to_thread.run_sync(self._doors.accounts.remove, name):
+                raise NotOffered("There is no such account.")
         await self._note(request, f"account {name} removed")
         return JsonAnswer(DONE)
 

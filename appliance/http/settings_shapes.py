@@ -26,11 +26,13 @@ class DraftText(BaseModel):
 
 
 class PublishWish(BaseModel):
-    """`accept` says that worse answers were seen and are meant."""
+    """`hash` is that of the checked text, as the check told it; `accept` says that worse answers
+    were seen and are meant."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=500, description="Of the file.")
+    hash: str = Field(min_length=64, max_length=64, description="Of the text that was checked.")
     accept: bool = Field(False, description="Publish it though it answers worse.")
 
 

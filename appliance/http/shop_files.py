@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
-from appliance.errors import ApplianceError, InvalidField, NotOffered, PublishRefused
+from appliance.errors import AccessDenied, ApplianceError, InvalidField, NotOffered, PublishRefused
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import read_body, read_open_body
 from appliance.http.console import DENIED
@@ -29,6 +29,7 @@ from appliance.http.settings_shapes import (
     ShownCheck,
 )
 from appliance.store.versions import Version
+from appliance.tools.registry import TOOLS_FILE
 
 
 class Editor(Protocol):
@@ -44,7 +45,9 @@ class Editor(Protocol):
     def read_version(self, name: str, number: int) -> Awaitable[str | None]: ...
     def hash(self, text: str) -> str: ...
     def begin_check(self, name: str, text: str, base: str) -> Awaitable[Any]: ...
-    def publish(self, name: str, account: str, *, is_accepted: bool) -> Awaitable[int]: ...
+    def publish(
+        self, name: str, text_hash: str, account: str, *, is_accepted: bool
+    ) -> Awaitable[int]: ...
     def roll_back(self, name: str, number: int, account: str) -> Awaitable[int]: ...
 
 
@@ -92,6 +95,7 @@ class ShopFiles:
 
     async def begin_check(self, request: Request) -> Response:
         wanted = await read_open_body(request, DraftText)
+        _check_owner(request, wanted.name)
         text = wanted.text.replace("\r\n", "\n")
         return JsonAnswer(_show(await self._editor.begin_check(wanted.name, text, wanted.base)))
 
@@ -100,16 +104,24 @@ class ShopFiles:
 
     async def publish(self, request: Request) -> Response:
         wish = await read_body(request, PublishWish)
+        _check_owner(request, wish.name)
         account = _name_who(request)
-        number = await self._editor.publish(wish.name, account, is_accepted=wish.accept)
+        number = await self._editor.publish(wish.name, wish.hash, account, is_accepted=wish.accept)
         published: Published = {"number": number}
         return JsonAnswer(published)
 
     async def roll_back(self, request: Request) -> Response:
         wish = await read_body(request, RollbackWish)
+        _check_owner(request, wish.name)
         number = await self._editor.roll_back(wish.name, wish.number, _name_who(request))
         published: Published = {"number": number}
         return JsonAnswer(published)
+
+
+def _check_owner(request: Request, name: str) -> None:
+    """Tools name programs, databases and secrets of the machine. Raises AccessDenied."""
+    if name == TOOLS_FILE and Policy.ADMIN not in get_access(request.scope).scopes:
+        raise AccessDenied(f"Only an owner changes {TOOLS_FILE}: it names programs and databases.")
 
 
 def _name_who(request: Request) -> str:

@@ -59,6 +59,18 @@ class Versions:
         )
         return row[0] if row else None
 
+    async def keep_found(self, file: str, text: str) -> None:
+        """What stands there before it is changed, unless its last version says so already."""
+
+        def change(database: sqlite_utils.Database) -> None:
+            number, last = database.conn.execute(LAST, (file,)).fetchone() or (0, None)
+            if last != text:
+                told = (file, number + 1, self._clock(), "", FOUND, text)
+                database.conn.execute(INSERT, told)
+
+        self._store.check_room()
+        await self._store.write(change)
+
     async def keep(self, file: str, before: str, text: str, account: str, note: str = "") -> int:
         """The number of `text`; `before`, which it took the place of, is kept too where nobody
         published it here."""

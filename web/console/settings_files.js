@@ -158,7 +158,7 @@ export class ShopFiles {
 
   #publish(button, check) {
     return attempt(button, async () => {
-      const body = { name: check.name, accept: check.broken.length > 0 };
+      const body = { name: check.name, hash: check.hash, accept: check.broken.length > 0 };
       const { number } = await this.#tools.server.post("/console/settings/publish", body);
       await this.#open(check.name);
       this.#tools.tell(this.#say("filePublished", { name: check.name, number }));
