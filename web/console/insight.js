@@ -31,7 +31,7 @@ class Insight {
   #days = DEFAULT_DAYS;
   #status = build("p", { class: "insight-status", role: "status" });
   #figures = build("div", { class: "insight-figures" });
-  #box = build("dl", { class: "facts" });
+  #box = build("dl", { class: "insight-facts" });
   #csv;
   #timer;
   #theme = matchMedia("(prefers-color-scheme: dark)");
@@ -132,7 +132,7 @@ class Insight {
       ["insightThumbs", `${count(totals.up)} / ${count(totals.down)}`],
       ["insightStars", ratings.mean === null ? null : `${count(ratings.mean)} (${count(ratings.count)})`],
     ];
-    return build("dl", { class: "facts" }, ...this.#listFacts(facts, "insightNotYet"));
+    return build("dl", { class: "insight-facts" }, ...this.#listFacts(facts, "insightNotYet"));
   }
 
   #buildGroups(title, groups) {
@@ -189,7 +189,7 @@ class Insight {
   }
 
   #listFacts(facts, unknown) {
-    return facts.map(([key, value]) => build("div", { class: "fact" },
+    return facts.map(([key, value]) => build("div", { class: "insight-fact" },
       build("dt", {}, this.#words.say(key)),
       build("dd", {}, value ?? this.#words.say(unknown))));
   }
