@@ -116,10 +116,11 @@ class Insight {
     const count = (value) => tellCount(value, language);
     const time = (value) => tellDuration(value, language);
     const answered = Object.values(rungs).reduce((sum, value) => sum + value, 0);
+    const alone = answered - (rungs.human ?? 0) - (rungs.fallback ?? 0) - totals.waiting;
     const facts = [
       ["insightQuestions", count(totals.questions)],
       ["insightConversations", count(totals.conversations)],
-      ["insightAlone", tellShare(answered - (rungs.human ?? 0) - (rungs.fallback ?? 0), totals.questions, language)],
+      ["insightAlone", tellShare(Math.max(0, alone), totals.questions, language)],
       ["insightMisses", count(totals.misses)],
       ["insightFailed", count(totals.failed)],
       ["insightHandovers", count(totals.waiting)],
