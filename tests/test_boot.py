@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
-from appliance import app
+from appliance import app, vault
 from appliance.cli import main
 from appliance.engine.engine import EngineStatus
 from appliance.engine.scripted import ScriptedEngine
@@ -296,7 +296,7 @@ def test_the_work_in_the_background_begins_with_an_open_store_and_ends_before_it
             await self._stopping.wait()
             seen.append(self._store.state == "ready")
 
-    monkeypatch.setattr(app, "Retention", Watched)
+    monkeypatch.setattr(vault, "Retention", Watched)
     with serving(choose_settings(tmp_path), ScriptedEngine(answer)):
         assert began.wait(HANG_S)
     assert seen == [True, True]
@@ -309,7 +309,7 @@ def test_a_fault_in_the_background_is_in_the_log_and_ends_nothing_else(
         async def run_forever(self) -> None:
             raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(app, "Retention", Broken)
+    monkeypatch.setattr(vault, "Retention", Broken)
     with (
         capture_logs() as logs,
         serving(choose_settings(tmp_path), ScriptedEngine(answer)) as server,

@@ -20,7 +20,7 @@ from appliance.engine.engine import Generation
 from appliance.engine.scripted import ScriptedEngine, ScriptedRun
 from appliance.reloading import LIVE, Reloaded, Reloading, read_outcome
 from appliance.settings import Settings
-from tests.scripted_house import HouseServer, choose_settings, serving
+from tests.scripted_house import HouseServer, choose_settings, heed_signals, serving
 from tests.test_server import LONG_ANSWER, LONG_MESSAGE, environ, served
 
 ROOT = Path(__file__).parents[1]
@@ -154,6 +154,7 @@ def test_without_a_terminal_a_hang_up_means_read_again(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_signals,
     )
     try:
         assert process.stdout is not None and process.stderr is not None
