@@ -136,6 +136,8 @@ def test_a_response_in_the_background_can_be_ended(tmp_path: Path) -> None:
     with open_house(tmp_path, lambda _: script) as server, connect(server) as client:
         begun = client.responses.create(model="m", input="说说天空", background=True)
         assert begun.status == "in_progress"
+        while not client.responses.retrieve(begun.id).output_text:
+            continue
         ended = client.responses.cancel(begun.id)
         assert (ended.status, ended.output_text) == ("cancelled", "第一句。")
 
