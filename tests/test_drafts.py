@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from appliance.dialogue.drafts import CHANGED_BY_PERSON, DROPPED, UNDECIDED, Action, Decision
+from appliance.dialogue.drafts import CHANGED_BY_PERSON, DROPPED, UNDECIDED, Decision
 from appliance.dialogue.feed import TO_CUSTOMERS, TO_OPERATORS
 from appliance.dialogue.speech import Speech
 from appliance.dialogue.turn import Turn
 from appliance.engine.scripted import ScriptedEngine
-from appliance.errors import HandoffRefused
+from appliance.errors import HandoffRefused, StoreUnavailable
 from appliance.events import Done, Draft, Event, Handoff, Message, Numbered, Started, Token
 from appliance.store.calls import StoredCall
+from appliance.store.decisions import Action, Decided
 from tests.scripted_house import choose_settings
 from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
 
@@ -24,6 +26,10 @@ from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
 async def ask_held(place: Place) -> Turn:
     await place.desk.hold(place.key, "wang", is_on=True)
     return await place.ask()
+
+
+async def keep_nowhere(_: Decided) -> None:
+    """For a turn that has no row."""
 
 
 async def wait_whole(place: Place) -> Numbered:
@@ -215,7 +221,59 @@ async def test_a_question_that_the_customer_never_saw_is_not_open(
 
         drafting = asyncio.create_task(drafts.lead(turn, heard, answer))
         await wait_whole(place)
-        drafts.decide(place.key, "run", Decision(action))
+        await drafts.decide(place.key, "run", Decision(action), keep_nowhere)
         await drafting
         states = [call.state for call in heard.calls]
         assert states == (["found", "confirming"] if is_open else ["found"])
+
+
+async def test_of_two_operators_one_decides_and_what_he_decided_is_kept_sealed_until_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with held_back(tmp_path) as (place, turn, _):
+        book = place.desk._book
+        kept: list[object] = []
+        hold, keep, found = asyncio.Event(), book.decisions.keep, dict[str, Decided]()
+
+        async def keep_and_wait(*given: Any) -> None:
+            await keep(*given)
+            kept.append(given)
+            await hold.wait()
+
+        monkeypatch.setattr(book.decisions, "keep", keep_and_wait)
+        edit = place.desk.decide(place.key, "wang", turn.run_id, Decision("edit", "三点到。"))
+        drop = place.desk.decide(place.key, "li", turn.run_id, Decision("drop"))
+        deciding = asyncio.gather(edit, drop, return_exceptions=True)
+        while not kept:
+            await asyncio.sleep(0)
+        assert turn.text == ""
+        found.update(await book.decisions.read_open())
+        sealed = await place.house.store.read(
+            lambda connection: connection.execute("SELECT decision FROM turns").fetchone()[0]
+        )
+        hold.set()
+        first, second = await deciding
+        assert first is None and isinstance(second, HandoffRefused)
+        await end(turn)
+        assert turn.text == "三点到。" and len(kept) == 1
+        assert await book.decisions.read_open() == {}
+    assert [type(event) for event in found[turn.run_id].events] == [Started, Token]
+    assert "三点到".encode() not in sealed and b"edit" not in sealed
+
+
+async def test_a_decision_that_the_disk_refuses_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with held_back(tmp_path) as (place, turn, _):
+
+        async def refuse(*_: object) -> None:
+            raise StoreUnavailable("The disk is full.")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(place.desk._book.decisions, "keep", refuse)
+            with pytest.raises(StoreUnavailable):
+                await place.desk.decide(place.key, "wang", turn.run_id, Decision("drop"))
+        assert await place.desk._book.decisions.read_open() == {}
+        await place.desk.decide(place.key, "wang", turn.run_id, Decision("send"))
+        await end(turn)
+        assert turn.text == ANSWER

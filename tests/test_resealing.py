@@ -157,6 +157,7 @@ NEVER_IN_CLEAR = {
     ("notes", "text"),
     ("ratings", "comment"),
     ("webhooks", "target"),
+    ("turns", "decision"),
 }
 
 

@@ -50,6 +50,7 @@ TABLES = {
         "suggestions": "BLOB",
         "feedback": "TEXT",
         "feedback_reason": "TEXT NOT NULL",
+        "decision": "BLOB",
     },
     "messages": {
         "session_key": "TEXT NOT NULL",
@@ -349,6 +350,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m012_desk",
         "m013_publications",
         "m014_outbox",
+        "m015_decisions",
     ]
     assert migrations.pending(database) == []
     database.close()

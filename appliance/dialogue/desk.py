@@ -22,6 +22,7 @@ from appliance.dialogue.turn import Turn
 from appliance.dialogue.waiting import Waiting
 from appliance.errors import AlreadyTaken, HandoffRefused, TurnRunning
 from appliance.events import Message, Numbered, Typing
+from appliance.store.decisions import Decided
 from appliance.store.desk import DeskBook, Reply
 from appliance.store.desk_rows import DeskRows, Listed, Opened, Row
 from appliance.store.handoffs import Owner, OwnerChange, Owners
@@ -167,9 +168,10 @@ class Desk:
         return await asyncio.shield(saying)
 
     async def load(self) -> None:
-        """Whose answers are held back. Raises StoreUnavailable."""
+        """Whose answers are held back, and what was decided on them. Raises StoreUnavailable."""
         self._drafts.is_all, keys = await self._book.read_held()
         self._drafts.keys = set(keys)
+        self._drafts.left = dict(await self._book.decisions.read_open())
         waiting, human = map(self._handoffs.list_owned, OPEN_STATES)
         for session_key, _ in (*waiting, *human):
             asked = (await self._rows.find(session_key)).asked
@@ -192,9 +194,14 @@ class Desk:
 
     async def decide(self, session_key: str, account: str, run_id: str, decision: Decision) -> None:
         """What becomes of an answer that is held back. Raises HandoffRefused."""
-        self._drafts.check(session_key, run_id, decision.action)
-        await self._book.note_act(account, f"draft, {decision.action}", session_key)
-        self._drafts.decide(session_key, run_id, decision)
+        also = self._book.audit(account, f"draft, {decision.action}", session_key)
+
+        async def keep(decided: Decided) -> None:
+            await self._book.decisions.keep(session_key, run_id, decided, also)
+
+        # What is on disk counts, even if the caller is cancelled.
+        deciding = asyncio.create_task(self._drafts.decide(session_key, run_id, decision, keep))
+        await asyncio.shield(deciding)
 
     async def read_replies(self, account: str) -> tuple[Reply, ...]:
         await self.note_view(account, "read replies")

@@ -18,6 +18,7 @@ from appliance.store.accounting import Accounting
 from appliance.store.asked import Accepted, find_asked, name_call
 from appliance.store.chunks import has_session
 from appliance.store.database import Store
+from appliance.store.decisions import Decisions
 from appliance.store.desk_rows import label_comment, label_contact, label_note
 from appliance.store.events import EventLog
 from appliance.store.handoffs import Also, Owner, read_owner
@@ -71,6 +72,7 @@ class DeskBook:
         self._rows = rows
         self._clock, self._house_clock = clocks
         self._accounts = accounts
+        self.decisions = Decisions(store, seals)
 
     def audit(self, account: str, act: str, session_key: str = "") -> Also:
         """The row of the audit log, for the transaction of what it tells."""

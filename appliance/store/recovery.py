@@ -95,8 +95,10 @@ class _Recovery:
             if is_lost or not is_whole or not is_legible:
                 self._rewind(session_key, run_id)
         for run_id, deaths in (leftover.handed_over if leftover else {}).items():
+            # What was decided on was with an operator and no more with the engine.
             self._connection.execute(
-                "UPDATE turns SET deaths = ? WHERE run_id = ? AND state = 'running'",
+                "UPDATE turns SET deaths = ? WHERE run_id = ? AND state = 'running' "
+                "AND decision IS NULL",
                 (deaths + 1, run_id),
             )
 

@@ -316,3 +316,7 @@ M013 = (
     ) STRICT
     """,
 )
+
+
+# What an operator decided on an answer that was held back, until its turn has ended.
+M015 = ("ALTER TABLE turns ADD COLUMN decision BLOB",)

@@ -178,6 +178,8 @@ class Sessions:
                 else self._rows.describe_done(session_key, run_id, ending)
             )
             columns = {**described, "ended_ms": ended_ms, "model_id": answer.model_id}
+            # What an operator decided on it is said now, or never.
+            columns["decision"] = None
             assignments = ", ".join(f"{column} = :{column}" for column in columns)
             turn = database.conn.execute(
                 f"UPDATE turns SET {assignments} WHERE run_id = :run_id AND state = 'running' "

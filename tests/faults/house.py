@@ -14,12 +14,14 @@ import resource
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.dialogue import presence
 from appliance.engine.engine import Engine
 from appliance.engine.local import LocalEngine
 from appliance.engine.scripted import Crash, Fail, Line, Script, ScriptedEngine
 from appliance.server import serve
 from appliance.settings import Settings
 from tests.faults.dying_tools import STEPS, die_at
+from tests.faults.hanging_drafts import hang_after
 from tests.faults.listening import open_empty_shop
 from tests.faults.script import pace
 from tests.limits import WITHOUT_LIMITS
@@ -75,7 +77,12 @@ def main() -> int:
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--queue", type=int, default=32)
     parser.add_argument("--dies-at", choices=STEPS)
+    parser.add_argument("--hangs-after", type=int)
+    parser.add_argument("--gone-s", type=float, default=presence.GONE_S)
     chosen = parser.parse_args()
+    presence.GONE_S = chosen.gone_s
+    if chosen.hangs_after is not None:
+        hang_after(chosen.hangs_after)
     if chosen.dies_at:
         die_at(chosen.dies_at, chosen.data.with_name("died"))
     # A process that is meant to die leaves no core behind.

@@ -38,13 +38,14 @@ class HouseProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> Client:
-        """Returns once it listens."""
+    async def start(self, *flags: str) -> Client:
+        """Returns once it listens; `flags` are of this life alone."""
         kept = {key: value for key, value in os.environ.items() if not UNLIKE_A_SHOP.search(key)}
         with Path(f"{self.folder}.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.faults", "--data", str(self.folder)),
                 *self._flags,
+                *flags,
                 cwd=ROOT,
                 env=kept,
                 stdout=PIPE,
