@@ -351,6 +351,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m013_publications",
         "m014_outbox",
         "m015_decisions",
+        "m016_operators_words",
     ]
     assert migrations.pending(database) == []
     database.close()

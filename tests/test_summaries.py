@@ -23,8 +23,8 @@ from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import Fail, Line, ScriptedEngine, Wait
 from appliance.events import Done, Notice
 from appliance.settings import Settings
+from appliance.store.exchanges import StoredExchange
 from appliance.store.facts import StoredSummary
-from appliance.store.messages import StoredExchange
 from appliance.store.sessions import key_of
 from tests.test_prewarming import Desk, desk
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from appliance.engine.engine import Sampling
 from appliance.settings import Settings
-from appliance.store.messages import StoredExchange
+from appliance.store.exchanges import StoredExchange
 
 # The engine takes 0 for "by chance" and keeps the highest number for itself.
 SEEDS = (1 << 32) - 2

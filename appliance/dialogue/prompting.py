@@ -28,7 +28,7 @@ from appliance.engine.engine import Engine
 from appliance.engine.prompt import Exchange, Prompt, TokenIds
 from appliance.errors import InvalidField, StoreUnavailable
 from appliance.settings import Settings
-from appliance.store.messages import StoredExchange
+from appliance.store.exchanges import StoredExchange
 from appliance.store.sessions import Sessions
 
 # Of the room that past exchanges have, this part is the summary's.
@@ -137,7 +137,7 @@ class Prompting:
         system, *rest = await self._engine.encode(
             [
                 self._settings.system_prompt,
-                *(text for past in stored for text in (past.question, past.answer)),
+                *(text for past in stored for text in (past.question, past.answer, past.rest)),
             ]
         )
         template = self._engine.template
@@ -174,14 +174,14 @@ class Prompting:
     def _as_said(
         self, stored: Sequence[StoredExchange], encoded: Sequence[TokenIds]
     ) -> tuple[Exchange, ...]:
-        """Past exchanges by the very ids that this model said, where it was this model."""
+        """Past exchanges by the very ids that this model said, where it was this model; what a
+        person said stands behind them as the assistant's own words."""
         model_id = self._engine.status.model_id
-        return tuple(
-            Exchange(
-                encoded[2 * at],
-                past.answer_token_ids
-                if past.answer_token_ids and past.model_id == model_id
-                else encoded[2 * at + 1],
-            )
-            for at, past in enumerate(stored)
-        )
+
+        def build(past: StoredExchange, question: TokenIds, *words: TokenIds) -> Exchange:
+            answer, rest = words
+            if past.answer_token_ids and past.model_id == model_id:
+                answer = past.answer_token_ids
+            return Exchange(question, (*answer, *rest))
+
+        return tuple(build(past, *encoded[3 * at : 3 * at + 3]) for at, past in enumerate(stored))

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.dialogue.language import Language, language_of
+from appliance.store.exchanges import StoredExchange
 from appliance.store.facts import Facts, StoredSummary
-from appliance.store.messages import StoredExchange
 from appliance.store.sessions import Sessions
 
 MAX_SUMMARY_CHARS = 280

@@ -25,8 +25,8 @@ from appliance.engine.engine import Engine, Finished, Generation, Piece, Run, Sa
 from appliance.errors import ApplianceError
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
+from appliance.store.exchanges import StoredExchange
 from appliance.store.facts import Facts, StoredSummary
-from appliance.store.messages import StoredExchange
 from appliance.store.sessions import Sessions
 
 # By then the next prompt's head has mostly been read ahead, which comes first.
@@ -54,7 +54,7 @@ class _Work:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        said = (text for past in self.exchanges for text in (past.question, past.answer))
+        said = (text for past in self.exchanges for text in (past.question, past.said))
         return (self.before, *said)
 
 
@@ -223,7 +223,7 @@ def tell(before: str, exchanges: Sequence[StoredExchange], language: Language) -
         for past in exchanges
         for line in (
             f"{customer}: {shorten(past.question, MAX_SAID_CHARS)}",
-            f"{assistant}: {shorten(past.answer, MAX_SAID_CHARS)}",
+            f"{assistant}: {shorten(past.said, MAX_SAID_CHARS)}",
         )
     ]
     while len(lines) > 2 and sum(map(len, lines)) > MAX_TOLD_CHARS:

@@ -52,33 +52,12 @@ class StoredMessage:
     account: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredExchange:
-    question: str
-    answer: str
-    answer_token_ids: tuple[int, ...]
-    model_id: str
-
-
 MESSAGES = """
 SELECT messages.*, turns.source, turns.finish_reason, turns.error_code, turns.error_message,
     turns.timings, turns.score, turns.rule, turns.is_cached, turns.sources, turns.suggestions,
     turns.feedback, turns.feedback_reason
 FROM messages JOIN turns USING (run_id)
 WHERE messages.session_key = ? ORDER BY messages.position
-"""
-
-ANSWERED = """
-FROM turns
-JOIN messages AS question ON question.run_id = turns.run_id AND question.role = 'customer'
-JOIN messages AS answer ON answer.run_id = turns.run_id AND answer.role = 'assistant'
-WHERE turns.session_key = ? AND turns.state = 'done' AND length(answer.text) > 0
-"""
-
-EXCHANGES = f"""
-SELECT question.position AS question_position, question.text AS question,
-    answer.position AS answer_position, answer.text AS answer, answer.token_ids, turns.model_id
-{ANSWERED} ORDER BY answer.position LIMIT -1 OFFSET ?
 """
 
 
@@ -155,27 +134,19 @@ class MessageRows:
             feedback=Feedback(row["feedback"], row["feedback_reason"]) if row["feedback"] else None,
         )
 
-    def read_exchange(self, row: sqlite3.Row, session_key: str) -> StoredExchange:
-        packed = self._open_ids(row["token_ids"], row["answer_position"], session_key)
-        return StoredExchange(
-            question=self.open_text(row["question"], row["question_position"], session_key),
-            answer=self.open_text(row["answer"], row["answer_position"], session_key),
-            answer_token_ids=struct.unpack(f"<{len(packed) // 4}I", packed),
-            model_id=row["model_id"] or "",
-        )
-
     def open_text(self, sealed: bytes, position: int, session_key: str) -> str:
         """Empty where it can no longer be read: one message is lost then, not the history."""
         return self._seals.read(sealed, _label(position, "text", session_key))
 
-    def _open_ids(self, sealed: bytes | None, position: int, session_key: str) -> bytes:
-        """Whole ids; none where they cannot be read, for then the text is read by the model."""
+    def open_ids(self, sealed: bytes | None, position: int, session_key: str) -> tuple[int, ...]:
+        """None where they cannot be read, for then the text is read by the model."""
         try:
             label = _label(position, "token_ids", session_key)
             packed = self._seals.open(sealed, label) if sealed else b""
         except Unreadable:
-            return b""
-        return packed[: len(packed) // 4 * 4]
+            return ()
+        count = len(packed) // 4
+        return struct.unpack(f"<{count}I", packed[: count * 4])
 
     def _seal_list(
         self, values: Sequence[object], run_id: str, column: str, session_key: str

@@ -23,6 +23,7 @@ from appliance.store.schema import (
     M012,
     M013,
     M015,
+    M016,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ def m015_decisions(database: Database) -> None:
         database.execute(statement)
 
 
+def m016_operators_words(database: Database) -> None:
+    for statement in M016:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -111,6 +117,7 @@ STEPS = (
     m013_publications,
     m014_outbox,
     m015_decisions,
+    m016_operators_words,
 )
 
 

@@ -320,3 +320,12 @@ M013 = (
 
 # What an operator decided on an answer that was held back, until its turn has ended.
 M015 = ("ALTER TABLE turns ADD COLUMN decision BLOB",)
+
+
+# Summaries stand for so many exchanges, and what operators said is counted among them from here on.
+M016 = (
+    """
+    DELETE FROM summaries
+    WHERE session_key IN (SELECT session_key FROM messages WHERE role = 'operator')
+    """,
+)

@@ -24,15 +24,13 @@ from appliance.store.calls import Calls, StoredCall, insert_calls
 from appliance.store.chunks import find_last_event, get_last_number, insert_events
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.exchanges import StoredExchange, find_exchanges, open_exchanges
 from appliance.store.facts import Facts
 from appliance.store.feedback import Feedback, keep_feedback
 from appliance.store.messages import (
-    ANSWERED,
-    EXCHANGES,
     MESSAGES,
     Answer,
     MessageRows,
-    StoredExchange,
     StoredMessage,
 )
 from appliance.store.sealing import Seals
@@ -233,11 +231,9 @@ class Sessions:
         return await self._store.read(query)
 
     async def count_exchanges(self, session_key: str) -> int:
-        """How many questions of the session were answered."""
+        """How many questions of the session were answered, by whomever."""
         return await self._store.read(
-            lambda connection: int(
-                connection.execute(f"SELECT count(*) {ANSWERED}", (session_key,)).fetchone()[0]
-            )
+            lambda connection: len(find_exchanges(connection, session_key))
         )
 
     async def read_exchanges(
@@ -247,10 +243,9 @@ class Sessions:
         is told how many there are."""
 
         def query(connection: sqlite3.Connection) -> tuple[StoredExchange, ...]:
-            count = connection.execute(f"SELECT count(*) {ANSWERED}", (session_key,)).fetchone()[0]
-            start = choose_start(count)
-            rows = connection.execute(EXCHANGES, (session_key, start))
-            return tuple(self._rows.read_exchange(row, session_key) for row in rows)
+            found = find_exchanges(connection, session_key)
+            wanted = found[choose_start(len(found)) :]
+            return open_exchanges(connection, self._rows, session_key, wanted)
 
         return await self._store.read(query)
 
