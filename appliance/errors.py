@@ -4,7 +4,8 @@
     ├── SettingsError            a setting stops the start
     ├── InvalidRequest           the client sent something malformed (400)
     │   ├── InvalidField         one field is wrong; `field` is its path (422)
-    │   │   └── ContextTooLong   more than the model can read at once (400)
+    │   │   ├── ContextTooLong   more than the model can read at once (400)
+    │   │   └── UnknownOperator  nobody who could take a conversation has this name (422)
     │   ├── BodyTooLarge         (413)
     │   └── WrongContentType     (415)
     ├── NotAuthenticated         no key or session, or one that does not count (401)
@@ -79,6 +80,13 @@ class ContextTooLong(InvalidField):
 
     code = "context_length_exceeded"
     status = 400
+
+
+class UnknownOperator(InvalidField):
+    code = "unknown_operator"
+
+    def __init__(self, account: str) -> None:
+        super().__init__("account", f"{account} is no operator who could take it.")
 
 
 class BodyTooLarge(InvalidRequest):

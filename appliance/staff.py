@@ -112,7 +112,7 @@ def list_operations(
     desk: Desk, suggesting: Suggesting, accounts: Accounts, most_chars: int
 ) -> tuple[Operation, ...]:
     """What an operator can call."""
-    calls = DeskCalls(desk, most_chars)
+    calls = DeskCalls(desk, accounts, most_chars)
     return (
         *list_views(calls, DeskStreams(desk, accounts)),
         *list_desk_acts(calls),

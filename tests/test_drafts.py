@@ -20,6 +20,7 @@ from appliance.events import Done, Draft, Event, Handoff, Message, Numbered, Sta
 from appliance.store.calls import StoredCall
 from appliance.store.decisions import Action, Decided
 from tests.scripted_house import choose_settings
+from tests.shop_tools import count_returns, make_shop, say
 from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
 
 
@@ -277,3 +278,35 @@ async def test_a_decision_that_the_disk_refuses_is_none(
         await place.desk.decide(place.key, "wang", turn.run_id, Decision("send"))
         await end(turn)
         assert turn.text == ANSWER
+
+
+@pytest.mark.parametrize("is_held_before", [False, True])
+async def test_under_hold_nothing_is_written_that_no_operator_has_looked_at(
+    tmp_path: Path, is_held_before: bool
+) -> None:
+    """A question that an operator sent is one that he looked at; another is asked once more."""
+    make_shop(tmp_path / "knowledge")
+    settings = choose_settings(tmp_path)
+    async with living(settings, ScriptedEngine(lambda question: list(ANSWER))) as house:
+        place = Place(house, await house.conversations.open())
+
+        async def ask_and_send(text: str) -> str:
+            turn = await place.ask(text)
+            await wait_whole(place)
+            await place.desk.decide(place.key, "wang", turn.run_id, Decision("send"))
+            await end(turn)
+            return turn.text
+
+        await say(house, place.session_id, "帮我申请退货 A10023")
+        if is_held_before:
+            await place.desk.hold(place.key, "wang", is_on=True)
+            question = await ask_and_send("6688")
+        else:
+            question = (await say(house, place.session_id, "6688")).text
+            await place.desk.hold(place.key, "wang", is_on=True)
+        assert question == "为 A10023 申请退货吗？"
+        if not is_held_before:
+            assert await ask_and_send("确认") == question
+            assert count_returns(settings.data) == 0
+        assert await ask_and_send("确认") == "已申请，R1。"
+        assert count_returns(settings.data) == 1

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from appliance.engine.scripted import ScriptedEngine
+from appliance.store.access_file import AccessFile
+from appliance.store.accounts import Account, Accounts, Role
 from appliance.store.sessions import key_of
+from appliance.vault import read_clock_ms
 from tests.desk_house import Operator, employ, wait_for
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
 from tests.test_http_events import visiting
@@ -95,6 +98,23 @@ def test_two_operators_never_have_one_conversation(
         assert wang.do(key, "assign", account="li").json()["conversation"]["assigned_to"] == "li"
         assert wang.do(key, "messages", text="还有我").status_code == 409
         assert li.do(key, "messages", text="现在是我").status_code == 202
+
+
+@pytest.mark.parametrize("name", ["niemand", "gast", "entlassen"])
+def test_a_conversation_is_given_to_nobody_who_could_not_take_it(
+    server: HouseServer[ScriptedEngine], wang: Operator, name: str
+) -> None:
+    accounts = Accounts(AccessFile(server.house.store.path.parent), read_clock_ms)
+    accounts.keep(Account("entlassen", Role.OPERATOR), "no hash")
+    accounts.remove("entlassen")
+    with visiting(server.url) as customer:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        wang.do(key, "take")
+        refused = wang.do(key, "assign", account=name)
+        assert refused.status_code == 422
+        error = refused.json()["error"]
+        assert (error["code"], error["detail"]) == ("unknown_operator", {"field": "account"})
+        assert wang.get(f"conversations/{key}")["conversation"]["assigned_to"] == "wang"
 
 
 def test_the_list_tells_of_what_changes_and_of_who_is_there(

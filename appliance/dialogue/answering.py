@@ -149,6 +149,9 @@ class Answering:
         asked = await self._look_at(turn)
         step = await self._choose(turn, asked)
         if isinstance(step, Act):
+            if speech.is_draft and not step.is_looked_at:
+                # Held since then: nothing is written that no operator has looked at.
+                step = step.without_yes()
             await self._announce(turn, step, speech)
             if turn.stop_asked.is_set():
                 return speech.conclude("cancelled", "tool")

@@ -17,7 +17,7 @@ from appliance.dialogue.feed import DRAFT, Feeds
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.speech import Speech, TakenOver
-from appliance.dialogue.tooling import is_open
+from appliance.dialogue.tooling import CONFIRMING, LOOKED_AT, is_open
 from appliance.dialogue.turn import Turn
 from appliance.errors import HandoffRefused
 from appliance.events import (
@@ -90,7 +90,11 @@ class Held:
         assert self.ending is not None, "only a whole answer is sent"
         shown = [one.event for one in self.turn.events[self.begun :]]
         events = tuple(event for event in shown if isinstance(event, SHOWN))
-        calls += tuple(filter(is_open, self.drafted.calls))
+        calls += tuple(
+            replace(call, detail=LOOKED_AT) if call.state == CONFIRMING else call
+            for call in self.drafted.calls
+            if is_open(call)
+        )
         return Decided("send", after, events, self.ending, verdicts, calls)
 
 

@@ -7,7 +7,7 @@ names its rung, so that every answer can be labelled with where it came from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -40,11 +40,18 @@ class Words:
 @dataclass(frozen=True, slots=True)
 class Act:
     """Tools are run, one after the other, and their results told in the shop's sentences.
-    `chosen_by` says how the tool was found: by a "rule", the "model", an answered "question"."""
+    `chosen_by` says how the tool was found: by a "rule", the "model", an answered "question".
+    `is_looked_at`: an operator has sent the question to which the customer said yes."""
 
     calls: tuple[Call, ...]
     chosen_by: str
     language: Language
+    is_looked_at: bool = False
+
+    def without_yes(self) -> Act:
+        """The same, with the customer asked once more before anything is written."""
+        calls = tuple(replace(call, is_confirmed=False) for call in self.calls)
+        return replace(self, calls=calls)
 
 
 @dataclass(frozen=True, slots=True)

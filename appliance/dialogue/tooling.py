@@ -30,6 +30,8 @@ from appliance.tools.templates import render
 
 ASKING, CONFIRMING, DECLINED, THROTTLED = "asking", "confirming", "declined", "throttled"
 RUNNING = "running"
+# What stands with a question that an operator has looked at and sent.
+LOOKED_AT = "looked at"
 # A value that came out wrong is asked for once more, and no third time.
 AGAIN = " again"
 KEY_BYTES = 12
@@ -166,7 +168,8 @@ class Tooling:
         match read_reply_to(tool, heard.text):
             case "yes":
                 call = Call(asked.tool, asked.arguments, asked.key, is_confirmed=True)
-                return Act((call,), "question", heard.language)
+                is_looked_at = asked.detail == LOOKED_AT
+                return Act((call,), "question", heard.language, is_looked_at)
             case "no":
                 return self._say("tool_declined", heard, StoredCall(tool.name, DECLINED))
             case "bare":

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from appliance.dialogue.board import ShownRow
 from appliance.dialogue.desk import Desk, OpenedConversation
 from appliance.dialogue.language import language_of
-from appliance.errors import InvalidField, SessionNotFound
+from appliance.errors import InvalidField, SessionNotFound, UnknownOperator
 from appliance.events import HandoffState, Source
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import clean_text, read_body, read_optional_body
@@ -37,7 +37,7 @@ from appliance.http.desk_shapes import (
 from appliance.http.desk_shapes import ShownRow as RowShape
 from appliance.http.policies import get_access
 from appliance.http.shapes import Nothing
-from appliance.store.accounts import Role
+from appliance.store.accounts import Accounts, Role
 from appliance.store.desk_rows import Judgement
 from appliance.store.messages import StoredMessage
 
@@ -49,8 +49,9 @@ MAX_NOTE_CHARS = 2000
 
 
 class DeskCalls:
-    def __init__(self, desk: Desk, max_message_chars: int) -> None:
+    def __init__(self, desk: Desk, accounts: Accounts, max_message_chars: int) -> None:
         self._desk = desk
+        self._accounts = accounts
         self._max_message_chars = max_message_chars
 
     async def list_page(self, request: Request) -> JsonAnswer:
@@ -106,6 +107,9 @@ class DeskCalls:
     async def assign(self, request: Request) -> JsonAnswer:
         wish = await read_body(request, AssignWish)
         key, account = get_key(request), get_account(request)
+        named = [one for one in await self._accounts.read_all() if one.name == wish.account]
+        if not named or named[0].role == Role.VIEWER:
+            raise UnknownOperator(wish.account)
         return answer_row(await self._desk.assign(key, account, wish.account))
 
 

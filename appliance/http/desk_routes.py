@@ -19,6 +19,7 @@ from appliance.errors import (
     InvalidField,
     SessionNotFound,
     TurnRunning,
+    UnknownOperator,
 )
 from appliance.http.console import DENIED
 from appliance.http.desk import DeskCalls
@@ -129,7 +130,7 @@ def list_desk_acts(calls: DeskCalls) -> list[Operation]:
             "Make it another operator's.",
             changed,
             AssignWish,
-            TAKEN,
+            (*TAKEN, UnknownOperator),
             is_body_required=True,
         ),
     ]

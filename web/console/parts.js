@@ -85,7 +85,7 @@ export function nameOf(id) {
 /** What to say to a refusal: in our words where its code is known. */
 export function describeRefusal(words, error) {
   const key = Object.hasOwn(REFUSALS, error.code) ? REFUSALS[error.code] : null;
-  const values = { seconds: error.retryAfterS, message: error.message };
+  const values = { seconds: error.retryAfterS, message: error.message, account: error.detail?.account ?? "" };
   return words.say(key ?? "refusedOther", values);
 }
 
@@ -96,6 +96,8 @@ const REFUSALS = Object.freeze({
   insecure_connection: "refusedInsecure",
   access_denied: "refusedRole",
   already_taken: "refusedTaken",
+  handoff_refused: "refusedState",
+  unknown_operator: "refusedOperator",
   turn_running: "refusedRunning",
   store_unavailable: "refusedStore",
   session_not_found: "refusedGone",

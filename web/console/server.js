@@ -11,9 +11,9 @@ const CALL_MS = 20_000;
 
 /** The server said no, or (with the code "unreached") nothing. */
 export class Refused extends Error {
-  constructor(code, message, status = 0, retryAfterS = 0) {
+  constructor(code, message, { status = 0, retryAfterS = 0, detail = {} } = {}) {
     super(message);
-    Object.assign(this, { code, status, retryAfterS });
+    Object.assign(this, { code, status, retryAfterS, detail });
   }
 }
 
@@ -97,9 +97,9 @@ export class ConsoleServer extends EventTarget {
     });
     const value = await answer.json().catch(() => ({}));
     if (answer.ok) return value;
-    const { code = "unreached", message = `${path}: ${answer.status}` } = value.error ?? {};
+    const { code = "unreached", message = `${path}: ${answer.status}`, detail = {} } = value.error ?? {};
     const retryAfterS = Number(answer.headers.get("Retry-After")) || 0;
-    throw new Refused(code, message, answer.status, retryAfterS);
+    throw new Refused(code, message, { status: answer.status, retryAfterS, detail });
   }
 
   #take({ account, role, csrf }) {
