@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlite_utils
 from starlette.testclient import TestClient
 
 from appliance.app import House
@@ -293,3 +298,41 @@ async def test_feedback_is_counted_with_its_answer(tmp_path: Path) -> None:
         span = await read_today(sealed)
     assert [turn.is_miss for turn in span.turns] == [True]
     assert [one.is_miss for one in span.questions] == [True]
+
+
+def keep_rating(rating: tuple[str, int, int], database: sqlite_utils.Database) -> None:
+    database.conn.execute("INSERT INTO ratings VALUES (?, ?, NULL, ?)", rating)
+
+
+async def test_a_long_span_is_read_in_pieces_and_none_of_it_twice_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many rows of one moment, so that the places between pieces are told apart by the row."""
+    calendar = Calendar()
+    steps: tuple[HandoffState, ...] = ("waiting", "human", "bot")
+    async with open_sealed(tmp_path, calendar) as sealed:
+        owners = Owners(sealed.store, sealed.log, calendar.read_ms)
+        for number in range(7):
+            session_id = await sealed.sessions.create()
+            key = await answer(sealed, session_id, f"第{number}问")
+            for state in steps[: 1 + number % 3]:
+                await owners.change(key, "", Change(Handoff(state), "test"), lambda _: None)
+            rating = (key, 1 + number % 5, calendar.read_ms())
+            await sealed.store.write(partial(keep_rating, rating))
+        whole = await read_today(sealed)
+        reads: list[object] = []
+        read = sealed.store.read
+
+        async def count(query: Callable[[sqlite3.Connection], Any]) -> Any:
+            reads.append(query)
+            return await read(query)
+
+        monkeypatch.setattr(sealed.store, "read", count)
+        for piece in (1, 2, 3, 7):
+            monkeypatch.setattr(insight, "PIECE", piece)
+            monkeypatch.setattr(insight, "PIECE_OF_QUESTIONS", piece)
+            assert await read_today(sealed) == whole
+            assert len(reads) >= 4 * 7 // piece
+            reads.clear()
+    assert len(whole.turns) == len(whole.questions) == len(whole.stars) == 7
+    assert [one.next_state for one in whole.changes].count(None) == 7
