@@ -125,6 +125,7 @@ OWNERS = {
         "tools/hooks.py",
         "tools/mcp.py",
         "tools/requests.py",
+        "tools/trust.py",
     ),
     "mcp": ("tools/mcp.py",),
     "smtplib": ("tools/mail.py",),

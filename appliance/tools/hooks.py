@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from appliance.tools.failures import ToolFailed
+from appliance.tools.trust import find_trust
 
 if TYPE_CHECKING:
     import httpx2
@@ -36,10 +37,15 @@ async def send_hook(
     import httpx2
 
     check_hook_address(url)
+    trust = await find_trust()
     async with (
         asyncio.timeout(timeout_s),
         httpx2.AsyncClient(
-            timeout=timeout_s, follow_redirects=False, trust_env=False, transport=transport
+            timeout=timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            transport=transport,
+            verify=trust,
         ) as client,
     ):
         try:

@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from typing import Literal, TypeAlias
 
 from appliance.tools.failures import ToolFailed
+from appliance.tools.trust import read_trust
 
 Security: TypeAlias = Literal["tls", "starttls", "none"]
 
@@ -39,11 +40,20 @@ async def send_mail(server: MailServer, subject: str, text: str, message_id: str
     """Raises ToolFailed. One that is cancelled goes on in its thread until its time is over."""
     # Imported here: where nobody is told anything, no start waits for it.
     import smtplib
+    import ssl
 
     check_mail_server(server)
     message = write_mail(server, subject, text, message_id)
     try:
         await asyncio.to_thread(_send, server, message)
+    except ssl.SSLCertVerificationError as error:
+        # Of what is wrong with it OpenSSL's own words, which name no secret.
+        why = error.verify_message
+        raise ToolFailed(f"The mail server's certificate does not hold: {why}.") from None
+    except ssl.SSLError as error:
+        raise ToolFailed(f"No TLS with the mail server: {type(error).__name__}.") from None
+    except smtplib.SMTPNotSupportedError:
+        raise ToolFailed("The mail server does not offer what is asked of it.") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
         # A name or password that is no ASCII is a ValueError, and would be told with it.
         raise ToolFailed(f"The mail was not taken: {type(error).__name__}.") from None
@@ -70,9 +80,8 @@ def check_mail_server(server: MailServer) -> None:
 
 def _send(server: MailServer, message: EmailMessage) -> None:
     import smtplib
-    import ssl
 
-    trusted = ssl.create_default_context()
+    trusted = read_trust()
     place = (server.host, server.port)
     with (
         smtplib.SMTP_SSL(*place, timeout=SMTP_TIMEOUT_S, context=trusted)
