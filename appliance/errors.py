@@ -193,8 +193,19 @@ class AlreadyTaken(ApplianceError):
 
 
 class PublishRefused(ApplianceError):
+    """`reason` and what `told` names say the same to a page, which has its own words."""
+
     code = "publish_refused"
     status = 409
+
+    def __init__(self, sentence: str, reason: str = "", **told: str | int) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self._told = told
+
+    @property
+    def detail(self) -> dict[str, object] | None:
+        return {"reason": self.reason, **self._told} if self.reason else None
 
 
 class IdentityRefused(ApplianceError):

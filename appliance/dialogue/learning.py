@@ -160,12 +160,13 @@ class Learning:
     async def publish(self, wish: Draft, account: str) -> Published:
         """Raises InvalidField, PublishRefused."""
         if self._place.is_example:
-            raise PublishRefused(EXAMPLE)
+            raise PublishRefused(EXAMPLE, "example")
         async with self._lock:
             draft, warned = await asyncio.to_thread(tidy, self._ladder.charter.memory, wish)
             preview = await self._try(draft, warned)
             if preview.faults:
-                raise PublishRefused(f"It stands there already. {preview.faults[0]}")
+                fault = preview.faults[0]
+                raise PublishRefused(f"It stands there already. {fault}", "fault", fault=fault)
             replayed = preview.replayed
             effect = Effect(replayed.asked, replayed.answered_before, replayed.answered_after)
             number = await self._publications.begin(account, effect)
@@ -185,13 +186,16 @@ class Learning:
         async with self._lock, self._place.writing:
             kept = await self._publications.find(number)
             if kept is None or kept.undone_ms is not None:
-                raise PublishRefused(f"There is nothing of number {number} to undo.")
+                sentence = f"There is nothing of number {number} to undo."
+                raise PublishRefused(sentence, "nothing", number=number)
             text = await self._read_text()
             block = next((one for one in published.list_blocks(text) if one.number == number), None)
             if block is None:
-                raise PublishRefused(f"Number {number} is not in {FILE} any more.")
+                sentence = f"Number {number} is not in {FILE} any more."
+                raise PublishRefused(sentence, "gone", number=number, file=FILE)
             if hash_text(block.text) != kept.text_hash:
-                raise PublishRefused(f"Number {number} was edited in {FILE}; remove it there.")
+                sentence = f"Number {number} was edited in {FILE}; remove it there."
+                raise PublishRefused(sentence, "edited", number=number, file=FILE)
             await self._write(published.take_out(text, block))
             await self._publications.keep_undone(number, account)
 
@@ -232,7 +236,7 @@ class Learning:
                 faults = find_new_faults(self._library.state.faults, trial.faults)
                 replayed = await self._replay.compare(every, self._library, version, trial)
         except BuildFailed as failed:
-            raise PublishRefused(str(failed)) from None
+            raise PublishRefused(str(failed), "untried", why=str(failed)) from None
         preview = Preview(draft, warned, collisions, faults, replayed, is_cut)
         self._tried = (draft, version, preview)
         return preview
@@ -241,14 +245,15 @@ class Learning:
         try:
             return await asyncio.to_thread(published.read_text, self._place.folder)
         except NotThere as refused:
-            raise PublishRefused(str(refused)) from None
+            raise PublishRefused(str(refused), "illegible", why=str(refused), file=FILE) from None
 
     async def _write(self, text: str) -> None:
         """And have the library take it in, before anything else is done to it."""
         try:
             await asyncio.to_thread(published.write_whole, self._place.folder, text)
         except OSError as error:
-            raise PublishRefused(f"{FILE} cannot be written ({error.strerror}).") from None
+            sentence = f"{FILE} cannot be written ({error.strerror})."
+            raise PublishRefused(sentence, "unwritable", file=FILE) from None
         await self._library.catch_up()
 
     def _read_day(self) -> date:
@@ -260,8 +265,9 @@ def _check_whole(text: str, whole: str, draft: Draft) -> None:
     try:
         before, after = published.read_entries(text), published.read_entries(whole)
     except NotThere as refused:
-        raise PublishRefused(str(refused)) from None
+        raise PublishRefused(str(refused), "illegible", why=str(refused), file=FILE) from None
     last = after[-1] if after else None
     said = (draft.question, draft.answer, draft.phrasings)
     if after[:-1] != before or last is None or (last.question, last.answer, last.phrasings) != said:
-        raise PublishRefused(f"{FILE} cannot take this entry; look at its last lines.")
+        sentence = f"{FILE} cannot take this entry; look at its last lines."
+        raise PublishRefused(sentence, "unfit", file=FILE)

@@ -3,10 +3,12 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { askPatiently } from "../../web/console/learning_patience.js";
+import { describeEntryRefusal } from "../../web/console/learning_refusals.js";
+import { CONSOLE_WORDS } from "../../web/console/words.js";
 import { LEARNING } from "../../web/console/learning_words.js";
 
 const FOLDER = new URL("../../web/console/", import.meta.url);
-const PARTS = ["learning.js", "learning_draft.js", "learning_preview.js", "learning_published.js"];
+const PARTS = ["learning.js", "learning_draft.js", "learning_preview.js", "learning_published.js", "learning_refusals.js"];
 
 function listPlaceholders(text) {
   return [...text.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
@@ -22,7 +24,7 @@ test("the tab for misses has every text in both languages with the same placehol
 
 test("every text that the tab names exists, and every text is named", () => {
   const code = PARTS.map((name) => readFileSync(new URL(name, FOLDER), "utf8")).join();
-  const named = new Set([...code.matchAll(/"((?:learn|reason|rung|kind)[A-Z]\w*)"/g)].map(([, key]) => key));
+  const named = new Set([...code.matchAll(/"((?:learn|reason|rung|kind|refused)[A-Z]\w*)"/g)].map(([, key]) => key));
   for (const key of named) assert.ok(Object.hasOwn(LEARNING.en, key), key);
   const composed = Object.keys(LEARNING.en).filter((key) => /^(?:rung|kind)/.test(key));
   for (const key of Object.keys(LEARNING.en)) assert.ok(named.has(key) || composed.includes(key), key);
@@ -43,4 +45,32 @@ test("a call that took too long is asked again, and an answer of the server ends
   calls = 0;
   await assert.rejects(askPatiently(refused), /no/);
   assert.equal(calls, 1);
+});
+
+const say = (language) => ({
+  language,
+  say: (key, values = {}) => ({ ...CONSOLE_WORDS[language], ...LEARNING[language] })[key]
+    .replace(/\{(\w+)\}/g, (_, name) => String(values[name])),
+});
+
+test("every refusal of the server is told in the page's language", () => {
+  const sources = ["../../appliance/dialogue/learning.py", "../../appliance/dialogue/entry_drafts.py"]
+    .map((name) => readFileSync(new URL(name, import.meta.url), "utf8")).join();
+  const raised = [...sources.matchAll(/raise PublishRefused\((?:[^()"]|\([^()]*\)|f?"[^"]*")*?, "(\w+)"/g)].map(([, reason]) => reason);
+  assert.equal(raised.length, [...sources.matchAll(/raise PublishRefused\(/g)].length);
+  const told = { fault: "F", number: 7, file: "faq.toml", why: "W" };
+  const refusals = [
+    ...raised.map((reason) => ({ code: "publish_refused", detail: { reason, ...told } })),
+    ...["question", "answer", "phrasings", "phrasings.3"].map((field) => ({ code: "invalid_field", detail: { field } })),
+    ...["access_denied", "restarting", "store_unavailable"].map((code) => ({ code })),
+  ];
+  for (const refusal of refusals) {
+    const error = { message: "Only English.", ...refusal };
+    const texts = ["zh", "en"].map((language) => describeEntryRefusal(say(language), error));
+    assert.notEqual(texts[0], texts[1]);
+    for (const text of texts) assert.ok(!/Only English|undefined|\{/.test(text), `${JSON.stringify(refusal)}: ${text}`);
+    assert.match(texts[0], /\p{Script=Han}/u);
+  }
+  const strange = { code: "new_code", message: "Only English." };
+  assert.match(describeEntryRefusal(say("zh"), strange), /Only English/);
 });

@@ -8,6 +8,7 @@
 import { build, setText } from "../elements.js";
 import { Draft } from "./learning_draft.js";
 import { askPatiently } from "./learning_patience.js";
+import { describeEntryRefusal } from "./learning_refusals.js";
 import { PublishedList } from "./learning_published.js";
 import { LEARNING } from "./learning_words.js";
 
@@ -76,7 +77,7 @@ class Learning {
       this.#show(missed);
       this.#published.show(entries);
     } catch (error) {
-      if (!this.#isClosed) this.#tell(this.#words.say("learnFailed", { message: error.message }));
+      if (!this.#isClosed) this.#tell(this.#words.say("learnFailed", { message: describeEntryRefusal(this.#words, error) }));
     }
   }
 

@@ -7,6 +7,7 @@
 import { build, setText } from "../elements.js";
 import { askPatiently } from "./learning_patience.js";
 import { showPreview } from "./learning_preview.js";
+import { describeEntryRefusal } from "./learning_refusals.js";
 
 const MOST_CHECKED = 20;
 
@@ -147,7 +148,7 @@ export class Draft extends EventTarget {
       if (isSame) this.#result.replaceChildren(...showPreview(preview, this.#words));
       this.#tell("");
     } catch (error) {
-      this.#tell(error.message);
+      this.#tell(describeEntryRefusal(this.#words, error));
     } finally {
       this.#end();
     }
@@ -165,7 +166,7 @@ export class Draft extends EventTarget {
       this.#tell(this.#words.say(done.is_live ? "learnPublished" : "learnNotLive"));
       this.dispatchEvent(new Event("published"));
     } catch (error) {
-      this.#tell(error.message);
+      this.#tell(describeEntryRefusal(this.#words, error));
     } finally {
       this.#end();
     }

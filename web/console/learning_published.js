@@ -4,6 +4,7 @@
  * It knows no draft. The rule that must not break: an entry is taken out by a second press only.
  */
 import { build } from "../elements.js";
+import { describeEntryRefusal } from "./learning_refusals.js";
 
 /** Fires `undone`. */
 export class PublishedList extends EventTarget {
@@ -76,7 +77,7 @@ export class PublishedList extends EventTarget {
       await this.#server.post("/console/entries/undo", { number });
       this.#tell(this.#words.say("learnIsUndone"));
     } catch (error) {
-      this.#tell(error.message);
+      this.#tell(describeEntryRefusal(this.#words, error));
     }
     this.dispatchEvent(new Event("undone"));
   }

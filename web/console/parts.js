@@ -101,4 +101,5 @@ const REFUSALS = Object.freeze({
   turn_running: "refusedRunning",
   store_unavailable: "refusedStore",
   session_not_found: "refusedGone",
+  restarting: "refusedRestarting",
 });

@@ -50,6 +50,7 @@ export const en = {
   refusedOperator: "This account cannot take conversations: it is gone, or it only looks.",
   refusedRunning: "An answer is just beginning. Please try again.",
   refusedStore: "Conversations cannot be saved now. Please try again.",
+  refusedRestarting: "The appliance is just getting ready. Please try again in a moment.",
   refusedGone: "This conversation is gone; it was deleted.",
   refusedOther: "This did not work: {message}",
 

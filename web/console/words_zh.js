@@ -50,6 +50,7 @@ export const zh = {
   refusedOperator: "这个账户不能接待对话：账户已经不在，或者只能查看。",
   refusedRunning: "回答正要开始，请再试一次。",
   refusedStore: "现在存不下对话，请再试一次。",
+  refusedRestarting: "设备还在准备，请稍等再试。",
   refusedGone: "这个对话已经删除了。",
   refusedOther: "没有成功：{message}",
 
