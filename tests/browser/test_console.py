@@ -22,6 +22,7 @@ from tests.browser.customer import NEEDS_CHROMIUM, open_page, send, wait_for_ans
 from tests.browser.operator import answer_as_operator, at_console, sign_in, working
 from tests.desk_house import employ
 from tests.scripted_house import LONG_ANSWER, HouseServer, answer, choose_settings, serving
+from tests.test_http_events import visiting
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -38,6 +39,19 @@ NOTE_TAKEOVER = """() => {
     if (talk.state.handoff === "human") window.atTakeover ??= read();
     window.saidByBot = read();
   });
+}"""
+
+
+# Of each tone that is started, whether it also came to its end, which it does only where it sounds.
+NOTE_TONES = """() => {
+  window.tones = [];
+  const { start } = OscillatorNode.prototype;
+  OscillatorNode.prototype.start = function (...when) {
+    const tone = { hertz: Math.round(this.frequency.value), isOver: false };
+    window.tones.push(tone);
+    this.addEventListener("ended", () => { tone.isOver = true; });
+    return start.apply(this, when);
+  };
 }"""
 
 
@@ -165,6 +179,37 @@ def test_a_wish_is_told_at_once_and_the_customer_sees_place_name_and_end(
     expect(customer.locator(".rating")).to_be_visible()
     send(customer, "那我再问一个")
     assert wait_for_answer(customer, 3) == "你说：那我再问一个"
+
+
+def test_a_new_wish_sounds_where_sound_is_on_and_is_counted_in_the_title(
+    server: HouseServer[ScriptedEngine], operator: Page
+) -> None:
+    operator.evaluate(NOTE_TONES)
+    sound = operator.locator(".switches button").first
+    expect(sound).to_have_attribute("aria-pressed", "false")
+    waiting = operator.locator(".row[data-state=waiting]")
+
+    def wish(count: int) -> list[int]:
+        """The tones of it, once all of them have sounded."""
+        with visiting(server.url) as customer:
+            customer.say("我的东西坏了")
+            customer.client.post(f"{customer.path}/handoff")
+        expect(waiting).to_have_count(count)
+        expect(operator).to_have_title(f"({count}) 坐席台")
+        operator.wait_for_function("() => window.tones.every(({ isOver }) => isOver)")
+        tones: list[int] = operator.evaluate(
+            "() => window.tones.splice(0).map(({ hertz }) => hertz)"
+        )
+        return tones
+
+    assert wish(1) == []
+    sound.click()
+    expect(sound).to_have_attribute("aria-pressed", "true")
+    assert wish(2) == [740, 988, 740, 988], "at the press, and at the wish"
+    assert wish(3) == [740, 988]
+    sound.click()
+    expect(sound).to_have_attribute("aria-pressed", "false")
+    assert wish(4) == []
 
 
 def test_two_operators_never_have_the_same_customer(
