@@ -15,13 +15,13 @@ from appliance.dialogue.feed import TO_CUSTOMERS, TO_OPERATORS
 from appliance.dialogue.speech import Speech
 from appliance.dialogue.turn import Turn
 from appliance.engine.scripted import ScriptedEngine
-from appliance.errors import HandoffRefused, StoreUnavailable
+from appliance.errors import EngineFailure, HandoffRefused, StoreUnavailable
 from appliance.events import Done, Draft, Event, Handoff, Message, Numbered, Started, Token
 from appliance.store.calls import StoredCall
 from appliance.store.decisions import Action, Decided
 from tests.scripted_house import choose_settings
 from tests.shop_tools import count_returns, make_shop, say
-from tests.test_takeover import ANSWER, Paced, Place, end, living, visited
+from tests.test_takeover import ANSWER, QUESTION, Paced, Place, end, living, visited
 
 
 async def ask_held(place: Place) -> Turn:
@@ -310,3 +310,23 @@ async def test_under_hold_nothing_is_written_that_no_operator_has_looked_at(
             assert count_returns(settings.data) == 0
         assert await ask_and_send("确认") == "已申请，R1。"
         assert count_returns(settings.data) == 1
+
+
+async def test_what_was_decided_goes_before_a_fault_of_the_engine(tmp_path: Path) -> None:
+    async with visited(tmp_path, ScriptedEngine(lambda question: list(ANSWER))) as place:
+        drafts = place.desk._drafts
+        await place.desk.hold(place.key, "wang", is_on=True)
+        turn = Turn("run", place.key, QUESTION)
+        heard = Speech(turn, place.house.conversations._events, lambda: True)
+        has_begun = asyncio.Event()
+
+        async def fail(copy: Turn, _: Speech) -> Done:
+            has_begun.set()
+            await copy.stop_asked.wait()
+            raise EngineFailure("It broke.")
+
+        drafting = asyncio.create_task(drafts.lead(turn, heard, fail))
+        await has_begun.wait()
+        await drafts.decide(place.key, "run", Decision("drop"), keep_nowhere)
+        ended = await drafting
+    assert isinstance(ended, Done) and ended.rule == DROPPED

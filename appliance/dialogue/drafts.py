@@ -19,7 +19,7 @@ from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.speech import Speech, TakenOver
 from appliance.dialogue.tooling import CONFIRMING, LOOKED_AT, is_open
 from appliance.dialogue.turn import Turn
-from appliance.errors import HandoffRefused
+from appliance.errors import ApplianceError, HandoffRefused
 from appliance.events import (
     Draft,
     Ending,
@@ -172,10 +172,13 @@ class Drafts:
             # What is decided on early is not sent, so the rest of it is not made either.
             asyncio.create_task(_follow(held.settled, held.turn.stop_asked)),
         ]
+        fault: ApplianceError | None = None
         try:
             held.ending = await answer(held.turn, held.drafted)
             self._show(held)
             await wait_at_most(held.settled, self._patience_s)
+        except ApplianceError as error:
+            fault = error
         finally:
             # A decision that is being kept just now still counts, and no later one.
             async with held.deciding:
@@ -183,6 +186,8 @@ class Drafts:
             for follower in followers:
                 follower.cancel()
             speech.take_over(held.drafted, lambda call: not is_open(call))
+        if fault is not None and held.decided is None:
+            raise fault
         if not self._handoffs.is_bots(turn.session_key):
             raise TakenOver("A person answers now.")
         if turn.stop_asked.is_set() and not (turn.is_parked and held.decided is not None):
