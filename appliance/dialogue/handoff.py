@@ -87,9 +87,9 @@ class Handoffs:
         return {state: counts[state] for state in OPEN_STATES}
 
     def list_owned(self, state: HandoffState) -> list[tuple[str, Owner]]:
-        """Sessions in `state`, the longest in it first."""
+        """Sessions in `state`, the longest in it first; of one moment in the order they came."""
         found = [(key, owner) for key, owner in self._owned.items() if owner.state == state]
-        return sorted(found, key=lambda one: (one[1].since_ms, one[0]))
+        return sorted(found, key=lambda one: one[1].since_ms)
 
     def find(self, session_key: str) -> Owner:
         return self._owned.get(session_key, THE_BOTS)
