@@ -22,7 +22,7 @@ COLOURS = {"good": "green", "watch": "yellow", "bad": "red"}
 SUBJECT_WIDTH = 12
 
 
-@click.command()
+@click.command(short_help="Look at this machine and say what to do about it.")
 @click.option("--json", "as_json", is_flag=True, help="All findings as one JSON object.")
 def doctor(as_json: bool) -> None:
     """Look at this machine and at what is installed, and say what to do about it.
