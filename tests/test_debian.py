@@ -56,6 +56,14 @@ def test_what_is_needed_at_run_time_is_found_and_no_tool(builder: ModuleType) ->
     assert not found & {"pytest", "mypy", "ruff", "playwright", "hypothesis"}
 
 
+def test_a_python_that_debian_does_not_have_is_told_before_anything_is_packed(
+    builder: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="make deb PYTHON="):
+        builder.check_python(tmp_path / "python3.99")
+    builder.check_python(Path(__file__))
+
+
 def test_the_command_runs_out_of_the_unpacked_files(unpacked: Path) -> None:
     """By the package's own Python, which sees nothing of this environment."""
     python = unpacked / "usr" / "lib" / "appliance" / "bin" / "python"

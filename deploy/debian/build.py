@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 HOME = Path("usr/lib/appliance")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DEBIANS_PYTHON = Path(f"/usr/bin/python{PYTHON}")
 SITE = HOME / "lib" / f"python{PYTHON}" / "site-packages"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Beside its package llama-cpp-python puts a second copy of its libraries and its headers.
@@ -116,7 +117,7 @@ def stage(root: Path, target: Path, packages: Iterable[Distribution]) -> None:
     (target / HOME / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n"
     )
-    (target / HOME / "bin" / "python").symlink_to(f"/usr/bin/python{PYTHON}")
+    (target / HOME / "bin" / "python").symlink_to(DEBIANS_PYTHON)
     _write_changelog(root, target)
 
 
@@ -186,10 +187,20 @@ def set_modes(target: Path) -> None:
         path.chmod(0o755 if is_open else 0o644)
 
 
+def check_python(python: Path = DEBIANS_PYTHON) -> None:
+    """The package runs by Debian's own Python, of this very version. Raises SystemExit."""
+    if not python.exists():
+        sys.exit(
+            f"The environment in .venv is of Python {PYTHON}, and this Debian has no {python}; "
+            "make it of Debian's: make clean, then make deb PYTHON=/usr/bin/python3"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="folder of the package")
     into: Path = parser.parse_args().into
+    check_python()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     version = project["version"]
     target = ROOT / "build" / "deb"
