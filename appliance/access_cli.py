@@ -94,7 +94,7 @@ def accounts() -> None:
     """
 
 
-@accounts.command("add")
+@accounts.command("add", short_help="Add an account, or give one another password and role.")
 @click.argument("name")
 @click.option(
     "--role",

@@ -30,7 +30,7 @@ CUT_OFF = "Stopped; the next start, or the same command once more, ends what was
 SHORT_CHARS = 12
 
 
-@click.group()
+@click.group(short_help="The sealed log of what was decided, and the master key.")
 def audit() -> None:
     """The sealed log of what was decided in every turn, and the master key it hangs on.
 
@@ -50,7 +50,7 @@ def show(most: int) -> None:
             click.echo(_tell(entry))
 
 
-@audit.command()
+@audit.command(short_help="Write all rows to a new file, one JSON object a line.")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 def export(file: Path) -> None:
     """Write all rows to a new file, a JSON object in each line; the last tells the chain's end.
@@ -88,7 +88,7 @@ def verify(known: str | None) -> None:
     )
 
 
-@audit.command()
+@audit.command(short_help="Change the master key; no conversation is lost.")
 @click.option(
     "--to",
     "kind",

@@ -23,7 +23,7 @@ EXIT_BAD_SETTINGS = 2
 BAR_CHARS = 20
 
 
-@click.command()
+@click.command(short_help="Measure this box and say what load it will carry.")
 @click.option("--questions", type=click.FloatRange(0.1, 1000), default=4.0, show_default=True,
               help="Questions that one customer asks.")  # fmt: skip
 @click.option("--model-share", type=click.FloatRange(1, 100), default=40.0, show_default=True,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STOPPED = "Goodbye."
 
 
-@click.command()
+@click.command(short_help="Talk to the assistant here, in the terminal.")
 @click.option("--without-model", is_flag=True, help="Only the rungs that need no model.")
 def chat(without_model: bool) -> None:
     """Talk to the assistant here; rungs, tools and memory are shown as they go.

@@ -98,7 +98,7 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
     sys.exit(serve_with(settings, engine, read_settings))
 
 
-@main.command()
+@main.command(short_help="Print every setting, its value and what it means.")
 def config() -> None:
     """Print every setting with its value, where it comes from and what it means.
 

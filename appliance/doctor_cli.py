@@ -22,7 +22,7 @@ COLOURS = {"good": "green", "watch": "yellow", "bad": "red"}
 SUBJECT_WIDTH = 12
 
 
-@click.command()
+@click.command(short_help="Look at this machine and say what to do about it.")
 @click.option("--json", "as_json", is_flag=True, help="All findings as one JSON object.")
 def doctor(as_json: bool) -> None:
     """Look at this machine and at what is installed, and say what to do about it.
@@ -54,10 +54,14 @@ def doctor(as_json: bool) -> None:
 
 
 def _tell(finding: Finding) -> None:
-    sign = click.style(SIGNS[finding.verdict], fg=COLOURS[finding.verdict])
-    click.echo(f"{sign} {finding.subject:<{SUBJECT_WIDTH}} {finding.seen}")
+    from appliance.wrapping import indent
+
+    sign, blank = SIGNS[finding.verdict], " " * (SUBJECT_WIDTH + 3)
+    told = indent(finding.seen, f"{sign} {finding.subject:<{SUBJECT_WIDTH}} ", blank)
+    # Coloured behind, for what colours it takes no columns.
+    click.echo(told.replace(sign, click.style(sign, fg=COLOURS[finding.verdict]), 1))
     if finding.advice:
-        click.echo(f"  {'':<{SUBJECT_WIDTH}} → {finding.advice}")
+        click.echo(indent(finding.advice, f"{blank}→ ", f"{blank}  "))
 
 
 def _sum_up(findings: list[Finding], as_json: bool) -> None:

@@ -14,9 +14,11 @@ from io import StringIO
 from typing import TextIO
 
 from appliance.engine.engine import EngineStatus
+from appliance.wrapping import indent
 
 # Never sent to: the routing table alone names the address that would be used (RFC 5737).
 SOMEWHERE_ELSE = ("192.0.2.1", 9)
+INDENT = "    "
 ANY_ADDRESS = ("0.0.0.0", "::", "")
 
 
@@ -45,7 +47,7 @@ def greet(addresses: Addresses, out: TextIO, notes: Sequence[str] = ()) -> None:
         if out.isatty():
             print(f"\n{draw_qr_code(addresses.lan)}", file=out)
     for note in notes:
-        print(f"\n    {note}", file=out)
+        print(f"\n{indent(note, INDENT, INDENT)}", file=out)
     print("\n    Ctrl-C ends it · 按 Ctrl-C 结束\n", file=out, flush=True)
 
 
@@ -78,7 +80,7 @@ def report_engine(status: EngineStatus, out: TextIO) -> None:
         if status.remedy:
             print(f"  To mend it · 解决办法: {status.remedy}", file=out)
     for note in status.notes:
-        print(f"    {note}", file=out)
+        print(indent(note, INDENT, INDENT), file=out)
     print(file=out, flush=True)
 
 

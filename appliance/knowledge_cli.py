@@ -35,7 +35,7 @@ PACKAGE = Path(__file__).parent
 OWN_FILES = ("dialogue/guard.toml", "dialogue/shop.toml", "tools/tools.toml")
 
 
-@click.group()
+@click.group(short_help="The shop's questions and documents: import, check, try.")
 def knowledge() -> None:
     """The shop's questions and documents: import, list, check and try them.
 
@@ -43,7 +43,9 @@ def knowledge() -> None:
     """
 
 
-@knowledge.command("import")
+@knowledge.command(
+    "import", short_help="Copy files into the knowledge folder, once they were read."
+)
 @click.argument(
     "files",
     nargs=-1,
@@ -114,7 +116,7 @@ def _tell_entry(entry: Entry) -> str:
     return ", ".join([*told, *([] if entry.is_valid_on(date.today()) else ["not valid today"])])
 
 
-@knowledge.command("check")
+@knowledge.command("check", short_help="Read everything anew and tell every fault in it.")
 def check_knowledge() -> None:
     """Read everything anew and tell every fault with file, row and column; exit 1 on errors.
 
@@ -131,7 +133,7 @@ def check_knowledge() -> None:
         sys.exit(1)
 
 
-@knowledge.command("test")
+@knowledge.command("test", short_help="Show what would be answered to QUESTION today, and why.")
 @click.argument("question")
 @click.option("--words-only", is_flag=True, help="Without the embedder, as where it is absent.")
 def try_question(question: str, words_only: bool) -> None:
@@ -188,7 +190,7 @@ def _tell_match(match: Match) -> None:
             click.echo(f"      {entry.answer}")
 
 
-@click.command()
+@click.command(short_help="Make the knowledge folder of your shop, with templates.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), help="Where; else the setting knowledge."
 )

@@ -143,7 +143,7 @@ def _tell_fetched(entry: Entry, path: Path) -> None:
     click.echo(f"{entry.name} is here and checked: {path}")
 
 
-@models.command("verify")
+@models.command("verify", short_help="Check a model file by name, size, hash and header.")
 @click.argument("model_id", required=False, metavar="[ID]")
 def verify_model(model_id: str | None) -> None:
     """Check a model file by name, size, hash and header; without ID the one that is served.
@@ -167,7 +167,7 @@ def verify_model(model_id: str | None) -> None:
     )
 
 
-@models.command("use")
+@models.command("use", short_help="Choose the model that is served from the next start on.")
 @click.argument("model", metavar="ID")
 def use_model(model: str) -> None:
     """Choose the model that is served from the next start on: an ID or a path to a chat GGUF.
@@ -190,7 +190,7 @@ def use_model(model: str) -> None:
         click.echo(f"The setting model = {settings.model!r} goes before it.")
 
 
-@models.command("retry")
+@models.command("retry", short_help="Load a model again that died while it was loaded.")
 def retry_model() -> None:
     """Load a model again that is withheld because the appliance died twice while it loaded.
 

@@ -19,7 +19,7 @@ LOOKS = 100
 LOOK_S = 0.1
 
 
-@click.command()
+@click.command(short_help="Take changed settings without a restart.")
 def reload() -> None:
     """Have the running appliance read appliance.toml again, without a restart.
 

@@ -22,7 +22,7 @@ QUIET_S = 1.0
 STOPPED = "Stopped; nothing was changed."
 
 
-@click.command()
+@click.command(short_help="Copy all conversations, also while it runs.")
 @click.argument("file", required=False, type=click.Path(path_type=Path), metavar="[FILE]")
 def backup(file: Path | None) -> None:
     """Copy all conversations to one file, also while the appliance runs.
@@ -55,7 +55,7 @@ def backup(file: Path | None) -> None:
         click.echo(f"Its keys: {keys} (they open it with the master key alone)")
 
 
-@click.command()
+@click.command(short_help="Put a backup in the place of today's conversations.")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 def restore(file: Path) -> None:
     """Put a backup in the place of the conversations that are there now.

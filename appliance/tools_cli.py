@@ -60,7 +60,7 @@ def list_tools() -> None:
     click.echo(_count(registry))
 
 
-@tools.command("check")
+@tools.command("check", short_help="Read tools.toml anew and try everything in it.")
 def check() -> None:
     """Read tools.toml anew, try its SQL on the databases and its replies on the results; exit 1
     on errors. Nothing that is written stays.
@@ -80,7 +80,7 @@ def check() -> None:
         sys.exit(1)
 
 
-@tools.command("test")
+@tools.command("test", short_help="Run the tool NAME and show what a customer would be told.")
 @click.argument("name")
 @click.option("--arg", "arguments", multiple=True, metavar="KEY=VALUE", help="One argument.")
 @click.option("--write", is_flag=True, help="Also do what the tool writes, as if confirmed.")

@@ -31,7 +31,7 @@ BESIDE_BYTES = 300_000_000
 SHOWN_FAILURES = 10
 
 
-@click.command("update")
+@click.command("update", short_help="Fetch another model, and choose it if it does as well.")
 @click.argument("model", required=False, metavar="[ID]")
 @click.option("--cases", "file", type=click.Path(path_type=Path), metavar="FILE",
               help="Cases of your own, asked of your own shop.")  # fmt: skip

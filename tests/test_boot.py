@@ -118,6 +118,24 @@ def test_a_stranger_with_the_number_in_the_lock_is_not_the_holder(tmp_path: Path
         assert find_holder(tmp_path) is None
 
 
+def test_a_holder_whose_files_are_hidden_is_known_by_the_kernel_s_list_of_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under systemd's PrivateUsers=, where /proc/<id>/fd is closed to its own user too."""
+    look = Path.stat
+
+    def refuse(path: Path) -> os.stat_result:
+        if path.parent.name == "fd":
+            raise PermissionError(path)
+        return look(path)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with closing(lock_folder(tmp_path)):
+        assert find_holder(tmp_path) == os.getpid()
+        (tmp_path / "lock").write_text(str(os.getppid()))
+        assert find_holder(tmp_path) is None
+
+
 def test_a_replaced_file_is_another_model(tmp_path: Path) -> None:
     file = tmp_path / "own.gguf"
     settings = Settings(model=str(file), models=tmp_path)

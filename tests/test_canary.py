@@ -23,8 +23,8 @@ from appliance.settings import Settings
 from appliance.store.keyring import Keyring
 from tests.canary import CANARY, find_canaries, spell
 
-SESSIONS = 10
-TURNS = 10
+SESSIONS = 50
+TURNS = 20
 OFF_THE_LOOP = ("store", "store-reader", "live", "parking")
 
 
@@ -36,7 +36,7 @@ def echo(question: str) -> list[str]:
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "knowledge").mkdir()
     (tmp_path / "temporary").mkdir()
-    # A hundred turns at once are more than one address may say.
+    # A thousand turns at once are more than one address may say.
     return Settings(
         data=tmp_path / "data",
         knowledge=tmp_path / "knowledge",
@@ -67,7 +67,7 @@ def talk(client: TestClient, session: int) -> None:
     assert CANARY in json.dumps(shown, ensure_ascii=False)
 
 
-def test_a_hundred_turns_leave_no_word_in_any_file(
+def test_a_thousand_turns_leave_no_word_in_any_file(
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

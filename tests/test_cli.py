@@ -34,6 +34,14 @@ def test_the_help_of_every_command_teaches_by_an_example(command: tuple[str, ...
     assert "appliance " in example
 
 
+def test_no_line_of_a_list_of_commands_is_cut_off() -> None:
+    groups = {path[:-1] for path in list_commands(main)}
+    for group in sorted(groups):
+        shown = CliRunner().invoke(main, [*group, "--help"], terminal_width=80).output
+        listed = shown.partition("Commands:")[2]
+        assert listed and "..." not in listed, listed
+
+
 def test_the_first_help_shows_how_to_begin() -> None:
     shown = run("-h").output
     commands = ("serve --demo", "models list", "backup", "restore", "config")

@@ -56,6 +56,14 @@ def test_what_is_needed_at_run_time_is_found_and_no_tool(builder: ModuleType) ->
     assert not found & {"pytest", "mypy", "ruff", "playwright", "hypothesis"}
 
 
+def test_a_python_that_debian_does_not_have_is_told_before_anything_is_packed(
+    builder: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="make deb PYTHON="):
+        builder.check_python(tmp_path / "python3.99")
+    builder.check_python(Path(__file__))
+
+
 def test_the_command_runs_out_of_the_unpacked_files(unpacked: Path) -> None:
     """By the package's own Python, which sees nothing of this environment."""
     python = unpacked / "usr" / "lib" / "appliance" / "bin" / "python"
@@ -101,6 +109,7 @@ def test_the_control_file_names_version_and_needs(unpacked: Path) -> None:
     assert "libgomp1" in fields["Depends"] and "python3 (>= 3." in fields["Depends"]
     assert int(fields["Installed-Size"]) > 1000
     assert "{" not in told
+    assert max(len(line) for line in told.splitlines() if line.startswith(" ")) <= 80
 
 
 def test_the_sums_are_those_of_the_files(unpacked: Path) -> None:
@@ -109,6 +118,36 @@ def test_the_sums_are_those_of_the_files(unpacked: Path) -> None:
         ["md5sum", "--check", "--quiet", str(sums)], cwd=unpacked, capture_output=True, timeout=60
     )
     assert checked.returncode == 0, checked.stdout
+    listed = {line.split("  ", 1)[1] for line in sums.read_text("utf-8").splitlines()}
+    assert not [place for place in listed if (unpacked / place).is_symlink()]
+
+
+def run_postrm(folder: Path, word: str) -> str:
+    """With /var/lib below `folder`, without systemd's own helpers and without the user."""
+    script = (DEBIAN / "postrm").read_text("utf-8").replace("getent passwd appliance", "false")
+    for place in ("/var/lib", "/usr/bin/deb-systemd-helper", "/run/systemd"):
+        script = script.replace(place, f"{folder}{place}")
+    copy = folder / "postrm"
+    copy.write_text(script, "utf-8")
+    ran = subprocess.run(["sh", str(copy), word], capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_removing_keeps_the_data_and_purging_deletes_it_and_both_say_so(tmp_path: Path) -> None:
+    data = tmp_path / "var/lib/appliance/data"
+    data.mkdir(parents=True)
+    assert "stay in" in run_postrm(tmp_path, "remove") and data.is_dir()
+    assert run_postrm(tmp_path, "upgrade") == "" and data.is_dir()
+    assert "Deleted" in run_postrm(tmp_path, "purge") and not data.parent.exists()
+
+
+def test_the_service_is_left_as_its_owner_left_it_and_enabled_in_an_image_too() -> None:
+    """`systemctl enable` at each upgrade would start what somebody had stopped for good."""
+    installed = (DEBIAN / "postinst").read_text("utf-8")
+    assert "systemctl enable" not in installed
+    enabled = installed.index("deb-systemd-helper enable")
+    assert installed.index("was-enabled") < enabled < installed.index("/run/systemd/system")
 
 
 @pytest.mark.parametrize("name", ["postinst", "postrm", "prerm", "appliance", "launcher"])

@@ -17,6 +17,7 @@ from appliance.errors import StoreUnavailable
 from appliance.store.clock import Clocks, HouseClock
 from appliance.store.network_log import NetworkLog, Request
 from appliance.store.retention import Retention
+from appliance.store.sealed_values import DAY_AT
 from tests.sealed_house import DAY_MS, FIRST_DAY, Calendar, Sealed, answer, open_sealed
 
 COUNTED = ("messages", "events", "turns")
@@ -140,6 +141,46 @@ def test_requests_are_logged_190_days(tmp_path: Path, days: int, is_there: bool)
     log.write()
     log.drop(FIRST_DAY + days - 191)
     assert bool(list((tmp_path / "network").iterdir())) == is_there
+
+
+async def test_at_each_bound_exactly_the_rows_of_the_days_before_it_are_there(
+    tmp_path: Path,
+) -> None:
+    """One question a day for half a year and more: words 30 days, rows and requests 190."""
+    days = {29, 30, 31, 182, 190, 191}
+    async with open_sealed(tmp_path / "data") as sealed:
+        log = NetworkLog(tmp_path, sealed.calendar.read_day, lambda: b"key", is_on=True)
+        session = await sealed.sessions.create()
+        for today in range(max(days) + 1):
+            sealed.calendar.day = FIRST_DAY + today
+            await answer(sealed, session, f"day {today}")
+            log.note(Request(0, "10.0.0.7", "POST", "/chat", 202, 40, 3.1, "chat"))
+            log.write()
+            if today not in days:
+                continue
+            await sealed.end_days()
+            log.drop(sealed.dropped[-1])
+            words = list(range(max(0, today - 30), today + 1))
+            rows = list(range(max(0, today - 190), today + 1))
+            counted = await count(sealed)
+            assert (counted["turns"], counted["messages"]) == (len(words), 2 * len(words))
+            assert sorted(set(await read_event_days(sealed))) == words
+            texts = [one.text for one in (await sealed.sessions.read_messages(session))[0]]
+            assert texts[-2 * len(words) :: 2] == [f"day {day}" for day in words]
+            entries = await sealed.store.read(lambda one: [*sealed.audit.read(one)])
+            turns = sorted(
+                (one.day - FIRST_DAY, one.said is not None) for one in entries if one.kind == "turn"
+            )
+            assert turns == [(day, day in words) for day in rows]
+            assert len(list((tmp_path / "network").iterdir())) == len(rows)
+            assert (await sealed.store.read(sealed.audit.check)).fault == ""
+
+
+async def read_event_days(sealed: Sealed) -> list[int]:
+    """Of each row of events: the day whose key sealed it."""
+    read = f"SELECT substr(body, {DAY_AT + 1}, 4) FROM events"
+    rows = await sealed.store.read(lambda one: one.execute(read).fetchall())
+    return [int.from_bytes(packed, "big") - FIRST_DAY for (packed,) in rows]
 
 
 def test_a_request_is_logged_without_its_client_and_without_a_word(tmp_path: Path) -> None:

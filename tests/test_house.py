@@ -108,6 +108,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "supervise",
             "tools_cli",
             "update_cli",
+            "wrapping",
         ),
     ),
 }

@@ -7,6 +7,7 @@ passed the present model stays chosen, and an update that cannot be loaded is ta
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 
 from appliance import update_cli
 from appliance.cli import main
+from appliance.engine import catalogue
+from appliance.engine.catalogue import Catalogue
 from appliance.engine.model_updates import confirm, is_unproved, pin, roll_back, take
 from appliance.engine.models import ModelChoice, read_active, resolve, write_active
 from appliance.engine.scripted import ScriptedEngine
@@ -24,7 +27,10 @@ from appliance.loading import ModelRung
 from appliance.model_check import Checked, check, find_fault, find_golden, for_example
 from appliance.settings import Settings
 from appliance.store.boot import CrashCounter
+from tests.test_fetch import Script, make_entry, serving
 from tests.test_gguf import make_gguf
+
+GOOD = make_gguf() + bytes(64)
 
 
 class Loads(ScriptedEngine):
@@ -234,6 +240,41 @@ def test_a_broken_file_is_refused_before_it_is_asked_anything(
     write_active(tmp_path, str(old))
     code, told = run_update(tmp_path, monkeypatch, {}, "update", str(new))
     assert code == 1 and "new.gguf" in told and read_active(tmp_path) == str(old)
+
+
+@pytest.mark.parametrize(
+    ("content", "right", "words"),
+    [
+        (GOOD, 9, ""),
+        (GOOD, 4, "answers 4 of 10 cases rightly"),
+        (GOOD[:-1] + b"x", 9, "could not be fetched"),
+        (GOOD[:200], 9, "could not be fetched"),
+        (b"", 9, "could not be fetched"),
+    ],
+    ids=["as good", "worse", "another hash", "cut off", "gone"],
+)
+def test_what_a_server_gives_is_taken_only_whole_and_after_its_check(
+    content: bytes, right: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the catalogue to the choice, over a server of our own."""
+    old = tmp_path / "old.gguf"
+    old.write_bytes(make_gguf())
+    write_active(tmp_path, str(old))
+    script = Script(content=content, status=0 if content else 404)
+    monkeypatch.setenv("APPLIANCE_CACHE", str(tmp_path / "cache"))
+    with serving(script) as source:
+        entry = replace(make_entry(source, content=GOOD), is_default=True)
+        monkeypatch.setattr(catalogue, "load_catalogue", lambda: Catalogue((entry,)))
+        figures = {"old": 9, "tiny": right}
+        code, told = run_update(tmp_path, monkeypatch, figures, "update")
+    assert script.asked
+    if not words:
+        assert code == 0 and read_active(tmp_path) == "tiny" and is_unproved(tmp_path)
+        assert (tmp_path / "tiny.gguf").read_bytes() == GOOD
+        return
+    assert code == 1 and words in told, told
+    assert read_active(tmp_path) == str(old) and not is_unproved(tmp_path)
+    assert (tmp_path / "tiny.gguf").exists() == (content == GOOD)
 
 
 def test_a_setting_that_names_the_model_is_told(

@@ -22,6 +22,7 @@ from appliance.store.live import read_boot_id
 FILE_NAME = "loading.json"
 # So often a model may end the process in a row; then nobody loads it without being asked.
 MAX_DEATHS = 2
+LOCKS = Path("/proc/locks")
 
 
 class Model(BaseModel):
@@ -140,7 +141,24 @@ def _has_open(process_id: int, lock: IO[bytes]) -> bool:
     """In another container the same number is somebody else, whom a signal may end."""
     wanted = os.fstat(lock.fileno())
     for descriptor in Path(f"/proc/{process_id}/fd").iterdir():
-        with suppress(OSError):
+        try:
             if os.path.samestat(descriptor.stat(), wanted):
                 return True
+        except PermissionError:
+            # The unit's PrivateUsers= hides a service's files from others of its own user.
+            return _is_locked_by(process_id, wanted.st_ino)
+        except OSError:
+            continue
     return False
+
+
+def _is_locked_by(process_id: int, inode: int) -> bool:
+    """As the kernel tells of its locks: by the numbers of this container, and of it alone."""
+    # 12: FLOCK  ADVISORY  WRITE 217 fe:00:2654704 0 EOF
+    locks = (line.split() for line in LOCKS.read_text("ascii").splitlines())
+    return any(
+        words[1] == "FLOCK"
+        and words[4] == str(process_id)
+        and words[5].rpartition(":")[2] == str(inode)
+        for words in locks
+    )

@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -26,11 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 HOME = Path("usr/lib/appliance")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DEBIANS_PYTHON = Path(f"/usr/bin/python{PYTHON}")
 SITE = HOME / "lib" / f"python{PYTHON}" / "site-packages"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Beside its package llama-cpp-python puts a second copy of its libraries and its headers.
 LEFT_OUT = ("bin", "include", "lib", "share", "..")
 SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
+DESCRIPTION_CHARS = 78
 SCRIPTS = ("postinst", "postrm", "prerm")
 # Where each file of the project goes; what an owner may change stands below etc/.
 FILES = {
@@ -45,7 +48,7 @@ FILES = {
     "docs/operation.md": "usr/share/doc/appliance/operation.md",
     "README.md": "usr/share/doc/appliance/README.md",
     "README.zh-CN.md": "usr/share/doc/appliance/README.zh-CN.md",
-    "LICENSE": "usr/share/doc/appliance/copyright",
+    "deploy/debian/copyright": "usr/share/doc/appliance/copyright",
 }  # fmt: skip
 PROGRAMS = {
     "deploy/debian/appliance": "usr/bin/appliance",
@@ -114,7 +117,7 @@ def stage(root: Path, target: Path, packages: Iterable[Distribution]) -> None:
     (target / HOME / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {PYTHON}\n"
     )
-    (target / HOME / "bin" / "python").symlink_to(f"/usr/bin/python{PYTHON}")
+    (target / HOME / "bin" / "python").symlink_to(DEBIANS_PYTHON)
     _write_changelog(root, target)
 
 
@@ -128,7 +131,12 @@ def write_control(root: Path, target: Path, version: str) -> None:
     """What dpkg is told: name, needs, scripts, sums, and the files that are the owner's."""
     control = target / "DEBIAN"
     control.mkdir()
-    files = sorted(p for p in target.rglob("*") if p.is_file() and control not in p.parents)
+    # A link to Python is of this machine, and no file of the package.
+    files = sorted(
+        path
+        for path in target.rglob("*")
+        if path.is_file() and not path.is_symlink() and control not in path.parents
+    )
     size_kb = sum(path.lstat().st_size for path in files) // 1024
     major, minor = PYTHON.split(".")
     told = (HERE / "control.in").read_text("utf-8").format(
@@ -138,7 +146,7 @@ def write_control(root: Path, target: Path, version: str) -> None:
         python=PYTHON,
         next_python=f"{major}.{int(minor) + 1}",
         libc=platform.libc_ver()[1] or "2.36",
-        processor=find_processor(),
+        processor=wrap_description(find_processor()),
     )  # fmt: skip
     (control / "control").write_text(told)
     etc = sorted(place for place in FILES.values() if place.startswith("etc/"))
@@ -153,6 +161,11 @@ def write_control(root: Path, target: Path, version: str) -> None:
 def find_architecture() -> str:
     machine = platform.machine()
     return ARCHITECTURES.get(machine, machine)
+
+
+def wrap_description(words: str) -> str:
+    """Continued as a control file has it: each line begins with a space."""
+    return "\n ".join(textwrap.wrap(words, DESCRIPTION_CHARS))
 
 
 def find_processor() -> str:
@@ -174,10 +187,20 @@ def set_modes(target: Path) -> None:
         path.chmod(0o755 if is_open else 0o644)
 
 
+def check_python(python: Path = DEBIANS_PYTHON) -> None:
+    """The package runs by Debian's own Python, of this very version. Raises SystemExit."""
+    if not python.exists():
+        sys.exit(
+            f"The environment in .venv is of Python {PYTHON}, and this Debian has no {python}; "
+            "make it of Debian's: make clean, then make deb PYTHON=/usr/bin/python3"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="folder of the package")
     into: Path = parser.parse_args().into
+    check_python()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     version = project["version"]
     target = ROOT / "build" / "deb"
