@@ -428,7 +428,7 @@ WRONG_CHATS: list[Any] = [
     {"messages": [{"role": "assistant", "tool_calls": [1]}, {"role": "user", "content": "a"}]},
     {**ASK, "n": 2},
     {**ASK, "n": 0},
-    {**ASK, "logprobs": True},
+    {**ASK, "logprobs": 1},
     {**ASK, "top_logprobs": 3},
     {**ASK, "temperature": 3},
     {**ASK, "temperature": "hot"},
@@ -482,7 +482,7 @@ def test_a_wrong_body_is_refused_in_the_shape_that_clients_read(
 @pytest.mark.parametrize(
     ("body", "param"),
     [
-        ({**ASK, "logprobs": True}, "logprobs"),
+        ({**ASK, "top_logprobs": 3}, "top_logprobs"),
         ({**ASK, "n": 2}, "n"),
         ({**ASK, "temperature": 3}, "temperature"),
         ({"messages": [{"role": "poet", "content": "a"}]}, "messages[0].role"),

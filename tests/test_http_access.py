@@ -153,6 +153,30 @@ def test_a_key_that_is_wrong_revoked_or_expired_opens_nothing(box: Box) -> None:
         assert client.get("/probe/chat", headers=bear(key)).status_code == 401
 
 
+def test_a_key_that_everybody_can_read_may_chat_and_nothing_else(tmp_path: Path) -> None:
+    box = Box(tmp_path, chat_access="key")
+    chat = box.keys.create("website", ("chat",))
+    wide = [box.keys.create("wide", ("chat", scope)) for scope in ("v1", "admin", "metrics")]
+    v1 = box.keys.create("v1", ("v1",))
+    with box.client() as client:
+
+        def ask(policy: str, shown: str) -> int:
+            return client.get(f"/probe/{policy}", headers={"Authorization": shown}).status_code
+
+        assert ask("chat", f"Widget {chat}") == ask("chat", f"widget {chat}") == 200
+        assert [ask("v1", f"Widget {chat}"), ask("admin", f"Widget {chat}")] == [403, 403]
+        for key in (*wide, v1):
+            told = client.get("/probe/chat", headers={"Authorization": f"Widget {key}"})
+            assert told.status_code == 403
+            message = told.json()["error"]["message"]
+            assert "more than chat" in message and key.rpartition("_")[2] not in message
+            assert ask("v1", f"Widget {key}") == 403
+        assert ask("chat", f"Widget {chat}x") == ask("chat", "Widget ") == 401
+    with box.client(THERE) as client:
+        told = client.get("/probe/chat", headers={"Authorization": f"Widget {chat}"})
+        assert told.json()["error"]["code"] == "insecure_connection"
+
+
 def test_a_key_is_kept_as_a_hash_and_its_last_use_is_noted(box: Box) -> None:
     key = box.keys.create("a", ("v1",))
     kept = (box.settings.data / "access.db").read_bytes()

@@ -51,6 +51,28 @@ def fill(backend: LlamaBackend, slot: int, ids: tuple[int, ...], start: int = 0)
     assert backend.decode(entries, interruptible=False) == "done"
 
 
+def test_what_the_model_thought_of_a_token_is_its_log_softmax(backend: LlamaBackend) -> None:
+    ids = backend.encode("The capital of France is")
+    fill(backend, 0, ids)
+    sampler = backend.make_sampler(Sampling(temperature=0.0, repeat_penalty=1.0))
+    row = len(ids) - 1
+    pointer = lib.llama_get_logits_ith(backend._context, row)
+    logits = np.ctypeslib.as_array(pointer, (backend._token_count,)).astype(np.float64)
+    token = sampler.sample(row)
+    logprob, top = sampler.weigh(row, token, 20)
+    assert np.isclose(logprob, logits[token] - np.logaddexp.reduce(logits), atol=1e-9)
+    assert top[0] == (token, logprob) and backend.get_piece(token) == b" Paris"
+    values = [value for _, value in top]
+    assert values == sorted(values, reverse=True) and len({one for one, _ in top}) == 20
+    assert values[-1] >= np.partition(logits, -20)[-20] - np.logaddexp.reduce(logits) - 1e-9
+    # All of the vocabulary together is certain.
+    everything = sampler.weigh(row, token, backend._token_count - 1)[1]
+    assert 0.999 < sum(np.exp(value) for _, value in everything) < 1.0 + 1e-9
+    assert sampler.weigh(row, token, 0) == (logprob, [])
+    sampler.close()
+    backend.apply(Remove(0, 0))
+
+
 def test_no_content_makes_a_special_token_wherever_it_stands(backend: LlamaBackend) -> None:
     """Every special string of the vocabulary at the start, in the middle and at the end."""
     template = backend.template

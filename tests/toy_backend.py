@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from appliance.engine.backend import DecodeResult, Entry
+from appliance.engine.backend import DecodeResult, Entry, Weighed
 from appliance.engine.cells import Cells
 from appliance.engine.engine import Sampling
 from appliance.engine.jobs import Job
@@ -42,6 +42,7 @@ class ToyBackend:
         self.batches: list[tuple[int, ...]] = []
         self.answer_tokens = 6
         self.open_samplers = 0
+        self.weighed: list[tuple[int, int]] = []
         self.before_decode = threading.Event()
         self.before_decode.set()
         self.in_decode = threading.Event()
@@ -128,6 +129,11 @@ class ToySampler:
         if self._said > self._backend.answer_tokens:
             return END
         return 256 + WORD[(self._said - 1) % 3] + 512 * (sum(cells) % 97)
+
+    def weigh(self, row: int, token: int, top: int) -> Weighed:
+        """The chosen one is as likely as not, the others are below it."""
+        self._backend.weighed.append((row, top))
+        return -0.7, [(token + 256 * at, -0.7 - at) for at in range(top)]
 
     def accept(self, token: int) -> None:
         self._said += 1

@@ -1,10 +1,11 @@
 /**
  * The calls of the appliance's HTTP surface that the page makes.
  *
- * It keeps no state and decides nothing. The rule that must not break: every call ends in its
+ * It keeps but a site's key and decides nothing. The rule that must not break: every call ends in its
  * value, in a ServerError that carries the server's code, or in Unreachable.
  */
 const CALL_MS = 10_000;
+let shown = {};
 
 /** The status of a call on a conversation that the server does not know. */
 export const LOST_SESSION = 404;
@@ -22,6 +23,11 @@ export class ServerError extends Error {
 
 /** Nobody answered, or something that is not the appliance. */
 export class Unreachable extends Error {}
+
+/** From a site, where everybody can read it. */
+export function showKey(key) {
+  if (key) shown = { Authorization: `Widget ${key}` };
+}
 
 export async function openSession() {
   const answer = await call("/sessions", { method: "POST" });
@@ -112,6 +118,7 @@ async function call(path, options = {}) {
   if (answer.ok) return answer;
   const { error } = await readJson(answer);
   if (!error?.code) throw new Unreachable(`${path} answered ${answer.status} without a code.`);
+  if (shown.Authorization) console.error(error.message);
   throw new ServerError(answer.status, error, Number(answer.headers.get("Retry-After")) || 0);
 }
 
@@ -119,11 +126,12 @@ async function call(path, options = {}) {
 async function reach(path, { signal, ...options } = {}) {
   const leaving = new AbortController();
   const leave = () => leaving.abort();
+  const headers = { ...options.headers, ...shown };
   const timer = setTimeout(leave, CALL_MS);
   signal?.addEventListener("abort", leave);
   if (signal?.aborted) leave();
   try {
-    return await fetch(path, { cache: "no-store", ...options, signal: leaving.signal });
+    return await fetch(path, { cache: "no-store", ...options, headers, signal: leaving.signal });
   } catch (error) {
     throw new Unreachable(`${path} was not reached: ${error}`);
   } finally {

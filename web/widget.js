@@ -25,7 +25,7 @@
     title, color, ink, language: isChinese ? "zh" : "en",
     greeting: given.greeting && String(given.greeting),
     suggestions: [given.suggestions ?? []].flat().flatMap((one) => String(one).split("|")),
-    session: String(given.session), theme: String(given.theme),
+    session: String(given.session), theme: String(given.theme), key: given.key,
   };
 
   const host = document.createElement("appliance-widget");

@@ -58,6 +58,7 @@ function hear(type, detail) {
 
 function begin(chosen) {
   settings = chosen;
+  server.showKey(settings.key);
   words = new Words(settings.language ?? chooseLanguage(null, navigator.languages));
   const place = PLACES[settings.session];
   session = new Kept("widget.session", place);

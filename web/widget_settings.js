@@ -11,6 +11,7 @@ const MAX_SUGGESTIONS = 8;
 export function readSettings(given) {
   const sent = Object(given);
   return {
+    key: readText(sent.key),
     title: readText(sent.title),
     greeting: readText(sent.greeting) || null,
     suggestions: readSuggestions(sent.suggestions),

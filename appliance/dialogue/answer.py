@@ -16,6 +16,7 @@ from appliance.dialogue.steps import Task, Words, words_of
 from appliance.dialogue.tails import is_denial
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Broken, Finished, Output, Piece, Prefilled, Waiting
+from appliance.engine.logprobs import TokenLogprob
 from appliance.errors import EngineFailure
 from appliance.events import Done, FinishReason, Notice, Queued
 from appliance.store.verdicts import StoredVerdict
@@ -44,6 +45,8 @@ class Answer:
         self._speech = speech
         self._screen = screen
         self._model_id = model_id
+        # Each id that came, and with a piece's first one the log probabilities of that piece.
+        self._heard: list[tuple[int, tuple[TokenLogprob, ...]]] = []
 
     async def take(self, output: Output) -> Done | Words | Refused | None:
         """None while the answer goes on. Raises EngineFailure."""
@@ -53,8 +56,8 @@ class Answer:
             case Prefilled():
                 self._speech.prefilled = output
                 self._model_id = output.model_id or self._model_id
-            case Piece(text, token_ids):
-                return await self._show(self._screen.feed(text, token_ids))
+            case Piece():
+                return await self._show(self._screen.feed(output.text, self._hear(output)))
             case Finished():
                 return await self._finish(output)
             case Broken(message):
@@ -100,8 +103,19 @@ class Answer:
             self._speech.verdicts.append(StoredVerdict("out", cut.rule, category, cut.action))
         self._noted = len(self._screen.rules_met)
 
+    def _hear(self, piece: Piece) -> range:
+        """The places of its ids, which the screen takes for the ids: so whatever it lets go brings
+        along what belongs to it."""
+        start = len(self._heard)
+        beside = (piece.logprobs, *[()] * len(piece.token_ids))
+        self._heard += zip(piece.token_ids, beside, strict=False)
+        return range(start, len(self._heard))
+
     async def _say(self, one: Shown) -> None:
-        await self._speech.say(one.text, self._task.source, one.token_ids, self._model_id)
+        heard = [self._heard[place] for place in one.token_ids]
+        logprobs = tuple(logprob for _, of_piece in heard for logprob in of_piece)
+        ids = tuple(token_id for token_id, _ in heard)
+        await self._speech.say(one.text, self._task.source, ids, self._model_id, logprobs)
 
     async def _moderate(self) -> Words | None:
         if self._moderation is None or not self._held:

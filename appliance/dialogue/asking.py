@@ -155,6 +155,7 @@ class Asking:
                 sampling=terms.choose_sampling(settings),
                 stop=terms.stop,
                 deadline_s=settings.answer_deadline_s,
+                top_logprobs=terms.top_logprobs,
             )
         )
         watcher = asyncio.create_task(_cancel_when_asked(turn, run))

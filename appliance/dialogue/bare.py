@@ -126,7 +126,7 @@ class Bare:
             generation = self._make_generation(work, place)
             if work.shape is not None:
                 answer = await answer_in_shape(self._engine, generation, work.shape)
-                yield Text(answer.text)
+                yield Text(answer.text, answer.logprobs)
                 yield conclude(answer.begun, answer.ended, began_at)
                 return
             async with aclosing(self._follow(generation, began_at)) as parts:
@@ -143,9 +143,9 @@ class Bare:
                 match output:
                     case Prefilled():
                         prefilled = output
-                    case Piece(text):
+                    case Piece(text, _, logprobs):
                         first_at = first_at or time.monotonic()
-                        yield Text(text)
+                        yield Text(text, logprobs)
                     case Broken(message):
                         raise EngineFailure(message)
                     case Finished():
@@ -169,6 +169,7 @@ class Bare:
             stop=work.terms.stop,
             deadline_s=settings.answer_deadline_s,
             grammar=work.grammar,
+            top_logprobs=work.terms.top_logprobs,
         )
 
     @property

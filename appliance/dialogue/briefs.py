@@ -30,6 +30,7 @@ class Terms:
     frequency_penalty: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
 
     def choose_sampling(self, settings: Settings) -> Sampling:
         return Sampling(

@@ -19,6 +19,7 @@ from appliance.dialogue.briefs import Brief, Briefs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply, ReplyFinish, Text
 from appliance.dialogue.turn import Turn
+from appliance.engine.logprobs import TokenLogprob
 from appliance.errors import ApplianceError, EngineFailure, Restarting
 from appliance.events import NEAR, Done, Failed, FinishReason, Numbered, Token
 from appliance.store.sessions import key_of
@@ -74,7 +75,7 @@ class Callers:
     async def _follow(self, turn: Turn, guest_id: str | None) -> Reply:
         try:
             async for numbered in turn.watch():
-                for part in read_parts(numbered):
+                for part in read_parts(numbered, turn.logprobs.get(numbered.number, ())):
                     yield part
                 if isinstance(numbered.event, Done):
                     return
@@ -101,13 +102,13 @@ class Callers:
         task.add_done_callback(self._tidying.discard)
 
 
-def read_parts(numbered: Numbered) -> tuple[Part, ...]:
+def read_parts(numbered: Numbered, logprobs: tuple[TokenLogprob, ...] = ()) -> tuple[Part, ...]:
     """What a caller is told of an event. Raises EngineFailure for a turn that failed.
 
     Questions that are only offered are buttons on the page; whoever has none reads them."""
     match numbered.event:
         case Token(text):
-            return (Text(text),)
+            return (Text(text, logprobs),)
         case Done(rule=rule, suggestions=offered):
             listed = "".join(f"\n- {question}" for question in offered) if rule == NEAR else ""
             end = conclude(numbered.event)

@@ -149,7 +149,9 @@ class Functions:
         talk = [one for one in messages if one.role != "system"]
         begun = f'<tool_call>\n{{"name": {json.dumps(chosen.name)}, "arguments": '
         whole = [Said("system", DECLARE.format(instructions, declared).strip()), *talk]
-        reply = await self._bare.chat(whole, replace(terms, stop=()), chosen.shape, begun)
+        reply = await self._bare.chat(
+            whole, replace(terms, stop=(), top_logprobs=None), chosen.shape, begun
+        )
         return _name_call(reply, chosen.name)
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from appliance.engine.logprobs import TokenLogprob
 from appliance.events import Done, Timings, Usage
 
 ReplyFinish: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -18,7 +19,10 @@ ReplyFinish: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """`logprobs` are of the model's tokens in `text`, where they were asked for."""
+
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

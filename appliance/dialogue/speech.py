@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Finished, Prefilled
+from appliance.engine.logprobs import TokenLogprob
 from appliance.engine.prompt import TokenIds
 from appliance.errors import ApplianceError
 from appliance.events import (
@@ -46,6 +47,7 @@ class Speech:
         self._is_bots = is_bots
         self._first_at: float | None = None
         self._unshown: TokenIds = ()
+        self._unshown_logprobs: tuple[TokenLogprob, ...] = ()
         # Whose words they are; a person's as long as there are none.
         self.source: Source = "human"
         self.prefilled = Prefilled(0, 0, 0.0, 0.0)
@@ -70,10 +72,12 @@ class Speech:
         """The ids of the whole text where all of it is the model's own, else none."""
         return self._turn.token_ids if self._turn.is_verbatim else ()
 
-    async def publish(self, event: Event) -> None:
+    async def publish(self, event: Event, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
         """Raises StoreUnavailable; then nobody is shown the event. Raises TakenOver."""
         turn = self._turn
         kept = await self._log.append(turn.session_key, turn.run_id, event, self._check_owner)
+        if logprobs:
+            turn.logprobs[kept.number] = logprobs
         turn.publish(kept)
 
     def _check_owner(self) -> None:
@@ -81,12 +85,18 @@ class Speech:
             raise TakenOver("A person answers now.")
 
     async def say(
-        self, text: str, source: Source, token_ids: TokenIds = (), model_id: str = ""
+        self,
+        text: str,
+        source: Source,
+        token_ids: TokenIds = (),
+        model_id: str = "",
+        logprobs: tuple[TokenLogprob, ...] = (),
     ) -> None:
         """Show a piece of the answer; its first one says where the answer comes from."""
         if not self._turn.has_spoken:
             text = text.lstrip()
         self._unshown += token_ids
+        self._unshown_logprobs += logprobs
         if not text:
             return
         if self._turn.needs_start(model_id):
@@ -95,7 +105,8 @@ class Speech:
             self._first_at = time.monotonic()
         self.source = source
         token, self._unshown = Token(text, self._unshown), ()
-        await self.publish(token)
+        told, self._unshown_logprobs = self._unshown_logprobs, ()
+        await self.publish(token, told)
 
     def count(self, finished: Finished) -> None:
         """What the answer took, by whoever knows best."""
@@ -128,6 +139,6 @@ class DraftSpeech(Speech):
 
     is_draft = True
 
-    async def publish(self, event: Event) -> None:
+    async def publish(self, event: Event, logprobs: tuple[TokenLogprob, ...] = ()) -> None:
         self._check_owner()
         self._turn.publish(Numbered(0, self._turn.run_id, event))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from appliance.engine.engine import Broken, Engine, Finished, Generation, Piece, Prefilled
 from appliance.engine.grammar import Grammar, compile_json_object, compile_node
 from appliance.engine.json_schema import read_schema
+from appliance.engine.logprobs import TokenLogprob
 from appliance.engine.schema_fit import fits
 from appliance.errors import AnswerIncomplete, EngineFailure, InvalidField
 
@@ -40,6 +41,7 @@ class Structured:
     value: object
     begun: Prefilled
     ended: Finished
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 def read_response_format(asked: object) -> Shape | None:
@@ -71,19 +73,22 @@ async def answer_in_shape(engine: Engine, generation: Generation, shape: Shape) 
     """The whole answer. Raises AnswerIncomplete where it was cut off, EngineFailure where it
     broke or is not what was asked for, ModelUnavailable."""
     pieces: list[str] = []
+    logprobs: list[TokenLogprob] = []
     begun = Prefilled(len(generation.prompt.ids), 0, 0.0, 0.0)
     run = engine.generate(replace(generation, grammar=shape.grammar))
     try:
         async for output in run:
             if isinstance(output, Piece):
                 pieces.append(output.text)
+                logprobs += output.logprobs
             elif isinstance(output, Prefilled):
                 begun = output
             elif isinstance(output, Broken):
                 raise EngineFailure(output.message)
             elif isinstance(output, Finished):
                 text = "".join(pieces)
-                return Structured(text, _judge(text, output, shape), begun, output)
+                value = _judge(text, output, shape)
+                return Structured(text, value, begun, output, tuple(logprobs))
     finally:
         run.cancel()
     raise EngineFailure("The engine ended without a word.")

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from appliance.dialogue.language import Language
+from appliance.engine.logprobs import TokenLogprob
 from appliance.engine.prompt import TokenIds
 from appliance.events import (
     Done,
@@ -51,6 +52,8 @@ class Turn:
         # The end that is not on disk, where the disk refused it.
         self.unsaved: Failed | None = None
         self.events = list(events)
+        # By the number of the piece's event, for a caller that asked for them; kept nowhere.
+        self.logprobs: dict[int, tuple[TokenLogprob, ...]] = {}
         self._on_publish = on_publish
         self._grown = asyncio.Event()
 

@@ -29,6 +29,8 @@ class Entry:
     wants_logits: bool
 
 
+# The log probability of a token, and those of the likeliest by their ids.
+Weighed: TypeAlias = tuple[float, Sequence[tuple[int, float]]]
 DecodeResult: TypeAlias = Literal["done", "full", "interrupted", "failed"]
 
 
@@ -36,6 +38,10 @@ class Sampler(Protocol):
     def sample(self, row: int) -> int:
         """The next token after batch entry `row`, accepted into the sampler's own history.
         Raises EngineFailure where the row holds anything but numbers."""
+
+    def weigh(self, row: int, token: int, top: int) -> Weighed:
+        """What the model itself thought of `token` and of the `top` likeliest at this place, before
+        temperature, penalties and grammar had their say."""
 
     def accept(self, token: int) -> None:
         """`token` was sampled before, in another process: it belongs to the history too."""

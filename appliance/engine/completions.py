@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from appliance.engine.engine import Counted, EngineFinish, Generation
 from appliance.engine.letters import Message, drop_broken
+from appliance.engine.logprobs import LEAST, MOST_TOP, Candidate, TokenLogprob
 
 if TYPE_CHECKING:
     from appliance.engine.grammar import Grammar
@@ -37,6 +38,7 @@ class Delta:
     reason: EngineFinish | None = None
     counted: Counted | None = None
     is_end: bool = False
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def write_request(
         body["frequency_penalty"] = sampling.frequency_penalty
     if sampling.seed:
         body["seed"] = sampling.seed
+    if generation.top_logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": generation.top_logprobs}
     if said:
         told.append({"role": "assistant", "content": said})
         body |= {"add_generation_prompt": False, "continue_final_message": True}
@@ -122,7 +126,12 @@ def read_delta(payload: bytes) -> Delta:
     text = delta.get("content")
     if not isinstance(text, str | None):
         raise NoCompletion("it sent a content that is no text")
-    return Delta(drop_broken(text or ""), _read_reason(choice.get("finish_reason")), counted)
+    return Delta(
+        drop_broken(text or ""),
+        _read_reason(choice.get("finish_reason")),
+        counted,
+        logprobs=_read_logprobs(choice.get("logprobs")),
+    )
 
 
 def read_models(body: bytes, wanted: str) -> Listed:
@@ -151,6 +160,35 @@ def _read_reason(reason: object) -> EngineFinish | None:
     if reason is None:
         return None
     return "length" if reason == "length" else "stop"
+
+
+def _read_logprobs(told: object) -> tuple[TokenLogprob, ...]:
+    """None where a server sends them in another shape: they are an extra, and no answer is lost
+    for the want of them."""
+    content = told.get("content") if isinstance(told, dict) else None
+    read = []
+    for entry in content if isinstance(content, list) else []:
+        chosen = _read_candidate(entry)
+        others = entry.get("top_logprobs") or [] if chosen is not None else None
+        if chosen is None or not isinstance(others, list):
+            return ()
+        top = [one for one in map(_read_candidate, others[:MOST_TOP]) if one is not None]
+        read.append(TokenLogprob(chosen.data, chosen.logprob, tuple(top)))
+    return tuple(read)
+
+
+def _read_candidate(told: object) -> Candidate | None:
+    if not isinstance(told, dict):
+        return None
+    token, logprob, data = told.get("token"), told.get("logprob"), told.get("bytes")
+    if not isinstance(token, str) or not isinstance(logprob, int | float):
+        return None
+    is_bytes = isinstance(data, list) and all(
+        isinstance(one, int) and 0 <= one < 256 for one in data
+    )
+    # Python's JSON reads NaN and infinities, which no answer of ours may hold; NaN becomes LEAST.
+    value = float(min(0.0, max(LEAST, logprob)))
+    return Candidate(bytes(data or []) if is_bytes else token.encode(errors="replace"), value)
 
 
 def _read_usage(usage: object) -> Counted | None:

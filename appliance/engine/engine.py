@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from appliance.engine.figures import EngineFigures
+from appliance.engine.logprobs import TokenLogprob
 from appliance.engine.prompt import Prompt, Template, TokenIds
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Generation:
 
     `said` are ids of this very answer from before the process died: the run goes on behind them
     and says none of them again. They are part of `max_new_tokens`. With a `grammar` the answer
-    is a text of that language, as far as it goes.
+    is a text of that language, as far as it goes. With `top_logprobs` each token comes with its log
+    probability and those of so many others; None costs nothing.
     """
 
     conversation: str
@@ -57,6 +59,7 @@ class Generation:
     deadline_s: float = 60.0
     said: TokenIds = ()
     grammar: Grammar | None = None
+    top_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,12 @@ class Piece:
     The ids of `said` and of all pieces, decoded, are the text of all pieces, and half a character
     at most behind it. So text waits while its end may yet become a stop string. Only where a stop
     string ended the answer do the ids reach into it, and who goes on from there ends at once.
+    `logprobs` are of the tokens that begin in `text`, where they were asked for and are known.
     """
 
     text: str
     token_ids: TokenIds
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from appliance.engine.engine import (
     Prefilled,
     Waiting,
 )
+from appliance.engine.logprobs import LEAST, Candidate, LogprobQueue, TokenLogprob
 from appliance.engine.prompt import TokenIds
 from appliance.engine.sequences import Placement
 from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
@@ -62,6 +63,7 @@ class Job:
     _stops: StopMatcher = field(init=False)
     _decoder: TextDecoder = field(default_factory=TextDecoder)
     _loops: LoopDetector = field(default_factory=LoopDetector)
+    _logprobs: LogprobQueue = field(default_factory=LogprobQueue)
     _is_loop: bool = False
     _text: str = ""
     _given_ids: int = 0
@@ -119,9 +121,11 @@ class Job:
             )
         )
 
-    def say(self, token: int, data: bytes) -> None:
-        """`token` was sampled; `data` are its bytes."""
-        self._hear(token, data)
+    def say(self, row: int, token: int, get_piece: Callable[[int], bytes]) -> None:
+        """`token` was sampled from `row` of this step."""
+        if (top := self.generation.top_logprobs) is not None:
+            self._logprobs.put([self._weigh(row, token, top, get_piece)])
+        self._hear(token, get_piece(token))
         if not self._stops.is_holding:
             self._give_out()
 
@@ -134,6 +138,14 @@ class Job:
         ids = tuple(self.ids[: self._whole_ids])
         self.emit(Finished(ending.reason, ids, decode_ms, ending.is_repetition))
 
+    def _weigh(
+        self, row: int, token: int, top: int, get_piece: Callable[[int], bytes]
+    ) -> TokenLogprob:
+        assert self.sampler is not None
+        logprob, likeliest = self.sampler.weigh(row, token, top)
+        others = [Candidate(get_piece(one), max(LEAST, value)) for one, value in likeliest]
+        return TokenLogprob(get_piece(token), max(LEAST, logprob), tuple(others))
+
     def _hear(self, token: int, data: bytes) -> None:
         self.ids.append(token)
         self._text += self._stops.feed(self._decoder.feed(data))
@@ -145,4 +157,5 @@ class Job:
         if self._text:
             text, ids = self._text, tuple(self.ids[self._given_ids :])
             self._text, self._given_ids = "", len(self.ids)
-            self.emit(Piece(text, ids))
+            is_all = not self._stops.is_stopped
+            self.emit(Piece(text, ids, self._logprobs.take(text, is_all=is_all)))

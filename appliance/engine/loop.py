@@ -309,7 +309,7 @@ class EngineLoop:
         if self._backend.is_end(token):
             self._finish(job, Ending("stop"))
             return
-        job.say(token, self._backend.get_piece(token))
+        job.say(row, token, self._backend.get_piece)
         if job.ending:
             self._finish(job, job.ending)
 

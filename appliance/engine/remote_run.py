@@ -30,6 +30,7 @@ from appliance.engine.engine import (
 )
 from appliance.engine.letters import Message, guess_tokens, read_messages
 from appliance.engine.local_turn import tell_local
+from appliance.engine.logprobs import TokenLogprob
 from appliance.engine.remote_server import RemoteServer, RequestRefused, ServerFailed, Unheard
 from appliance.engine.remote_tally import RemoteTally
 from appliance.engine.remote_team import RemoteTeam
@@ -191,10 +192,10 @@ class RemoteRun:
     def _take(self, delta: Delta) -> None:
         self._counted = delta.counted or self._counted
         if delta.text:
-            self._hear(delta.text)
+            self._hear(delta.text, delta.logprobs)
 
-    def _hear(self, text: str) -> None:
-        if piece := self._text.feed(text):
+    def _hear(self, text: str, logprobs: tuple[TokenLogprob, ...]) -> None:
+        if piece := self._text.feed(text, logprobs):
             self._give_out(piece)
 
     def _give_out(self, piece: Piece) -> None:
@@ -241,8 +242,8 @@ class RemoteRun:
                     case Prefilled():
                         prefilled = output
                         self._begin(f"fallback/{local.status.model_id}")
-                    case Piece(text):
-                        self._hear(text)
+                    case Piece(text, _, logprobs):
+                        self._hear(text, logprobs)
                         if self._text.is_stopped:
                             return self._finish("stop")
                     case Finished(ending, ids, _, is_repetition):

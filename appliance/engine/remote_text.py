@@ -7,8 +7,11 @@ behind the last letter that was shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from appliance.engine.engine import Generation, Piece
 from appliance.engine.letters import guess_tokens, read_ids, write_text
+from appliance.engine.logprobs import LogprobQueue, TokenLogprob
 from appliance.engine.prompt import TokenIds
 from appliance.engine.text import StopMatcher
 
@@ -21,6 +24,7 @@ class RemoteText:
         self._most_tokens = generation.max_new_tokens
         self._stops = StopMatcher(generation.stop)
         self._shown: list[int] = []
+        self._logprobs = LogprobQueue()
         # Whatever was said, with what waits because it may become a stop string.
         self.said = ""
         self.feed(write_text(generation.said))
@@ -43,8 +47,9 @@ class RemoteText:
     def tokens_left(self) -> int:
         return self._most_tokens - guess_tokens(self.said)
 
-    def feed(self, text: str) -> Piece | None:
+    def feed(self, text: str, logprobs: Sequence[TokenLogprob] = ()) -> Piece | None:
         self.said += text
+        self._logprobs.put(logprobs)
         return self._show(self._stops.feed(text))
 
     def flush(self) -> Piece | None:
@@ -55,4 +60,5 @@ class RemoteText:
             return None
         ids = read_ids(text)
         self._shown += ids
-        return Piece(text, ids)
+        is_all = not (self._stops.is_stopped or self._stops.is_holding)
+        return Piece(text, ids, self._logprobs.take(text, is_all=is_all))

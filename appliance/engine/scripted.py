@@ -27,6 +27,7 @@ from appliance.engine.engine import (
 )
 from appliance.engine.figures import EngineFigures
 from appliance.engine.letters import CONTROL_IDS, TEMPLATE, read_ids
+from appliance.engine.logprobs import Candidate, TokenLogprob
 from appliance.engine.prompt import Prompt, Template, TokenIds
 from appliance.engine.text import StopMatcher
 from appliance.errors import ModelUnavailable
@@ -229,7 +230,7 @@ class ScriptedEngine:
             ):
                 new_ids = tuple(map(ord, text))
                 ids += new_ids
-                yield Piece(text, new_ids)
+                yield Piece(text, new_ids, _weigh(text, generation.top_logprobs))
                 if len(ids) == generation.max_new_tokens:
                     reason = "length"
                     break
@@ -237,7 +238,7 @@ class ScriptedEngine:
                 break
         if held := stops.flush():
             ids += map(ord, held)
-            yield Piece(held, tuple(map(ord, held)))
+            yield Piece(held, tuple(map(ord, held)), _weigh(held, generation.top_logprobs))
         decode_ms = (time.monotonic() - began_at) * 1000
         yield Finished(reason, tuple(ids), decode_ms)
 
@@ -256,6 +257,14 @@ def _skip_said(lines: Sequence[Line], said: str) -> Sequence[Line]:
                 return [line[left:], *lines[at + 1 :]]
             left -= len(line)
     return []
+
+
+def _weigh(text: str, top: int | None) -> tuple[TokenLogprob, ...]:
+    """A script is sure of every letter."""
+    letters = [] if top is None else [letter.encode() for letter in text]
+    return tuple(
+        TokenLogprob(letter, 0.0, (Candidate(letter, 0.0),) if top else ()) for letter in letters
+    )
 
 
 async def _wait(line: Wait, cancelled: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """The one check between the router and a handler: may this request do what its route is for?
 
-    a key        Authorization: Bearer ak_…, with the scope of the route's policy
+    a key        Authorization: Bearer ak_…, with the scope of the route's policy;
+                 Authorization: Widget ak_… where everybody can read it, so it may only chat
     an operator  the console's cookie, with a role that has it, and the CSRF token where it changes
     neither      what is open to everybody
 
@@ -29,7 +30,7 @@ from appliance.store.accounts import Account, Accounts, Role
 from appliance.store.keys import Keys
 
 CSRF_HEADER = "x-csrf-token"
-BEARER = "bearer "
+BEARER, WIDGET = "bearer", "widget"
 # What a role may do. A viewer reads and changes nothing but his own session.
 ROLES: Mapping[Role, frozenset[Policy]] = MappingProxyType(
     {
@@ -77,12 +78,18 @@ class Doorkeeper:
         return policy is Policy.CHAT and self._is_chat_open
 
     async def _check_key(self, shown: str, policy: Policy, scope: Scope) -> Access:
-        is_bearer = shown.lower().startswith(BEARER)
-        key = await self._keys.find(shown[len(BEARER) :].strip()) if is_bearer else None
+        scheme, _, text = shown.partition(" ")
+        is_known = scheme.lower() in (BEARER, WIDGET)
+        key = await self._keys.find(text.strip()) if is_known else None
         if key is None:
             self._rates.count_address(scope)
             raise NotAuthenticated("This key opens nothing: it is unknown, revoked or expired.")
         self._rates.check_key(key.id)
+        if scheme.lower() == WIDGET and key.scopes != {Policy.CHAT}:
+            raise AccessDenied(
+                f"The key {key.id} may do more than chat, and a page shows it to everybody: revoke "
+                "it, and make one for the page with `appliance keys create NAME --scope chat`."
+            )
         if policy not in key.scopes and not (policy is Policy.CHAT and self._is_chat_open):
             raise AccessDenied(f"The key {key.id} has not the scope {policy}.")
         return Access(policy, key_id=key.id, scopes=key.scopes)

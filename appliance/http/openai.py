@@ -12,6 +12,7 @@ import base64
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sse_starlette.sse import EventSourceResponse
@@ -97,7 +98,7 @@ class OpenAi:
         texts = [wish.prompt] if isinstance(wish.prompt, str) else wish.prompt
         if len(texts) != 1 or not texts[0]:
             raise InvalidField("prompt", "prompt must be one text that is not empty.")
-        terms = read_terms(wish, wish.max_tokens)
+        terms = replace(read_terms(wish, wish.max_tokens), top_logprobs=wish.logprobs)
         reply = await self.complete_bare(request, texts[0], terms)
         plain = Plain(self.name_model(), asks_usage)
         if not wish.stream:

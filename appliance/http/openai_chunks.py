@@ -14,13 +14,17 @@ from dataclasses import dataclass, field
 
 from appliance import __version__
 from appliance.dialogue.replies import Called, Ended, Part, Reply, Text
+from appliance.engine.logprobs import TokenLogprob
 from appliance.events import Done, Usage, label_of
 from appliance.http.answers import dump
+from appliance.http.openai_logprobs import show_logprobs, show_plain_logprobs
 from appliance.http.openai_shapes import (
     ChatChunk,
     ChatCompletion,
     ChatDelta,
+    ChunkChoice,
     Completion,
+    CompletionChoice,
     OpenAiUsage,
     Origin,
     ToolCall,
@@ -42,6 +46,7 @@ class Chat:
 
     def build_whole(self, parts: Sequence[Part]) -> ChatCompletion:
         text = "".join(part.text for part in parts if isinstance(part, Text))
+        logprobs = gather_logprobs(parts)
         calls = [show_call(part) for part in parts if isinstance(part, Called)]
         end = find_end(parts)
         completion: ChatCompletion = {
@@ -58,7 +63,7 @@ class Chat:
                         "content": None if calls and not text else text,
                         "refusal": None,
                     },
-                    "logprobs": None,
+                    "logprobs": show_logprobs(logprobs),
                     "finish_reason": end.finish,
                 }
             ],
@@ -76,8 +81,8 @@ class Chat:
         calls = 0
         async for part in reply:
             match part:
-                case Text(text):
-                    yield dump(self._build({"content": text}))
+                case Text(text, logprobs):
+                    yield dump(self._build({"content": text}, logprobs=logprobs))
                 case Called():
                     yield dump(self._build({"tool_calls": [{"index": calls, **show_call(part)}]}))
                     calls += 1
@@ -97,14 +102,25 @@ class Chat:
         told["usage"] = show_usage(end.usage)
         return [last, told]
 
-    def _build(self, delta: ChatDelta, finish: str | None = None) -> ChatChunk:
+    def _build(
+        self,
+        delta: ChatDelta,
+        finish: str | None = None,
+        logprobs: Sequence[TokenLogprob] = (),
+    ) -> ChatChunk:
+        choice: ChunkChoice = {
+            "index": 0,
+            "delta": delta,
+            "logprobs": show_logprobs(logprobs),
+            "finish_reason": finish,
+        }
         chunk: ChatChunk = {
             "id": self.id,
             "object": "chat.completion.chunk",
             "created": self.created,
             "model": self.model,
             "system_fingerprint": FINGERPRINT,
-            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}],
+            "choices": [choice],
         }
         if self.wants_usage:
             chunk["usage"] = None
@@ -123,13 +139,16 @@ class Plain:
     def build_whole(self, parts: Sequence[Part]) -> Completion:
         text = "".join(part.text for part in parts if isinstance(part, Text))
         end = find_end(parts)
-        return {**self._build(text, end.finish), "usage": show_usage(end.usage)}
+        told = self._build(text, end.finish, gather_logprobs(parts))
+        return {**told, "usage": show_usage(end.usage)}
 
     async def stream(self, reply: Reply) -> AsyncIterator[str]:
+        offset = 0
         async for part in reply:
             match part:
-                case Text(text):
-                    yield dump(self._build(text))
+                case Text(text, logprobs):
+                    yield dump(self._build(text, None, logprobs, offset))
+                    offset += len(text)
                 case Ended(finish, usage):
                     yield dump(self._build("", finish))
                     if self.wants_usage:
@@ -137,19 +156,35 @@ class Plain:
                         yield dump({**told, "choices": [], "usage": show_usage(usage)})
                     yield DONE
 
-    def _build(self, text: str, finish: str | None = None) -> Completion:
+    def _build(
+        self,
+        text: str,
+        finish: str | None = None,
+        logprobs: Sequence[TokenLogprob] = (),
+        offset: int = 0,
+    ) -> Completion:
+        choice: CompletionChoice = {
+            "index": 0,
+            "text": text,
+            "logprobs": show_plain_logprobs(logprobs, offset),
+            "finish_reason": finish,
+        }
         return {
             "id": self.id,
             "object": "text_completion",
             "created": self.created,
             "model": self.model,
             "system_fingerprint": FINGERPRINT,
-            "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}],
+            "choices": [choice],
         }
 
 
 def find_end(parts: Sequence[Part]) -> Ended:
     return next((part for part in parts if isinstance(part, Ended)), EMPTY)
+
+
+def gather_logprobs(parts: Sequence[Part]) -> list[TokenLogprob]:
+    return [one for part in parts if isinstance(part, Text) for one in part.logprobs]
 
 
 def show_call(call: Called) -> ToolCall:

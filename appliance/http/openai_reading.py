@@ -60,10 +60,8 @@ class LadderPlan:
 
 def plan_chat(request: Request, wish: ChatWish, max_message_chars: int) -> BarePlan | LadderPlan:
     """Raises InvalidField, SessionNotFound."""
-    for field in ("logprobs", "top_logprobs"):
-        if getattr(wish, field):
-            raise InvalidField(field, f"{field} cannot be had: the engine gives none.")
-    terms = read_terms(wish, wish.max_completion_tokens or wish.max_tokens)
+    longest = wish.max_completion_tokens or wish.max_tokens
+    terms = replace(read_terms(wish, longest), top_logprobs=read_top_logprobs(wish))
     messages = read_messages(wish.messages)
     functions = read_functions(wish.tools)
     choice = read_choice(wish.tool_choice, functions)
@@ -130,6 +128,15 @@ def read_terms(wish: Drawn, max_new_tokens: int | None) -> Terms:
         seed=wish.seed,
         stop=read_stops(wish.stop),
     )
+
+
+def read_top_logprobs(wish: ChatWish) -> int | None:
+    """None where no log probabilities are asked for. Raises InvalidField."""
+    if wish.logprobs:
+        return wish.top_logprobs or 0
+    if wish.top_logprobs:
+        raise InvalidField("top_logprobs", "top_logprobs goes with logprobs alone.")
+    return None
 
 
 def read_stops(stop: str | list[str] | None) -> tuple[str, ...]:

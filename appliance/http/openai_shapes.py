@@ -12,6 +12,7 @@ from typing import Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from appliance.engine.logprobs import MOST_TOP
 from appliance.events import Cited, Label, Source
 
 MAX_NAME_CHARS = 200
@@ -61,8 +62,8 @@ class ChatWish(Drawn):
     tool_choice: Any = None
     parallel_tool_calls: bool | None = Field(None, description=OF_NO_EFFECT)
     response_format: dict[str, Any] | None = None
-    logprobs: bool | None = Field(None, description="Only false.")
-    top_logprobs: int | None = Field(None, description="Only 0.")
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=MOST_TOP, description="With `logprobs`.")
     store: bool | None = Field(None, description=OF_NO_EFFECT)
     reasoning_effort: str | None = Field(None, description=OF_NO_EFFECT)
     verbosity: str | None = Field(None, description=OF_NO_EFFECT)
@@ -75,7 +76,7 @@ class CompletionWish(Drawn):
     echo: Literal[False] | None = None
     suffix: Literal[""] | None = None
     best_of: Literal[1] | None = None
-    logprobs: Literal[0] | None = None
+    logprobs: int | None = Field(None, ge=0, le=MOST_TOP)
 
 
 class EmbeddingWish(BaseModel):
@@ -122,6 +123,32 @@ class ToolCall(TypedDict):
     function: FunctionCall
 
 
+class ShownCandidate(TypedDict):
+    """Bytes that are no whole character are escapes in `token`."""
+
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
+class ShownLogprob(ShownCandidate):
+    top_logprobs: list[ShownCandidate]
+
+
+class ChatLogprobs(TypedDict):
+    content: list[ShownLogprob]
+    refusal: None
+
+
+class PlainLogprobs(TypedDict):
+    """`text_offset` is counted from the beginning of the text."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]] | None
+    text_offset: list[int]
+
+
 class ChatMessage(TypedDict):
     role: Literal["assistant"]
     content: str | None
@@ -132,7 +159,7 @@ class ChatMessage(TypedDict):
 class ChatChoice(TypedDict):
     index: int
     message: ChatMessage
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: str
 
 
@@ -156,7 +183,7 @@ class ChatDelta(TypedDict):
 class ChunkChoice(TypedDict):
     index: int
     delta: ChatDelta
-    logprobs: None
+    logprobs: ChatLogprobs | None
     finish_reason: str | None
 
 
@@ -176,7 +203,7 @@ class ChatChunk(TypedDict):
 class CompletionChoice(TypedDict):
     index: int
     text: str
-    logprobs: None
+    logprobs: PlainLogprobs | None
     finish_reason: str | None
 
 

@@ -84,8 +84,10 @@ def serving_site() -> Iterator[Site]:
 
 
 @contextmanager
-def serving_box(folder: Path, origins: str) -> Iterator[HouseServer[ScriptedEngine]]:
-    wishes = {"widget_origins": origins, "widget_secret": SECRET}
+def serving_box(
+    folder: Path, origins: str, **changes: object
+) -> Iterator[HouseServer[ScriptedEngine]]:
+    wishes = {"widget_origins": origins, "widget_secret": SECRET, **changes}
     settings = type(choose_settings(folder)).model_validate(
         choose_settings(folder).model_dump() | wishes
     )

@@ -19,6 +19,9 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
 from appliance.engine.scripted import ScriptedEngine
+from appliance.store.access_file import AccessFile
+from appliance.store.keys import Keys
+from appliance.vault import read_clock_ms
 from tests.browser.access import find_faults
 from tests.browser.customer import NEEDS_CHROMIUM
 from tests.browser.payloads import PAYLOADS
@@ -611,3 +614,34 @@ def test_the_part_for_react_works_as_it_stands(
         expect(frame.locator(".question")).to_have_count(0)
         expect(frame.locator("#greeting")).to_contain_text("李先生")
         keep_shot(page, "react")
+
+
+@pytest.mark.parametrize("scopes", [("chat",), ("chat", "v1")])
+def test_where_chatting_needs_a_key_the_page_brings_one_that_can_only_chat(
+    tmp_path: Path, browser: Browser, site: Site, scopes: tuple[str, ...]
+) -> None:
+    may_chat = scopes == ("chat",)
+    with (
+        serving_box(tmp_path, site.url, chat_access="key") as box,
+        browsing(browser, DESKTOP) as context,
+    ):
+        key = Keys(AccessFile(tmp_path / "data"), read_clock_ms).create("website", scopes)
+        site.write(SHOP, box.url, f'data-key="{key}"')
+        with open_site(context, site, box.url, may_fail=not may_chat) as page:
+            sent: list[Request] = []
+            lines: list[str] = []
+            page.on("request", lambda one: sent.append(one))
+            page.on("console", lambda line: lines.append(line.text))
+            page.evaluate(HEAR)
+            frame = open_panel(page)
+            if may_chat:
+                assert say(frame, "有没有雨伞") == "你说：有没有雨伞"
+            else:
+                frame.locator("#question").fill("有没有雨伞")
+                frame.locator("#question").press("Enter")
+                page.wait_for_function("heard.some(([name]) => name === 'failed')")
+                assert [line for line in lines if "may do more than chat" in line]
+            shown = [one for one in sent if "authorization" in one.all_headers()]
+            assert {one.all_headers()["authorization"] for one in shown} == {f"Widget {key}"}
+            assert all(one.url.startswith(f"{box.url}/") and key not in one.url for one in sent)
+            assert key not in "".join(lines)

@@ -7,7 +7,7 @@ import { Patience } from "../../web/widget_patience.js";
 import { readSettings, readVisitor } from "../../web/widget_settings.js";
 
 const PLAIN = {
-  title: "", greeting: null, suggestions: null, language: null, session: "tab", theme: "auto",
+  key: "", title: "", greeting: null, suggestions: null, language: null, session: "tab", theme: "auto",
   color: null, ink: "#fff",
 };
 
@@ -19,7 +19,7 @@ test("a site that wishes for nothing gets what is usual", () => {
 
 test("what a site wishes for is done", () => {
   const wished = {
-    title: "问店员", greeting: "您好！", suggestions: ["几点关门？", "怎么退货？"], language: "zh",
+    key: "ak_0_x", title: "问店员", greeting: "您好！", suggestions: ["几点关门？", "怎么退货？"], language: "zh",
     session: "resume", theme: "dark", color: "#AbC", ink: "#000",
   };
   assert.deepEqual(readSettings(wished), wished);
@@ -27,7 +27,7 @@ test("what a site wishes for is done", () => {
 
 test("a value of another kind is as none", () => {
   const odd = {
-    title: {}, greeting: 7, suggestions: "a|b", language: "zh-CN", session: "forever", theme: "x",
+    key: 7, title: {}, greeting: 7, suggestions: "a|b", language: "zh-CN", session: "forever", theme: "x",
     color: "red;}", ink: "url(x)",
   };
   assert.deepEqual(readSettings(odd), PLAIN);
