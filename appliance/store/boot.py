@@ -124,7 +124,7 @@ def find_holder(folder: Path) -> int | None:
             if _is_free(lock):
                 return None
             process_id = int(lock.read(20))
-            return process_id if process_id > 1 and _has_open(process_id, lock) else None
+            return process_id if process_id > 0 and _has_open(process_id, lock) else None
     except (OSError, ValueError):
         return None
 
