@@ -1,7 +1,12 @@
-"""`/v1` as LangChain and LlamaIndex see it; skipped where their packages are not installed."""
+"""`/v1` as LangChain, LlamaIndex and `llm` see it; skipped where they are not installed."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +83,23 @@ def test_llamaindex_talks_and_streams(tmp_path: Path) -> None:
             api_base=f"{server.url}/v1", api_key=server.key, model="appliance", is_chat_model=False
         )
         assert plain.complete("Tell me of the sky").text == "Hello."
+
+
+@pytest.mark.skipif(importlib.util.find_spec("llm") is None, reason=WHY)
+def test_a_front_end_of_the_terminal_talks_and_streams(tmp_path: Path) -> None:
+    with open_house(tmp_path, speak) as server:
+        (tmp_path / "extra-openai-models.yaml").write_text(
+            f"- model_id: shop\n  model_name: appliance\n  api_base: {server.url}/v1\n"
+            "  api_key_name: shop\n"
+        )
+        (tmp_path / "keys.json").write_text(json.dumps({"shop": server.key}))
+        environ = {**os.environ, "LLM_USER_PATH": str(tmp_path)}
+        for more in ([], ["--no-stream"], ["--system", "Be brief."]):
+            told = subprocess.run(
+                [sys.executable, "-m", "llm", "prompt", "-m", "shop", *more, "Tell me of the sky"],
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert (told.returncode, told.stdout) == (0, "Hello.\n"), told.stderr
