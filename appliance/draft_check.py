@@ -76,12 +76,20 @@ async def put(settings: Settings, kept: Path, cases: Sequence[Case]) -> Mapping[
     return told
 
 
-async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[str, object]:
-    """Which cases are right with `new` that were not with `old`, and the other way about."""
+async def compare(
+    settings: Settings,
+    old: Path,
+    new: Path,
+    kept: Path,
+    change: Mapping[str, object] | None = None,
+) -> dict[str, object]:
+    """Which cases are right with `new` that were not with `old`, and the other way about. A
+    `change` of settings goes with `new`."""
     cases = list_cases(old if old.is_dir() else new)
-    folders = [settings.model_copy(update={"knowledge": folder}) for folder in (old, new)]
     carry_knowledge(settings.data, kept)
-    before, after = [await put(one, kept, cases) for one in folders]
+    before = await put(settings.model_copy(update={"knowledge": old}), kept, cases)
+    changed_settings = settings.model_copy(update={"knowledge": new, **(change or {})})
+    after = await put(changed_settings, kept, cases)
     changed = [case for case in cases if before[case.id].is_right != after[case.id].is_right]
     shown = [
         {
@@ -112,7 +120,8 @@ def main() -> None:
     settings = Settings.model_validate(told["settings"])
     kept = asked.with_name("kept")
     kept.mkdir()
-    outcome = asyncio.run(compare(settings, Path(told["old"]), Path(told["new"]), kept))
+    old, new = Path(told["old"]), Path(told["new"])
+    outcome = asyncio.run(compare(settings, old, new, kept, told.get("change")))
     asked.with_name("outcome.json").write_text(json.dumps(outcome, ensure_ascii=False), "utf-8")
 
 

@@ -82,12 +82,25 @@ class ShownVersion(TypedDict):
     at_ms: int
 
 
+class ShownSetting(TypedDict):
+    """`fixed_by`: a variable, the command line or a file that cannot be written; empty where it
+    can be changed. Not `is_live`: taken at the next start. `is_taken`: it is in use."""
+
+    allowed: str
+    fixed_by: str
+    is_live: bool
+    is_taken: bool
+
+
 class OpenedFile(TypedDict):
+    """`setting` is null for a file."""
+
     name: str
     kind: str
     text: str
     base: str
     versions: list[ShownVersion]
+    setting: ShownSetting | None
 
 
 class ChangedAnswer(TypedDict):
@@ -97,9 +110,17 @@ class ChangedAnswer(TypedDict):
     after: str
 
 
+class ShownLoss(TypedDict):
+    """Words older than `days` become unreadable for good, in so many conversations."""
+
+    days: int
+    conversations: int
+
+
 class ShownCheck(TypedDict):
     """`refused`: `faults` have to be mended. `done`: `cases` questions were put to what stands
-    there and to the draft; `broken` were right and are not any more, `mended` the other way."""
+    there and to the draft; `broken` were right and are not any more, `mended` the other way.
+    `note` says that the draft is an older version; empty for one that was written."""
 
     state: str
     name: str
@@ -113,12 +134,16 @@ class ShownCheck(TypedDict):
     right_after: int
     broken: list[ChangedAnswer]
     mended: list[ChangedAnswer]
+    note: str
+    loss: ShownLoss | None
 
 
 class Published(TypedDict):
-    """The number of the version that stands there now."""
+    """The number of the version that stands there now; `needs_restart`: it is taken at the next
+    start."""
 
     number: int
+    needs_restart: bool
 
 
 class ShownAccount(TypedDict):

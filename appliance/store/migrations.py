@@ -22,6 +22,7 @@ from appliance.store.schema import (
     M010,
     M012,
     M013,
+    M015,
 )
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ def m013_publications(database: Database) -> None:
         database.execute(statement)
 
 
+def m015_changes(database: Database) -> None:
+    for statement in M015:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -104,6 +110,7 @@ STEPS = (
     m012_desk,
     m013_publications,
     m014_outbox,
+    m015_changes,
 )
 
 

@@ -316,3 +316,17 @@ M013 = (
     ) STRICT
     """,
 )
+
+# `content` is sealed for good: names, what was before, what it takes to put it back.
+M015 = (
+    """
+    CREATE TABLE changes (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        act TEXT NOT NULL,
+        content BLOB NOT NULL
+    ) STRICT
+    """,
+)
