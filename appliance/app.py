@@ -150,8 +150,9 @@ class House:
 
     def _oversee(self) -> Overseeing:
         beside = (self.store, self.vault, self.admission, self.knowledge)
-        desk = self.staff.desk
-        adjusting = Adjusting(self.engine, self.reloading, self.settings_file, desk)
+        desk, file = self.staff.desk, self.settings_file
+        late = self.teaching.read_wordings
+        adjusting = Adjusting(self.engine, self.reloading, file, desk, late)
         return Overseeing(self._settings, *beside, adjusting, Seeing(self.measure, self.report))
 
     def take_folder(self) -> None:
@@ -330,6 +331,7 @@ class House:
         self.closing = "the start, which was still under way"
         await asyncio.wait((boot,))
         self.closing = "the knowledge"
+        await self.teaching.close()
         await self.knowledge.close()
         self.closing = "the work in the background"
         await self.overseeing.drafting.close()

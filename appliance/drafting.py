@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import structlog
 
-from appliance.errors import PublishRefused
+from appliance.errors import PublishRefused, StoreUnavailable
 from appliance.settings import Settings
 from appliance.store.versions import Version, Versions
 
@@ -76,6 +76,11 @@ class Written:
     needs_restart: bool = False
 
 
+Wordings: TypeAlias = Sequence[tuple[str, int]]
+"""What was asked of late, and how often."""
+ReadWordings: TypeAlias = Callable[[], Awaitable[Wordings]]
+
+
 class Shop(Protocol):
     """What `appliance/knowing.py` says of the shop's folder."""
 
@@ -91,13 +96,17 @@ class Drafting:
         shop: Shop,
         versions: Versions,
         values: DraftSettings | None = None,
+        read_wordings: ReadWordings | None = None,
     ) -> None:
-        """`values` are the settings of `appliance.toml` that can be changed too."""
+        """`values` are the settings of `appliance.toml` that can be changed too; `read_wordings`
+        gives what was asked of late, to be replayed."""
         self._settings = settings
         self._shop = shop
         self._folder = shop.folder
         self._versions = versions
         self._values = values
+        self._late = read_wordings
+        self._wordings: Wordings = ()
         self._check = Check()
         self._text = ""
         self._running: asyncio.Task[None] | None = None
@@ -265,7 +274,11 @@ class Drafting:
         outcome: Mapping[str, object] = {}
         try:
             async with asyncio.timeout(CHECK_S):
+                # Without another way of choosing an answer none could be another.
+                is_of_file = "change" not in asked
+                self._wordings = await self._read_wordings() if is_of_file else ()
                 outcome = await self._run(Path(hold.name), asked)
+                outcome = {**outcome, "wordings": self._wordings}
             state = "done"
         except (OSError, ValueError, TimeoutError) as error:
             self._log.error("draft not checked", error=type(error).__name__)
@@ -273,6 +286,13 @@ class Drafting:
             await asyncio.to_thread(hold.cleanup)
             if self._check is check:
                 self._check = replace(check, state=state, outcome=outcome)
+
+    async def _read_wordings(self) -> Wordings:
+        try:
+            return await self._late() if self._late is not None else ()
+        except StoreUnavailable:
+            # The check is of the draft; what was asked comes on top of it.
+            return ()
 
     async def _run(self, folder: Path, asked: Mapping[str, object]) -> Mapping[str, object]:
         """Raises OSError, ValueError."""
@@ -284,12 +304,13 @@ class Drafting:
             "appliance.draft_check",
             str(file),
             str(int(CHECK_S)),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             env={**os.environ, "TMPDIR": str(folder.absolute())},
         )
         try:
-            await process.wait()
+            await process.communicate(json.dumps([text for text, _ in self._wordings]).encode())
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from appliance.admission import Admission
 from appliance.dialogue.desk import Desk
 from appliance.draft_settings import DraftSettings, Running
-from appliance.drafting import Drafting
+from appliance.drafting import Drafting, ReadWordings
 from appliance.engine.engine import Engine
 from appliance.http.access_settings import AccessSettings, Doors, list_access_settings
 from appliance.http.changes import ChangeCalls, PutBack, list_changes
@@ -50,6 +50,7 @@ class Adjusting:
     reloading: Reloading
     file: SettingsFile | None
     desk: Desk
+    read_wordings: ReadWordings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Overseeing:
             vault.clock.read_house_ms,
         )
         values = DraftSettings(adjusting.file, running)
-        self.drafting = Drafting(settings, knowledge, versions, values)
+        self.drafting = Drafting(settings, knowledge, versions, values, adjusting.read_wordings)
         tools = ToolDesk(knowledge.folder, settings.data, self.drafting)
         keys = Keys(AccessFile(settings.data), read_clock_ms)
         doors = Doors(admission.accounts, keys, read_clock_ms, note_act, changes)
@@ -106,7 +107,7 @@ class Overseeing:
         self.operations: tuple[Operation, ...] = (
             *list_insight(Insight(sight)),
             *list_outbox(OutboxCalls(outbox, self.telling.look)),
-            *list_shop_routes(ShopFiles(self.drafting)),
+            *list_shop_routes(ShopFiles(self.drafting, note_act)),
             *list_tool_routes(ToolSettings(tools, note_act, is_example=knowledge.is_example)),
             *list_access_settings(access),
             *list_changes(ChangeCalls(changes, put_back, note_act)),

@@ -269,6 +269,44 @@ async def test_an_entry_that_is_taken_away_is_seen_as_broken(
     assert same["broken"] == same["mended"] == []
 
 
+async def test_what_was_asked_of_late_is_replayed_and_only_what_differs_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = read_shop_file(settings.knowledge, "faq.csv")
+    text = "question,answer\n怎么退货？,七天内可以退货。\n"
+    scratch = lay_out(settings.knowledge, settings.data / "scratch", draft, text)
+    asked = ("怎么退货？", "运费多少？", "请转人工客服")
+    monkeypatch.setattr(draft_check, "list_cases", lambda _: ())
+    folders = (settings.knowledge, scratch)
+    found = await draft_check.compare(settings, *folders, tmp_path, wordings=asked)
+    changes = found["changed"]
+    assert isinstance(changes, list) and found["replayed"] == 3
+    assert [(one["place"], one["before"]["title"]) for one in changes] == [(1, "运费多少？")]
+    assert not any(word in str(found) for word in ("转人工", "七天内"))
+    monkeypatch.setattr(draft_check, "REPLAY_S", -1.0)
+    late = await draft_check.compare(settings, *folders, tmp_path, wordings=asked)
+    assert (late["replayed"], late["changed"]) == (0, [])
+
+
+def test_a_check_shows_what_customers_would_be_told_otherwise(
+    settings: Settings,
+) -> None:
+    """The whole way, through the process of its own."""
+    house = House(settings, ScriptedEngine(lambda question: ["答"]))
+    with open_console(house, settings.data) as chef:
+        for _ in range(2):
+            chef.post(
+                "/chat", json={"message": "运费多少？"}, headers={"Accept": "application/json"}
+            )
+        told = check(chef, "faq.csv", "question,answer\n怎么退货？,七天内可以退货。\n")
+        assert told["state"] == "done"
+        replay = told["replay"]
+        assert (replay["wordings"], replay["replayed"], replay["changed"]) == (1, 1, 1)
+        (one,) = replay["changes"]
+        assert (one["text"], one["times"]) == ("运费多少？", 2)
+        assert one["before"]["rung"] == "faq" and one["after"] != one["before"]
+
+
 def test_the_example_shop_is_shown_and_not_changed(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data", knowledge=tmp_path / "none", address_per_minute=0)
     house = House(settings, ScriptedEngine(lambda question: []))

@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from appliance.http.learning_shapes import ShownChange
+
 Scope = Literal["chat", "v1", "knowledge", "admin", "metrics"]
 MOST_DAYS = 3650
 
@@ -117,6 +119,16 @@ class ShownLoss(TypedDict):
     conversations: int
 
 
+class ShownReplay(TypedDict):
+    """Of so many `wordings` of the last 30 days so many were `replayed`; `changed` of them would be
+    answered otherwise, of which the first are `changes`."""
+
+    wordings: int
+    replayed: int
+    changed: int
+    changes: list[ShownChange]
+
+
 class ShownCheck(TypedDict):
     """`refused`: `faults` have to be mended. `done`: `cases` questions were put to what stands
     there and to the draft; `broken` were right and are not any more, `mended` the other way.
@@ -134,6 +146,7 @@ class ShownCheck(TypedDict):
     right_after: int
     broken: list[ChangedAnswer]
     mended: list[ChangedAnswer]
+    replay: ShownReplay
     note: str
     loss: ShownLoss | None
 

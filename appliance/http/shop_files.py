@@ -6,7 +6,7 @@ changes no file, and what is published is told with who did it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from appliance.errors import AccessDenied, ApplianceError, InvalidField, NotOffe
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import read_body, read_open_body
 from appliance.http.console import DENIED
+from appliance.http.learning_shapes import ShownChange
 from appliance.http.openapi import Operation, Parameter, Reply
 from appliance.http.policies import Policy, get_access
 from appliance.http.settings_shapes import (
@@ -28,11 +29,14 @@ from appliance.http.settings_shapes import (
     RollbackWish,
     ShownCheck,
     ShownLoss,
+    ShownReplay,
     ShownSetting,
 )
 from appliance.settings import Settings
 from appliance.store.versions import Version
 from appliance.tools.registry import TOOLS_FILE
+
+MOST_CHANGES = 60
 
 
 class Editor(Protocol):
@@ -56,8 +60,9 @@ class Editor(Protocol):
 
 
 class ShopFiles:
-    def __init__(self, editor: Editor) -> None:
+    def __init__(self, editor: Editor, note_act: Callable[[str, str], Awaitable[None]]) -> None:
         self._editor = editor
+        self._note_act = note_act
 
     async def list_all(self, _request: Request) -> Response:
         found = await self._editor.list_files()
@@ -106,8 +111,12 @@ class ShopFiles:
             show_check(await self._editor.begin_check(wanted.name, text, wanted.base))
         )
 
-    async def show_check(self, _request: Request) -> Response:
-        return JsonAnswer(show_check(self._editor.check))
+    async def show_check(self, request: Request) -> Response:
+        shown = show_check(self._editor.check)
+        if shown["replay"]["changes"]:
+            # What customers asked stands in it.
+            await self._note_act(_name_who(request), "check read")
+        return JsonAnswer(shown)
 
     async def publish(self, request: Request) -> Response:
         wish = await read_body(request, PublishWish)
@@ -170,8 +179,29 @@ def show_check(check: Any) -> ShownCheck:
         "right_after": outcome.get("right_after", 0),
         "broken": [_show_case(one) for one in outcome.get("broken", ())],
         "mended": [_show_case(one) for one in outcome.get("mended", ())],
+        "replay": _show_replay(outcome),
         "note": check.note,
         "loss": _show_loss(check.loss),
+    }
+
+
+def _show_replay(outcome: Any) -> ShownReplay:
+    wordings, changed = outcome.get("wordings", ()), outcome.get("changed", ())
+    shown: list[ShownChange] = [
+        {
+            "text": wordings[one["place"]][0],
+            "times": wordings[one["place"]][1],
+            "before": one["before"],
+            "after": one["after"],
+            "gain": 0,
+        }
+        for one in changed[:MOST_CHANGES]
+    ]
+    return {
+        "wordings": len(wordings),
+        "replayed": outcome.get("replayed", 0),
+        "changed": len(changed),
+        "changes": shown,
     }
 
 

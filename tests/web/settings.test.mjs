@@ -64,7 +64,7 @@ test("a draft that somebody else checked meanwhile is not published by this page
   lay();
   const asked = [];
   const own = { state: "running", name: "faq.csv", hash: "a", note: "back to 1", faults: [], warnings: [], added: [], removed: [] };
-  const others = { ...own, state: "done", hash: "b", broken: [], mended: [], loss: null };
+  const others = { ...own, state: "done", hash: "b", broken: [], mended: [], loss: null, replay: { wordings: 0 } };
   const told = [];
   const server = { get: async () => others, post: async (...call) => { asked.push(call); return { number: 2 }; } };
   const words = { say: (key) => key };

@@ -6,6 +6,8 @@
  * publishes is the very draft that it began.
  */
 import { build } from "../elements.js";
+import { showChanges } from "./learning_preview.js";
+import { LEARNING } from "./learning_words.js";
 import { attempt, describeRefusal, press } from "./parts.js";
 
 const LOOK_MS = 1000;
@@ -83,8 +85,18 @@ export class Checking {
       cases ? build("p", {}, this.#say("checkCounts", { cases, before, after })) : "",
       this.#listTexts("checkBroken", broken.map(tell), "bad"),
       this.#listTexts("checkMended", mended.map(tell)),
+      ...this.#describeReplay(check.replay),
       build("div", { class: "row" }, button),
     ];
+  }
+
+  #describeReplay({ wordings, replayed, changed, changes }) {
+    if (!wordings) return [];
+    const told = build("p", {}, this.#say("checkReplayed", { wordings, replayed, changed }));
+    if (!changed) return [told];
+    const more = changed - changes.length;
+    return [told, showChanges(changes, this.#tools.words.with(LEARNING), "scroll"),
+      more ? build("p", { class: "hint" }, this.#say("checkMore", { more })) : ""];
   }
 
   #publish(button, check) {
