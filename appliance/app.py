@@ -35,10 +35,11 @@ from appliance.interface import Interface
 from appliance.knowing import KnowledgeRung
 from appliance.loading import ModelRung
 from appliance.measuring import Meters
-from appliance.overseeing import Overseeing
+from appliance.overseeing import Adjusting, Overseeing, Seeing
 from appliance.patience import wait_at_most
 from appliance.reloading import Reloading
 from appliance.settings import Settings
+from appliance.settings_file import SettingsFile
 from appliance.staff import Staff
 from appliance.store.boot import CrashCounter
 from appliance.store.connections import DISK_IS_FULL
@@ -81,8 +82,11 @@ class House:
         engine: Engine,
         vault: Vault | None = None,
         read_seconds: Callable[[], float] = time.monotonic,
+        settings_file: SettingsFile | None = None,
     ) -> None:
+        """Without a `settings_file` nothing of it is read again or changed."""
         self.engine = engine
+        self.settings_file = settings_file
         self._settings = settings
         self.store = Store(settings.data)
         self.vault = vault = vault or Vault(settings)
@@ -114,9 +118,7 @@ class House:
         )
         self.staff = self._employ(owners, read_seconds)
         self.teaching = Teaching(settings, self.store, vault, self.knowledge)
-        self.overseeing = Overseeing(
-            settings, self.store, vault, self.admission, self.knowledge, self.measure, self.report
-        )
+        self.overseeing = self._oversee()
         self._jobs = (*jobs, self.staff, self.overseeing.telling)
         self.application = self._build_application()
         requests = watch_requests(self.application)
@@ -145,6 +147,13 @@ class House:
         settings, find, talks = self._settings, self.knowledge.find_library, self.conversations
         rooms = (self.store, self._events, owners, self.sessions)
         return Staff(settings, rooms, self.vault, talks, self.admission, find, read_seconds)
+
+    def _oversee(self) -> Overseeing:
+        beside = (self.store, self.vault, self.admission, self.knowledge)
+        desk, file = self.staff.desk, self.settings_file
+        late = self.teaching.read_wordings
+        adjusting = Adjusting(self.engine, self.reloading, file, desk, late)
+        return Overseeing(self._settings, *beside, adjusting, Seeing(self.measure, self.report))
 
     def take_folder(self) -> None:
         """Keep every other appliance off the data folder, before anything is served.
@@ -322,6 +331,7 @@ class House:
         self.closing = "the start, which was still under way"
         await asyncio.wait((boot,))
         self.closing = "the knowledge"
+        await self.teaching.close()
         await self.knowledge.close()
         self.closing = "the work in the background"
         await self.overseeing.drafting.close()

@@ -6,9 +6,7 @@ starts quickly. The rule that must not break: a mistake ends in one sentence and
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -25,9 +23,6 @@ from appliance.reload_cli import reload
 from appliance.store_cli import backup, restore
 from appliance.tools_cli import tools
 from appliance.update_cli import roll_back_model, update_model
-
-if TYPE_CHECKING:
-    from appliance.settings import Settings
 
 EXIT_BAD_SETTINGS = 2
 
@@ -71,19 +66,15 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
     from appliance.lean_start import begin_lean
 
     begin_lean()
-    from appliance.config import load_settings
     from appliance.errors import SettingsError
+    from appliance.settings_file import SettingsFile
 
     wanted = {"host": host, "port": port}
     overrides = {key: value for key, value in wanted.items() if value is not None}
-
-    def read_settings() -> Settings:
-        settings = load_settings(overrides=overrides).settings
-        # Named, because it is no fault of the script when a real model was withheld.
-        return settings.model_copy(update={"model": "demo"}) if demo else settings
-
+    # Named, because it is no fault of the script when a real model was withheld.
+    file = SettingsFile(overrides, {"model": "demo"} if demo else {})
     try:
-        settings = read_settings()
+        settings = file.read()
     except SettingsError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
@@ -95,7 +86,7 @@ def serve(keep_alive: bool, demo: bool, host: str | None, port: int | None) -> N
     engine: Engine = make_engine(settings)
     if demo:
         engine = ScriptedEngine(play_demo, parallel=settings.parallel)
-    sys.exit(serve_with(settings, engine, read_settings))
+    sys.exit(serve_with(settings, engine, file))
 
 
 @main.command(short_help="Print every setting, its value and what it means.")
@@ -107,7 +98,7 @@ def config() -> None:
     """
     from pydantic import SecretStr
 
-    from appliance.config import ENV_PREFIX, SETTINGS_FILE, load_settings
+    from appliance.config import ENV_PREFIX, SETTINGS_FILE, load_settings, write_toml
     from appliance.errors import SettingsError
     from appliance.settings import Settings
 
@@ -120,20 +111,8 @@ def config() -> None:
     for key, field in Settings.model_fields.items():
         value = getattr(loaded.settings, key)
         is_secret = isinstance(value, SecretStr) and bool(value.get_secret_value())
-        line = f"# {key} is set and not shown" if is_secret else f"{key} = {_write_toml(value)}"
+        line = f"# {key} is set and not shown" if is_secret else f"{key} = {write_toml(value)}"
         print(f"\n# {field.description}\n{line}  # {loaded.origins[key]}")
-
-
-def _write_toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return str(value)
-    text = "" if value is None else str(value)
-    # A JSON string is a TOML string, but for DEL.
-    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
-    opening, closing = ('"""\n', '"""') if len(lines) > 1 else ('"', '"')
-    return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")
 
 
 for command in (

@@ -7,6 +7,7 @@ impossible value stops the start with one sentence that names key, value and wha
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -37,14 +38,16 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     file: Path = SETTINGS_FILE,
     overrides: Mapping[str, object] | None = None,
+    text: str | None = None,
 ) -> LoadedSettings:
     """Settings from defaults, then `file`, then `APPLIANCE_…`, then `overrides`, last one wins.
+    A `text` is read as if `file` held it.
 
     Raises SettingsError for a file that is no TOML and for any key or value that cannot be.
     """
     environ = os.environ if environ is None else environ
     layers: list[tuple[str, Mapping[str, object]]] = [
-        (str(file), _read_file(file)),
+        (str(file), _read_file(file, text)),
         ("environment", _read_environment(environ)),
         ("command line", overrides or {}),
     ]
@@ -59,11 +62,11 @@ def load_settings(
         raise SettingsError(_explain(error.errors()[0], origins)) from None
 
 
-def _read_file(file: Path) -> dict[str, object]:
-    if not file.exists():
+def _read_file(file: Path, text: str | None) -> dict[str, object]:
+    if text is None and not file.exists():
         return {}
     try:
-        layer = tomllib.loads(file.read_text("utf-8"))
+        layer = tomllib.loads(file.read_text("utf-8") if text is None else text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{file} cannot be read as TOML: {error}.") from None
     for key, value in layer.items():
@@ -135,3 +138,16 @@ def tell_allowed(key: str) -> str:
     if "max_length" in bounds:
         return f"a text of {bounds['min_length']} to {bounds['max_length']} characters"
     return "a text that is not empty" if bounds else "a text"
+
+
+def write_toml(value: object) -> str:
+    """`value` as it may stand behind a key."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(value)
+    text = "" if value is None else str(value)
+    # A JSON string is a TOML string, but for DEL.
+    lines = [json.dumps(line, ensure_ascii=False)[1:-1] for line in text.split("\n")]
+    opening, closing = ('"""\n', '"""') if len(lines) > 1 else ('"', '"')
+    return (opening + "\n".join(lines) + closing).replace("\x7f", "\\u007f")

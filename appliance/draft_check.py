@@ -1,8 +1,8 @@
 """A draft of the shop's files put to the same questions as what stands there now, without a model.
 
 It runs as a process of its own, below everybody else, and prints nothing: `drafting.py` starts it
-and reads what it wrote. The rule that must not break: neither the shop's folder nor the data of
-the running appliance is written to.
+and reads what it wrote. The rules that must not break: neither the shop's folder nor the data of
+the running appliance is written to, and no word of a customer is, anywhere.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from appliance.app import House
+from appliance.dialogue.replay import Foretold, describe
 from appliance.engine.scripted import ScriptedEngine
 from appliance.eval_cases import BadCases, Case, Language, read_cases
 from appliance.eval_judging import Judge
@@ -27,6 +30,8 @@ from appliance.settings import Settings
 NICE = 10
 MOST_ENTRIES = 60
 MOST_TOLD = 40
+# Of each of the two; a shop with a month of more wordings is told how many were replayed.
+REPLAY_S = 150.0
 # Cases of the owner's own, in the shop's folder.
 OWN_CASES = "golden.toml"
 # Of the shipped set, what is true of every shop.
@@ -62,8 +67,11 @@ def list_cases(folder: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-async def put(settings: Settings, kept: Path, cases: Sequence[Case]) -> Mapping[str, Told]:
-    """Index and vectors are taken from `kept`, and left there for the next."""
+async def put(
+    settings: Settings, kept: Path, cases: Sequence[Case], wordings: Sequence[str] = ()
+) -> tuple[Mapping[str, Told], list[Foretold]]:
+    """And what would be said to the first of `wordings`, as many as there is time for. Index and
+    vectors are taken from `kept`, and left there for the next."""
     engine = ScriptedEngine(lambda _: [])
     engine.refuse(WITHOUT_MODEL)
     judge = Judge.of(settings)
@@ -73,15 +81,36 @@ async def put(settings: Settings, kept: Path, cases: Sequence[Case]) -> Mapping[
         for case in cases:
             verdict = judge.judge(case, await ask(house, case.question))
             told[case.id] = Told(verdict.is_right, verdict.outcome)
+        return told, await replay(house, wordings)
+
+
+async def replay(house: House, wordings: Sequence[str]) -> list[Foretold]:
+    """As if each began a conversation, without tools and model."""
+    ladder, library = house.knowledge.ladder, house.library
+    until_s = time.monotonic() + REPLAY_S
+    told: list[Foretold] = []
+    for text in wordings:
+        if time.monotonic() > until_s:
+            break
+        told.append(describe(await ladder.foretell(text, library)))
     return told
 
 
-async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[str, object]:
-    """Which cases are right with `new` that were not with `old`, and the other way about."""
+async def compare(
+    settings: Settings,
+    old: Path,
+    new: Path,
+    kept: Path,
+    change: Mapping[str, object] | None = None,
+    wordings: Sequence[str] = (),
+) -> dict[str, object]:
+    """Which cases are right with `new` that were not with `old`, and the other way about; and which
+    of the `wordings` of late are answered otherwise. A `change` of settings goes with `new`."""
     cases = list_cases(old if old.is_dir() else new)
-    folders = [settings.model_copy(update={"knowledge": folder}) for folder in (old, new)]
     carry_knowledge(settings.data, kept)
-    before, after = [await put(one, kept, cases) for one in folders]
+    before, then = await put(settings.model_copy(update={"knowledge": old}), kept, cases, wordings)
+    changed_settings = settings.model_copy(update={"knowledge": new, **(change or {})})
+    after, now = await put(changed_settings, kept, cases, wordings[: len(then)])
     changed = [case for case in cases if before[case.id].is_right != after[case.id].is_right]
     shown = [
         {
@@ -99,6 +128,12 @@ async def compare(settings: Settings, old: Path, new: Path, kept: Path) -> dict[
         "right_after": sum(one.is_right for one in after.values()),
         "broken": [one for one in shown if one["is_broken"]][:MOST_TOLD],
         "mended": [one for one in shown if not one["is_broken"]][:MOST_TOLD],
+        "replayed": len(now),
+        "changed": [
+            {"place": place, "before": asdict(then[place]), "after": asdict(told)}
+            for place, told in enumerate(now)
+            if told != then[place]
+        ],
     }
 
 
@@ -112,7 +147,10 @@ def main() -> None:
     settings = Settings.model_validate(told["settings"])
     kept = asked.with_name("kept")
     kept.mkdir()
-    outcome = asyncio.run(compare(settings, Path(told["old"]), Path(told["new"]), kept))
+    old, new = Path(told["old"]), Path(told["new"])
+    # Customers' words come by the pipe, so that they stand in no file, and go nowhere.
+    wordings = json.loads(sys.stdin.read() or "[]")
+    outcome = asyncio.run(compare(settings, old, new, kept, told.get("change"), wordings))
     asked.with_name("outcome.json").write_text(json.dumps(outcome, ensure_ascii=False), "utf-8")
 
 

@@ -26,7 +26,7 @@ from appliance.store.folder import sync_folder
 from appliance.toolbox import read_registry
 from appliance.tools.registry import TOOLS_FILE
 
-FileKind: TypeAlias = Literal["rules", "tools", "questions", "document"]
+FileKind: TypeAlias = Literal["rules", "tools", "questions", "document", "setting"]
 Found: TypeAlias = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Faults, warnings, questions that are new, questions that are gone."""
 

@@ -7,10 +7,15 @@ here is on the way of a customer's question.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance.admission import Admission
-from appliance.drafting import Drafting
+from appliance.dialogue.desk import Desk
+from appliance.draft_settings import DraftSettings, Running
+from appliance.drafting import Drafting, ReadWordings
+from appliance.engine.engine import Engine
 from appliance.http.access_settings import AccessSettings, Doors, list_access_settings
+from appliance.http.changes import ChangeCalls, PutBack, list_changes
 from appliance.http.insight import Insight, Sight, list_insight
 from appliance.http.insight_shapes import ShownKnowledge
 from appliance.http.metrics import Figures
@@ -18,17 +23,42 @@ from appliance.http.openapi import Operation
 from appliance.http.ops import Readiness
 from appliance.http.outbox import OutboxCalls, list_outbox
 from appliance.http.shop_files import ShopFiles, list_shop_routes
+from appliance.http.tool_settings import ToolSettings, list_tool_routes
 from appliance.knowing import KnowledgeRung
+from appliance.reloading import Reloading
 from appliance.settings import Settings
+from appliance.settings_file import SettingsFile
 from appliance.store.access_file import AccessFile
+from appliance.store.changes import Act, Kind
 from appliance.store.database import Store
 from appliance.store.insight import InsightRows
 from appliance.store.keys import Keys
 from appliance.store.lasting import make_lasting
 from appliance.store.outbox import Outbox
+from appliance.store.retention import count_before
 from appliance.store.versions import Versions
 from appliance.telling import Telling
+from appliance.tool_desk import ToolDesk
 from appliance.vault import Vault, read_clock_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusting:
+    """What it takes to change a setting while the appliance runs."""
+
+    engine: Engine
+    reloading: Reloading
+    file: SettingsFile | None
+    desk: Desk
+    read_wordings: ReadWordings
+
+
+@dataclass(frozen=True, slots=True)
+class Seeing:
+    """How the house is at this moment."""
+
+    measure: Callable[[], Figures]
+    report: Callable[[], Readiness]
 
 
 class Overseeing:
@@ -39,8 +69,8 @@ class Overseeing:
         vault: Vault,
         admission: Admission,
         knowledge: KnowledgeRung,
-        measure: Callable[[], Figures],
-        report: Callable[[], Readiness],
+        adjusting: Adjusting,
+        seeing: Seeing,
     ) -> None:
         self._knowledge = knowledge
 
@@ -48,19 +78,39 @@ class Overseeing:
             await store.write(lambda database: vault.accounts.keep_act(database.conn, account, act))
 
         rows = InsightRows(store, vault.keyring.seals, read_clock_ms)
+        measure, report = seeing.measure, seeing.report
         sight = Sight(rows, measure, report, self._tell_knowledge, note_act, read_clock_ms)
+        changes = vault.make_changes(store)
         lasting = make_lasting(lambda: vault.keyring.chain_key)
-        outbox = Outbox(store, lasting, vault.keyring.seals, vault.accounts, read_clock_ms)
+        outbox = Outbox(store, lasting, vault.keyring.seals, vault.accounts, read_clock_ms, changes)
         self.telling = Telling(outbox, read_clock_ms, vault.clock.read_house_ms)
         versions = Versions(store, vault.accounts, read_clock_ms)
-        self.drafting = Drafting(settings, knowledge, versions)
+        reloading = adjusting.reloading
+        running = Running(
+            adjusting.engine,
+            lambda: reloading.settings,
+            reloading.take,
+            lambda until_ms: count_before(store, until_ms),
+            vault.clock.read_house_ms,
+        )
+        values = DraftSettings(adjusting.file, running)
+        self.drafting = Drafting(settings, knowledge, versions, values, adjusting.read_wordings)
+        tools = ToolDesk(knowledge.folder, settings.data, self.drafting)
         keys = Keys(AccessFile(settings.data), read_clock_ms)
-        doors = Doors(admission.accounts, keys, read_clock_ms, note_act)
+        doors = Doors(admission.accounts, keys, read_clock_ms, note_act, changes)
+        access = AccessSettings(doors)
+        put_back: dict[tuple[Kind, Act], PutBack] = {
+            ("account", "changed"): access.put_back,
+            ("webhook", "removed"): outbox.put_back,
+            ("replies", "changed"): adjusting.desk.put_back,
+        }
         self.operations: tuple[Operation, ...] = (
             *list_insight(Insight(sight)),
             *list_outbox(OutboxCalls(outbox, self.telling.look)),
-            *list_shop_routes(ShopFiles(self.drafting)),
-            *list_access_settings(AccessSettings(doors)),
+            *list_shop_routes(ShopFiles(self.drafting, note_act)),
+            *list_tool_routes(ToolSettings(tools, note_act, is_example=knowledge.is_example)),
+            *list_access_settings(access),
+            *list_changes(ChangeCalls(changes, put_back, note_act)),
         )
 
     def _tell_knowledge(self) -> ShownKnowledge:

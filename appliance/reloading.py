@@ -52,6 +52,10 @@ class Reloading:
         self._settings = settings
         self._adopters = [*adopters]
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
     def join(self, adopter: Adopter) -> None:
         """One that was built later; it may have been handed older settings."""
         self._adopters.append(adopter)

@@ -36,6 +36,7 @@ from appliance.lean_start import end_lean
 from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
+from appliance.settings_file import SettingsFile
 from appliance.vault import Vault
 
 EXIT_OK = 0
@@ -63,9 +64,7 @@ class Server(uvicorn.Server):
         self,
         house: House,
         supervisor: Supervisor | None = None,
-        read_settings: Callable[[], Settings] | None = None,
     ) -> None:
-        """`read_settings` reads them anew, and may raise SettingsError."""
         settings = house.admission.settings
         super().__init__(
             uvicorn.Config(
@@ -87,7 +86,7 @@ class Server(uvicorn.Server):
         self._house = house
         self._closing = ""
         self._supervisor = supervisor or Supervisor()
-        self._read_settings = read_settings
+        self._settings_file = house.settings_file
         self._commands: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger(__name__)
 
@@ -161,11 +160,12 @@ class Server(uvicorn.Server):
 
     async def _reload(self) -> None:
         """Open streams go on: nothing that they stand on is replaced."""
-        if self._read_settings is None:
+        if self._settings_file is None:
             return
         self._supervisor.tell_reloading()
         try:
-            reloaded = self._house.reloading.take(await asyncio.to_thread(self._read_settings))
+            wanted = await asyncio.to_thread(self._settings_file.read)
+            reloaded = self._house.reloading.take(wanted)
         except SettingsError as error:
             reloaded = Reloaded(error=str(error))
         self._supervisor.tell_ready()
@@ -203,9 +203,7 @@ def end_at_once() -> None:
         os._exit(EXIT_OK)
 
 
-def serve(
-    settings: Settings, engine: Engine, read_settings: Callable[[], Settings] | None = None
-) -> int:
+def serve(settings: Settings, engine: Engine, file: SettingsFile | None = None) -> int:
     """Listen until a signal comes; the exit code: 0 in order, 3 when it cannot start."""
     configure_logging(settings.log_format)
     forbid_core_dumps()
@@ -214,14 +212,12 @@ def serve(
     signal.signal(RELOADS, signal.SIG_IGN)
     # Our answers end by themselves when the turns are closed; no watcher thread is needed.
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-    return asyncio.run(_serve(settings, engine, read_settings))
+    return asyncio.run(_serve(settings, engine, file))
 
 
-async def _serve(
-    settings: Settings, engine: Engine, read_settings: Callable[[], Settings] | None
-) -> int:
+async def _serve(settings: Settings, engine: Engine, file: SettingsFile | None) -> int:
     supervisor = Supervisor.take(os.environ)
-    house = House(settings, engine, Vault(settings, ask_passphrase))
+    house = House(settings, engine, Vault(settings, ask_passphrase), settings_file=file)
     try:
         house.take_folder()
         listener = _listen(settings.host, settings.port)
@@ -231,7 +227,7 @@ async def _serve(
     except (OSError, UnicodeError) as error:
         print(_explain_no_listener(settings, error), file=sys.stderr)
         return EXIT_CANNOT_START
-    server = Server(house, supervisor, read_settings)
+    server = Server(house, supervisor)
     with listener, server.heed_signals():
         scheme = "https" if settings.tls_cert else "http"
         addresses = find_addresses(settings.host, listener.getsockname()[1], scheme)

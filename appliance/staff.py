@@ -62,7 +62,7 @@ class Staff:
         seals = vault.keyring.seals
         rows = MessageRows(seals, read_clock_ms)
         clocks = (read_clock_ms, vault.clock.read_house_ms)
-        book = DeskBook(store, log, seals, rows, clocks, vault.accounts)
+        book = DeskBook(store, log, seals, rows, clocks, vault.accounts, vault.make_changes(store))
         handoffs = conversations.handoffs
         presence = Presence(clock)
         hours = read_hours(settings.business_hours)

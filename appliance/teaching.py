@@ -65,6 +65,15 @@ class Teaching:
             self._breathe,
         )
 
+    async def read_wordings(self) -> list[tuple[str, int]]:
+        """Raises StoreUnavailable."""
+        learning = self.find()
+        return await learning.read_wordings() if learning is not None else []
+
+    async def close(self) -> None:
+        if self._learning is not None:
+            await self._learning.end_sweep()
+
     async def _breathe(self) -> None:
         """Customers go first."""
         if not self._knowledge.may_work():

@@ -16,10 +16,12 @@ from appliance.settings import Settings
 from appliance.store.accounting import Accounting
 from appliance.store.audit import AuditLog
 from appliance.store.backups import Backups
+from appliance.store.changes import Changes
 from appliance.store.clock import HouseClock
 from appliance.store.database import Store
 from appliance.store.expiry import Expiry
 from appliance.store.keyring import Keyring
+from appliance.store.lasting import make_lasting
 from appliance.store.master import choose_source
 from appliance.store.masters import derive
 from appliance.store.network_log import NetworkLog
@@ -53,6 +55,10 @@ class Vault:
         self.expiry = Expiry(
             self.keyring, self.audit, settings.retention_days, log_days, self.network_log.drop
         )
+
+    def make_changes(self, store: Store) -> Changes:
+        """The history of what is changed beside the files."""
+        return Changes(store, make_lasting(lambda: self.keyring.chain_key), read_clock_ms)
 
     def unlock(self) -> None:
         """Raises StoreUnavailable where the master key is not the one that was used before."""

@@ -22,6 +22,7 @@ from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine, Wait
 from appliance.evaluation import wait_indexed
 from appliance.server import Server
 from appliance.settings import Settings
+from appliance.settings_file import SettingsFile
 from appliance.store.access_file import AccessFile
 from appliance.store.keys import Keys
 from appliance.vault import read_clock_ms
@@ -106,8 +107,10 @@ class LoadingEngine(ScriptedEngine):
 class HouseServer(Server, Generic[AnyEngine]):
     """A house that listens, on an event loop in a thread of its own."""
 
-    def __init__(self, settings: Settings, engine: AnyEngine) -> None:
-        self.house = House(settings, engine)
+    def __init__(
+        self, settings: Settings, engine: AnyEngine, file: SettingsFile | None = None
+    ) -> None:
+        self.house = House(settings, engine, settings_file=file)
         super().__init__(self.house)
         self.engine = engine
         self._data = settings.data
@@ -155,8 +158,10 @@ class HouseServer(Server, Generic[AnyEngine]):
 
 
 @contextmanager
-def serving(settings: Settings, engine: AnyEngine) -> Iterator[HouseServer[AnyEngine]]:
-    server = HouseServer(settings, engine)
+def serving(
+    settings: Settings, engine: AnyEngine, file: SettingsFile | None = None
+) -> Iterator[HouseServer[AnyEngine]]:
+    server = HouseServer(settings, engine, file)
     thread = threading.Thread(target=server.live, name="house")
     thread.start()
     try:

@@ -106,7 +106,7 @@ def outcome(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "mended": [],
     }
 
-    async def run(_self: Drafting, _folder: Path, _scratch: Path) -> dict[str, Any]:
+    async def run(_self: Drafting, _folder: Path, _asked: object) -> dict[str, Any]:
         return told
 
     monkeypatch.setattr(Drafting, "_run", run)
@@ -140,6 +140,14 @@ def check(client: TestClient, name: str, text: str, base: str | None = None) -> 
     return told
 
 
+def go_back(client: TestClient, name: str, number: int) -> dict[str, Any]:
+    body = {"name": name, "number": number}
+    told: dict[str, Any] = client.post("/console/settings/rollback", json=body).json()
+    while told.get("state") == "running":
+        told = client.get("/console/settings/check").json()
+    return told
+
+
 def publish(client: TestClient, name: str, **more: Any) -> Any:
     checked = client.get("/console/settings/check").json()["hash"]
     body = {"name": name, "hash": checked or "0" * 64, **more}
@@ -155,7 +163,7 @@ def test_a_draft_is_checked_published_and_taken_back(
     assert (told["state"], told["faults"]) == ("done", [])
     assert (told["added"], told["removed"]) == (["运费怎么算？"], ["运费多少？"])
     assert publish(chef, "guard.toml").status_code == 409
-    assert publish(chef, "faq.csv").json() == {"number": 2}
+    assert publish(chef, "faq.csv").json() == {"number": 2, "needs_restart": False}
     assert publish(chef, "faq.csv").status_code == 409, "one check is for one publishing"
     assert "运费怎么算" in (settings.knowledge / "faq.csv").read_text("utf-8-sig")
     opened = chef.get("/console/settings/files/faq.csv").json()
@@ -164,9 +172,12 @@ def test_a_draft_is_checked_published_and_taken_back(
         (1, ""),
     ]
     assert chef.get("/console/settings/files/faq.csv?number=1").json()["text"] == FAQ
-    back = chef.post("/console/settings/rollback", json={"name": "faq.csv", "number": 1})
-    assert back.json() == {"number": 3}
+    assert go_back(chef, "faq.csv", 1)["note"] == "back to 1"
+    assert read_shop_file(settings.knowledge, "faq.csv").text != FAQ, "it was only checked"
+    assert publish(chef, "faq.csv").json()["number"] == 3
     assert read_shop_file(settings.knowledge, "faq.csv").text == FAQ
+    versions = chef.get("/console/settings/files/faq.csv").json()["versions"]
+    assert versions[0]["note"] == "back to 1"
     for number in (9, 0):
         refused = chef.post(
             "/console/settings/rollback", json={"name": "faq.csv", "number": number}
@@ -189,6 +200,11 @@ def test_what_answers_worse_is_published_only_where_that_is_meant(
     assert publish(chef, "faq.csv").status_code == 409
     assert read_shop_file(settings.knowledge, "faq.csv").text == FAQ
     assert publish(chef, "faq.csv", accept=True).status_code == 200
+    told = go_back(chef, "faq.csv", 1)
+    assert [one["question"] for one in told["broken"]] == ["怎么退货？"]
+    assert publish(chef, "faq.csv").status_code == 409
+    assert publish(chef, "faq.csv", accept=True).status_code == 200
+    assert read_shop_file(settings.knowledge, "faq.csv").text == FAQ
 
 
 @pytest.mark.parametrize(
@@ -251,6 +267,44 @@ async def test_an_entry_that_is_taken_away_is_seen_as_broken(
     assert isinstance(found["cases"], int) and found["cases"] > 2
     same = await draft_check.compare(settings, settings.knowledge, settings.knowledge, tmp_path)
     assert same["broken"] == same["mended"] == []
+
+
+async def test_what_was_asked_of_late_is_replayed_and_only_what_differs_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = read_shop_file(settings.knowledge, "faq.csv")
+    text = "question,answer\n怎么退货？,七天内可以退货。\n"
+    scratch = lay_out(settings.knowledge, settings.data / "scratch", draft, text)
+    asked = ("怎么退货？", "运费多少？", "请转人工客服")
+    monkeypatch.setattr(draft_check, "list_cases", lambda _: ())
+    folders = (settings.knowledge, scratch)
+    found = await draft_check.compare(settings, *folders, tmp_path, wordings=asked)
+    changes = found["changed"]
+    assert isinstance(changes, list) and found["replayed"] == 3
+    assert [(one["place"], one["before"]["title"]) for one in changes] == [(1, "运费多少？")]
+    assert not any(word in str(found) for word in ("转人工", "七天内"))
+    monkeypatch.setattr(draft_check, "REPLAY_S", -1.0)
+    late = await draft_check.compare(settings, *folders, tmp_path, wordings=asked)
+    assert (late["replayed"], late["changed"]) == (0, [])
+
+
+def test_a_check_shows_what_customers_would_be_told_otherwise(
+    settings: Settings,
+) -> None:
+    """The whole way, through the process of its own."""
+    house = House(settings, ScriptedEngine(lambda question: ["答"]))
+    with open_console(house, settings.data) as chef:
+        for _ in range(2):
+            chef.post(
+                "/chat", json={"message": "运费多少？"}, headers={"Accept": "application/json"}
+            )
+        told = check(chef, "faq.csv", "question,answer\n怎么退货？,七天内可以退货。\n")
+        assert told["state"] == "done"
+        replay = told["replay"]
+        assert (replay["wordings"], replay["replayed"], replay["changed"]) == (1, 1, 1)
+        (one,) = replay["changes"]
+        assert (one["text"], one["times"]) == ("运费多少？", 2)
+        assert one["before"]["rung"] == "faq" and one["after"] != one["before"]
 
 
 def test_the_example_shop_is_shown_and_not_changed(tmp_path: Path) -> None:

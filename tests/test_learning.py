@@ -3,6 +3,7 @@ undone."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from appliance.app import House
+from appliance.dialogue import learning as learning_module
 from appliance.dialogue.learning import Learning
 from appliance.dialogue.missed import list_missed
+from appliance.dialogue.replay import Replayed
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import InvalidField, PublishRefused
 from appliance.evaluation import wait_indexed
 from appliance.events import Done
+from appliance.knowledge.build import TRIED
 from appliance.knowledge.published import FILE, Draft
 from appliance.settings import Settings
 from appliance.store.feedback import Feedback
@@ -152,6 +156,71 @@ async def test_a_published_entry_answers_at_once_and_undone_all_is_as_before(
             await learning.undo(done.number, "bert")
         (standing,) = await learning.list_standing()
         assert standing.entry is None and standing.publication.undone_by == "bert"
+
+
+WORDINGS = (
+    "停车收费吗",
+    "停车场在哪",
+    "可以停车吗",
+    "你们几点开门？",
+    "怎么退货？",
+    "我要退货",
+    "可以刷卡吗",
+)
+
+
+async def test_all_other_wordings_are_looked_at_behind_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found then is what one long trial finds, and only what comes near is replayed."""
+    draft = Draft("有停车位吗？", "有，两小时免费。", ("停车收费吗", "停车场在哪"))
+    async with open_shop(tmp_path) as house:
+        await ask_all(house, WORDINGS)
+        learning = get_learning(house)
+        whole = await learning.preview(draft)
+        assert (whole.wordings, whole.sweep.wordings) == (7, 0) and not whole.sweep.is_running
+        learning._tried = None
+        monkeypatch.setattr(learning_module, "MOST_REPLAYED", 1)
+        begun = await learning.preview(draft)
+        assert begun.sweep.is_running and (begun.replayed.asked, begun.sweep.wordings) == (1, 6)
+        assert learning._sweeping is not None
+        await learning._sweeping[0]
+        swept = learning.tried
+        assert swept is begun and swept.sweep.is_whole and not swept.sweep.is_running
+        assert 1 <= swept.sweep.replayed < 6
+        assert tell_changes(swept.every) == tell_changes(whole.every) != []
+        done = await learning.publish(draft, "owner")
+        assert done.effect.asked == swept.every.asked
+        assert not (tmp_path / "data" / TRIED).exists()
+
+
+def tell_changes(replayed: Replayed) -> list[tuple[str, str, str]]:
+    return sorted((one.asked.text, one.before.rung, one.after.rung) for one in replayed.changed)
+
+
+async def test_a_sweep_ends_where_the_knowledge_changes_or_another_draft_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = Draft("有停车位吗？", "有，两小时免费。", ("停车收费吗",))
+    monkeypatch.setattr(learning_module, "MOST_REPLAYED", 1)
+    async with open_shop(tmp_path) as house:
+        await ask_all(house, WORDINGS)
+        learning = get_learning(house)
+        held = asyncio.Event()
+        monkeypatch.setattr(learning, "_breathe", held.wait)
+        first = await learning.preview(draft)
+        second = await learning.preview(Draft("能寄到国外吗？", "可以。", ()))
+        assert not first.sweep.is_running and first.sweep.looked == 0
+        assert second.sweep.is_running
+        monkeypatch.setattr(Learning, "version", property(lambda _: "another"))
+        held.set()
+        assert learning._sweeping is not None
+        await learning._sweeping[0]
+        assert second.sweep.looked <= 1 and not second.sweep.is_whole
+        third = await learning.preview(draft)
+        assert third.sweep.is_running
+    assert not third.sweep.is_running, "the house's end is the sweep's"
+    assert not (tmp_path / "data" / TRIED).exists()
 
 
 async def test_each_publishing_is_undone_alone_and_the_others_stay(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from appliance.http.outbox_shapes import EventName
 from appliance.settings import Settings
 from appliance.store.accounting import Accounting
 from appliance.store.accounts import Role
+from appliance.store.changes import Changes
 from appliance.store.connections import connect_writer
 from appliance.store.desk import DeskBook
 from appliance.store.feedback import Feedback
@@ -111,6 +112,7 @@ class Desk:
     telling: Telling
     owners: Owners
     time: dict[str, int]
+    changes: Changes
 
     async def hear(self, target: Mapping[str, str] | None = None, *events: str) -> int:
         chosen = events or EVENTS
@@ -139,7 +141,9 @@ class Desk:
         sealed, read_ms = self.sealed, self.sealed.calendar.read_ms
         seals, accounts = sealed.keyring.seals, Accounting(sealed.keyring, sealed.audit, "")
         rows = MessageRows(seals, read_ms)
-        return DeskBook(sealed.store, sealed.log, seals, rows, (read_ms, read_ms), accounts)
+        return DeskBook(
+            sealed.store, sealed.log, seals, rows, (read_ms, read_ms), accounts, self.changes
+        )
 
     async def log(self) -> list[Logged]:
         return [*reversed(await self.outbox.read_log())]
@@ -156,9 +160,10 @@ async def desk(folder: Path, ways: Ways | None = None) -> AsyncIterator[Desk]:
         read_ms: Callable[[], int] = lambda: time["ms"]  # noqa: E731
         lasting = make_lasting(lambda: sealed.keyring.chain_key)
         seals, accounts = sealed.keyring.seals, Accounting(sealed.keyring, sealed.audit, "")
-        outbox = Outbox(sealed.store, lasting, seals, accounts, read_ms)
+        changes = Changes(sealed.store, lasting, read_ms)
+        outbox = Outbox(sealed.store, lasting, seals, accounts, read_ms, changes)
         owners = Owners(sealed.store, sealed.log, read_ms)
-        yield Desk(sealed, outbox, Telling(outbox, read_ms, read_ms, ways), owners, time)
+        yield Desk(sealed, outbox, Telling(outbox, read_ms, read_ms, ways), owners, time, changes)
 
 
 class Fake:

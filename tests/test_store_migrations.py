@@ -212,6 +212,14 @@ TABLES = {
         "fault": "TEXT NOT NULL",
         "ended_ms": "INTEGER",
     },
+    "changes": {
+        "number": "INTEGER",
+        "at_ms": "INTEGER NOT NULL",
+        "account": "TEXT NOT NULL",
+        "kind": "TEXT NOT NULL",
+        "act": "TEXT NOT NULL",
+        "content": "BLOB NOT NULL",
+    },
     "versions": {
         "file": "TEXT NOT NULL",
         "number": "INTEGER NOT NULL",
@@ -245,6 +253,7 @@ KEYS = {
     "webhooks": ["id"],
     "deliveries": ["id"],
     "versions": ["file", "number"],
+    "changes": ["number"],
 }
 FOREIGN_KEYS = {
     ("turns", "session_key", "sessions", "CASCADE"),
@@ -352,6 +361,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m014_outbox",
         "m015_decisions",
         "m016_operators_words",
+        "m017_changes",
     ]
     assert migrations.pending(database) == []
     database.close()

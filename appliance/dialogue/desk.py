@@ -22,6 +22,7 @@ from appliance.dialogue.turn import Turn
 from appliance.dialogue.waiting import Waiting
 from appliance.errors import AlreadyTaken, HandoffRefused, TurnRunning
 from appliance.events import Message, Numbered, Typing
+from appliance.store.changes import Change
 from appliance.store.decisions import Decided
 from appliance.store.desk import DeskBook, Reply
 from appliance.store.desk_rows import DeskRows, Listed, Opened, Row
@@ -208,6 +209,11 @@ class Desk:
         return await self._book.read_replies()
 
     async def keep_replies(self, account: str, replies: Sequence[Reply]) -> None:
+        await self._book.keep_replies(account, replies)
+
+    async def put_back(self, change: Change, account: str) -> None:
+        """The canned replies as they were before that change."""
+        replies = [Reply(*one) for one in change.before.items()]
         await self._book.keep_replies(account, replies)
 
     async def note(self, session_key: str, account: str, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from appliance.dialogue.entry_drafts import (
 from appliance.dialogue.ladder import Ladder
 from appliance.dialogue.misses import Question, judge
 from appliance.dialogue.replay import Asked, Replay, Replayed, gather, is_answered
+from appliance.dialogue.sweeping import Sides, Sweep, sweep_rest
 from appliance.errors import PublishRefused
 from appliance.knowledge import published
 from appliance.knowledge.build import BuildFailed
@@ -62,7 +64,8 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Preview:
     """`draft` is what would be published. `faults` name entries or phrasings that would be left
-    out; with one of them nothing is published."""
+    out; with one of them nothing is published. Of all `wordings` the first are in `replayed`, and
+    `sweep` goes on with the rest. `is_cut`: there are older questions."""
 
     draft: Draft
     warned: tuple[Warned, ...]
@@ -70,6 +73,16 @@ class Preview:
     faults: tuple[str, ...]
     replayed: Replayed
     is_cut: bool
+    wordings: int
+    sweep: Sweep
+
+    @property
+    def every(self) -> Replayed:
+        """With what was found behind it by now."""
+        found = Replayed()
+        for one in (self.replayed, self.sweep.found):
+            found.add(one)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,8 @@ class Learning:
         # One at a time: each builds an index of its own.
         self._lock = asyncio.Lock()
         self._tried: tuple[Draft, str, Preview] | None = None
+        self._breathe = breathe
+        self._sweeping: tuple[asyncio.Task[None], AsyncExitStack] | None = None
 
     @property
     def version(self) -> str:
@@ -128,13 +143,28 @@ class Learning:
     def ladder(self) -> Ladder:
         return self._ladder
 
+    @property
+    def tried(self) -> Preview | None:
+        """What was tried last, as far as it is."""
+        return self._tried[2] if self._tried else None
+
     async def read_questions(self, days: int = DAYS) -> list[Question]:
         """Raises StoreUnavailable, as all here do."""
+        return (await self._read_late(days))[0]
+
+    async def read_wordings(self) -> list[tuple[str, int]]:
+        """All of late with how often each was asked, the missed ones first."""
+        every, _ = gather(await self.read_questions(), MOST_TURNS)
+        return [(asked.text, len(asked.questions)) for asked in every]
+
+    async def _read_late(self, days: int) -> tuple[list[Question], bool]:
+        """And whether there are older ones of those days."""
         since_ms = self._read_now_ms() - days * DAY_MS
         turns = await self._questions.read_asked(since_ms, MOST_TURNS)
         wishes = await self._questions.read_wishes(since_ms)
         spoken = await self._questions.read_spoken(since_ms, MOST_SPOKEN)
-        return await asyncio.to_thread(judge, turns, wishes, spoken)
+        judged = await asyncio.to_thread(judge, turns, wishes, spoken)
+        return judged, len(turns) >= MOST_TURNS
 
     async def keep_unlearned(self, every: list[Asked]) -> list[Asked]:
         """Those that the knowledge as it is does not answer yet."""
@@ -164,10 +194,11 @@ class Learning:
         async with self._lock:
             draft, warned = await asyncio.to_thread(tidy, self._ladder.charter.memory, wish)
             preview = await self._try(draft, warned)
+            await self.end_sweep()
             if preview.faults:
                 fault = preview.faults[0]
                 raise PublishRefused(f"It stands there already. {fault}", "fault", fault=fault)
-            replayed = preview.replayed
+            replayed = preview.every
             effect = Effect(replayed.asked, replayed.answered_before, replayed.answered_after)
             number = await self._publications.begin(account, effect)
             async with self._place.writing:
@@ -216,30 +247,55 @@ class Learning:
         """With the number 0, which none is given; the same draft is not tried twice in a row."""
         if self._tried and self._tried[:2] == (draft, self.version):
             return self._tried[2]
+        await self.end_sweep()
         text = await self._read_text()
         whole = published.put_in(text, published.render(0, self._read_day(), draft))
         _check_whole(text, whole, draft)
         collisions = await find_collisions(draft, self._library)
-        every, is_cut = gather(await self.read_questions(), MOST_REPLAYED)
+        questions, is_cut = await self._read_late(DAYS)
+        every, _ = gather(questions, MOST_TURNS)
+        first, rest = every[:MOST_REPLAYED], every[MOST_REPLAYED:]
+        sweep = Sweep(len(rest), is_running=False)
         place, version = self._place, self.version
         embedder = self.embedder if self._library.is_settled else None
         try:
-            async with open_trial(
-                place.folder,
-                place.data,
-                FILE,
-                whole,
-                self._library.path,
-                embedder,
-                self._read_day(),
-            ) as trial:
+            async with AsyncExitStack() as stack:
+                trial = await stack.enter_async_context(
+                    open_trial(
+                        place.folder,
+                        place.data,
+                        FILE,
+                        whole,
+                        self._library.path,
+                        embedder,
+                        self._read_day(),
+                    )
+                )
                 faults = find_new_faults(self._library.state.faults, trial.faults)
-                replayed = await self._replay.compare(every, self._library, version, trial)
+                replayed = await self._replay.compare(first, self._library, version, trial)
+                if rest and not faults:
+                    sweep.is_running = True
+                    sides = Sides(self._library, version, lambda: self.version, trial)
+                    held = stack.pop_all()
+                    task = sweep_rest(sweep, rest, draft, sides, self._replay, self._breathe, held)
+                    self._sweeping = (asyncio.create_task(task), held)
         except BuildFailed as failed:
             raise PublishRefused(str(failed), "untried", why=str(failed)) from None
-        preview = Preview(draft, warned, collisions, faults, replayed, is_cut)
+        count = len(every)
+        preview = Preview(draft, warned, collisions, faults, replayed, is_cut, count, sweep)
         self._tried = (draft, version, preview)
         return preview
+
+    async def end_sweep(self) -> None:
+        """What was found by then stays."""
+        if self._sweeping is not None:
+            (task, held), self._sweeping = self._sweeping, None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            # One that never began has closed nothing.
+            await held.aclose()
+            if self._tried:
+                self._tried[2].sweep.is_running = False
 
     async def _read_text(self) -> str:
         try:

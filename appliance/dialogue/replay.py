@@ -64,6 +64,12 @@ class Replayed:
     answered_after: int = 0
     changed: list[Compared] = field(default_factory=list)
 
+    def add(self, other: Replayed) -> None:
+        self.asked += other.asked
+        self.answered_before += other.answered_before
+        self.answered_after += other.answered_after
+        self.changed += other.changed
+
 
 def gather(questions: Iterable[Question], most: int) -> tuple[list[Asked], bool]:
     """By wording, the missed first and then what was asked most; whether some were left out."""

@@ -30,6 +30,7 @@ from appliance.http.settings_shapes import (
     ShownKeys,
 )
 from appliance.store.accounts import Account, Accounts, Role
+from appliance.store.changes import Change, Changes
 from appliance.store.keys import Keys
 
 DAY_MS = 86_400_000
@@ -43,6 +44,7 @@ class Doors:
     keys: Keys
     clock: Callable[[], int]
     note_act: Callable[[str, str], Awaitable[None]]
+    changes: Changes
 
 
 class AccessSettings:
@@ -67,8 +69,13 @@ class AccessSettings:
         async with self._changing:
             if account.role is not Role.OWNER:
                 await self._check_owner_left(account.name)
+            role = await to_thread.run_sync(self._doors.accounts.find_role, account.name)
             await to_thread.run_sync(self._doors.accounts.keep, account, hashed)
-        await self._note(request, f"account {account.name} kept as {account.role}")
+        before = {"role": str(role)} if role else {}
+        told = Change(
+            "account", "changed" if role else "made", account.name, before, {"role": wanted.role}
+        )
+        await self._note(request, f"account {account.name} kept as {account.role}", told)
         return JsonAnswer(DONE)
 
     async def remove_account(self, request: Request) -> Response:
@@ -77,10 +84,32 @@ class AccessSettings:
             raise PublishRefused("This is your own account; another owner can remove it.")
         async with self._changing:
             await self._check_owner_left(name)
+            role = await to_thread.run_sync(self._doors.accounts.find_role, name)
             if not await to_thread.run_sync(self._doors.accounts.remove, name):
                 raise NotOffered("There is no such account.")
-        await self._note(request, f"account {name} removed")
+        told = Change("account", "removed", name, {"role": str(role)})
+        await self._note(request, f"account {name} removed", told)
         return JsonAnswer(DONE)
+
+    async def put_back(self, change: Change, account: str) -> None:
+        """The role that the account had before, with the password that it has now. Raises
+        PublishRefused."""
+        role = Role(change.before["role"])
+        async with self._changing:
+            now = await to_thread.run_sync(self._doors.accounts.find_role, change.name)
+            if now is None:
+                raise PublishRefused("The account is gone; make a new one.")
+            if now is role:
+                raise PublishRefused("The account has that role.")
+            if change.name == account:
+                raise PublishRefused("This is your own account; another owner can change it.")
+            if role is not Role.OWNER:
+                await self._check_owner_left(change.name)
+            put_back = Account(change.name, role)
+            await to_thread.run_sync(self._doors.accounts.set_role, put_back)
+        before, after = {"role": str(now)}, {"role": str(role)}
+        told = Change("account", "changed", change.name, before, after)
+        await self._doors.changes.keep(account, told)
 
     async def list_keys(self, _request: Request) -> Response:
         found = await to_thread.run_sync(self._doors.keys.list_all)
@@ -108,14 +137,24 @@ class AccessSettings:
         made: MadeKey = {
             "key": await to_thread.run_sync(self._doors.keys.create, name, scopes, ends_ms)
         }
-        await self._note(request, f"key made for {', '.join(scopes)}")
+        after = {"scopes": " ".join(scopes), "days": str(wanted.days)}
+        told = Change("key", "made", name, {}, after)
+        await self._note(request, f"key made for {', '.join(scopes)}", told)
         return JsonAnswer(made, 201)
 
     async def revoke_key(self, request: Request) -> Response:
         key_id = request.path_params["id"]
         if not await to_thread.run_sync(self._doors.keys.revoke, key_id):
             raise NotOffered("There is no such key, or it was revoked before.")
-        await self._note(request, f"key {key_id} revoked")
+        every = await to_thread.run_sync(self._doors.keys.list_all)
+        told = next(
+            Change(
+                "key", "removed", one.name, {"id": one.id, "scopes": " ".join(sorted(one.scopes))}
+            )
+            for one in every
+            if one.id == key_id
+        )
+        await self._note(request, f"key {key_id} revoked", told)
         return JsonAnswer(DONE)
 
     async def _check_owner_left(self, leaving: str) -> None:
@@ -125,9 +164,11 @@ class AccessSettings:
         if owners == {leaving}:
             raise PublishRefused("This is the last owner; make another one first.")
 
-    async def _note(self, request: Request, act: str) -> None:
+    async def _note(self, request: Request, act: str, change: Change) -> None:
         access = get_access(request.scope)
-        await self._doors.note_act(access.account or access.key_id, act)
+        account = access.account or access.key_id
+        await self._doors.note_act(account, act)
+        await self._doors.changes.keep(account, change)
 
 
 def list_access_settings(settings: AccessSettings) -> list[Operation]:

@@ -31,6 +31,7 @@ from appliance.http.learning_shapes import (
     ShownPreview,
     ShownPublications,
     ShownPublished,
+    ShownTrial,
     ShownUndone,
     Undo,
     WishedEntry,
@@ -74,6 +75,18 @@ class LearningDesk:
         learning = self._get()
         await self._note(account, "entry tried")
         return JsonAnswer(show_preview(await learning.preview(draft)))
+
+    async def show_trial(self, request: Request) -> Response:
+        """What was tried last; its words only once it has ended."""
+        from appliance.http.learning_views import show_trial
+
+        account = get_access(request.scope).account
+        tried = self._get().tried
+        if tried is None:
+            raise PublishRefused("Nothing was tried yet.")
+        if not tried.sweep.is_running:
+            await self._note(account, "trial read")
+        return JsonAnswer(show_trial(tried))
 
     async def publish(self, request: Request) -> Response:
         from appliance.http.learning_views import show_published
@@ -172,6 +185,15 @@ def _list_changing(desk: LearningDesk) -> list[Operation]:
             (Reply(200, "What would change", ShownPreview),),
             policy=Policy.CONSOLE,
             body=WishedEntry,
+            errors=REFUSED,
+        ),
+        Operation(
+            "GET",
+            "/console/entries/preview",
+            desk.show_trial,
+            "How far the trial is, and what it found.",
+            (Reply(200, "The trial", ShownTrial),),
+            policy=Policy.CONSOLE,
             errors=REFUSED,
         ),
         Operation(

@@ -125,17 +125,32 @@ class ShownChange(TypedDict):
 
 
 class ShownPreview(TypedDict):
-    """`is_cut`: not all questions of the last 30 days were tried, or not all changes are shown."""
+    """Of `wordings` of the last 30 days so many were `replayed`, and of all others `passed` were
+    seen not to have the draft among their closest entries. While `is_running` the rest is looked
+    at. `is_cut`: there are older questions, or not all changes are shown."""
 
     entry: ShownDraft
     warnings: list[ShownWarning]
     collisions: list[ShownCollision]
     faults: list[str]
     changes: list[ShownChange]
+    wordings: int
+    replayed: int
+    passed: int
+    is_running: bool
     asked: int
     answered_before: int
     answered_after: int
     is_cut: bool
+
+
+class ShownTrial(TypedDict):
+    """How far it is, without a word of a customer; `preview` is there once it has ended."""
+
+    wordings: int
+    looked: int
+    is_running: bool
+    preview: ShownPreview | None
 
 
 class ShownPublished(TypedDict):

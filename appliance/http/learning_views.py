@@ -21,6 +21,7 @@ from appliance.http.learning_shapes import (
     ShownPublication,
     ShownPublications,
     ShownPublished,
+    ShownTrial,
 )
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.published import FILE, Draft
@@ -76,7 +77,8 @@ def _show_group(group: Group) -> ShownGroup:
 
 
 def show_preview(preview: Preview) -> ShownPreview:
-    replayed = preview.replayed
+    replayed, sweep = preview.every, preview.sweep
+    first = preview.wordings - sweep.wordings
     changed = sorted(replayed.changed, key=lambda one: -len(one.asked.questions))
     return {
         "entry": _show_draft(preview.draft),
@@ -97,10 +99,24 @@ def show_preview(preview: Preview) -> ShownPreview:
         ],
         "faults": list(preview.faults),
         "changes": [_show_change(one) for one in changed[:MOST_CHANGES]],
+        "wordings": preview.wordings,
+        "replayed": first + sweep.replayed,
+        "passed": sweep.looked - sweep.replayed,
+        "is_running": sweep.is_running,
         "asked": replayed.asked,
         "answered_before": replayed.answered_before,
         "answered_after": replayed.answered_after,
         "is_cut": preview.is_cut or len(changed) > MOST_CHANGES,
+    }
+
+
+def show_trial(preview: Preview) -> ShownTrial:
+    sweep = preview.sweep
+    return {
+        "wordings": preview.wordings,
+        "looked": preview.wordings - sweep.wordings + sweep.looked,
+        "is_running": sweep.is_running,
+        "preview": None if sweep.is_running else show_preview(preview),
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,14 +28,20 @@ from appliance.http.outbox_shapes import (
 )
 from appliance.http.policies import Policy, get_access
 from appliance.http.shapes import Nothing
-from appliance.store.outbox import LAST_ID, Logged, Outbox, Receiver
+from appliance.store.outbox import (
+    LAST_ID,
+    MOST_RECEIVERS,
+    Logged,
+    Outbox,
+    Receiver,
+    describe_receiver,
+)
 from appliance.tools.failures import ToolFailed
 from appliance.tools.hooks import check_hook_address
 from appliance.tools.mail import MailServer, check_mail_server
 
 SECRET_BYTES = 32
 PAGE = 100
-MOST_RECEIVERS = 20
 MAX_NAME_CHARS = 80
 MAIL_FIELDS = ("host", "security", "user", "password", "sender", "recipient")
 DONE: Done = {"done": True}
@@ -121,8 +126,7 @@ def _read_id(request: Request) -> int:
 
 
 def _show_receiver(one: Receiver) -> ShownReceiver:
-    """The path of an address is often its secret."""
-    host = one.target.get("host") or urlsplit(one.target.get("url", "")).netloc
+    host = describe_receiver(one.kind, one.events, one.target)["host"]
     return {
         "id": one.id,
         "name": one.name,

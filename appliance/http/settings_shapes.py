@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from appliance.http.learning_shapes import ShownChange
+
 Scope = Literal["chat", "v1", "knowledge", "admin", "metrics"]
 MOST_DAYS = 3650
 
@@ -82,12 +84,25 @@ class ShownVersion(TypedDict):
     at_ms: int
 
 
+class ShownSetting(TypedDict):
+    """`fixed_by`: a variable, the command line or a file that cannot be written; empty where it
+    can be changed. Not `is_live`: taken at the next start. `is_taken`: it is in use."""
+
+    allowed: str
+    fixed_by: str
+    is_live: bool
+    is_taken: bool
+
+
 class OpenedFile(TypedDict):
+    """`setting` is null for a file."""
+
     name: str
     kind: str
     text: str
     base: str
     versions: list[ShownVersion]
+    setting: ShownSetting | None
 
 
 class ChangedAnswer(TypedDict):
@@ -97,9 +112,27 @@ class ChangedAnswer(TypedDict):
     after: str
 
 
+class ShownLoss(TypedDict):
+    """Words older than `days` become unreadable for good, in so many conversations."""
+
+    days: int
+    conversations: int
+
+
+class ShownReplay(TypedDict):
+    """Of so many `wordings` of the last 30 days so many were `replayed`; `changed` of them would be
+    answered otherwise, of which the first are `changes`."""
+
+    wordings: int
+    replayed: int
+    changed: int
+    changes: list[ShownChange]
+
+
 class ShownCheck(TypedDict):
     """`refused`: `faults` have to be mended. `done`: `cases` questions were put to what stands
-    there and to the draft; `broken` were right and are not any more, `mended` the other way."""
+    there and to the draft; `broken` were right and are not any more, `mended` the other way.
+    `note` says that the draft is an older version; empty for one that was written."""
 
     state: str
     name: str
@@ -113,12 +146,17 @@ class ShownCheck(TypedDict):
     right_after: int
     broken: list[ChangedAnswer]
     mended: list[ChangedAnswer]
+    replay: ShownReplay
+    note: str
+    loss: ShownLoss | None
 
 
 class Published(TypedDict):
-    """The number of the version that stands there now."""
+    """The number of the version that stands there now; `needs_restart`: it is taken at the next
+    start."""
 
     number: int
+    needs_restart: bool
 
 
 class ShownAccount(TypedDict):

@@ -1,4 +1,4 @@
-"""The console's calls on the shop's own files: open, check a draft, publish, go back.
+"""The console's calls on the shop's own files and named settings: open, check a draft, publish.
 
 It reads and writes no file itself. The rule that must not break: who may not change the knowledge
 changes no file, and what is published is told with who did it.
@@ -6,7 +6,7 @@ changes no file, and what is published is told with who did it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from appliance.errors import AccessDenied, ApplianceError, InvalidField, NotOffe
 from appliance.http.answers import JsonAnswer
 from appliance.http.body import read_body, read_open_body
 from appliance.http.console import DENIED
+from appliance.http.learning_shapes import ShownChange
 from appliance.http.openapi import Operation, Parameter, Reply
 from appliance.http.policies import Policy, get_access
 from appliance.http.settings_shapes import (
@@ -27,9 +28,15 @@ from appliance.http.settings_shapes import (
     PublishWish,
     RollbackWish,
     ShownCheck,
+    ShownLoss,
+    ShownReplay,
+    ShownSetting,
 )
+from appliance.settings import Settings
 from appliance.store.versions import Version
 from appliance.tools.registry import TOOLS_FILE
+
+MOST_CHANGES = 60
 
 
 class Editor(Protocol):
@@ -44,16 +51,18 @@ class Editor(Protocol):
     def list_versions(self, name: str) -> Awaitable[tuple[Version, ...]]: ...
     def read_version(self, name: str, number: int) -> Awaitable[str | None]: ...
     def hash(self, text: str) -> str: ...
+    def describe(self, name: str) -> Awaitable[Any]: ...
     def begin_check(self, name: str, text: str, base: str) -> Awaitable[Any]: ...
+    def begin_back(self, name: str, number: int) -> Awaitable[Any]: ...
     def publish(
         self, name: str, text_hash: str, account: str, *, is_accepted: bool
-    ) -> Awaitable[int]: ...
-    def roll_back(self, name: str, number: int, account: str) -> Awaitable[int]: ...
+    ) -> Awaitable[Any]: ...
 
 
 class ShopFiles:
-    def __init__(self, editor: Editor) -> None:
+    def __init__(self, editor: Editor, note_act: Callable[[str, str], Awaitable[None]]) -> None:
         self._editor = editor
+        self._note_act = note_act
 
     async def list_all(self, _request: Request) -> Response:
         found = await self._editor.list_files()
@@ -90,6 +99,7 @@ class ShopFiles:
                 {"number": one.number, "account": one.account, "note": one.note, "at_ms": one.at_ms}
                 for one in versions
             ],
+            "setting": await self._describe(draft.name),
         }
         return JsonAnswer(opened)
 
@@ -97,31 +107,48 @@ class ShopFiles:
         wanted = await read_open_body(request, DraftText)
         _check_owner(request, wanted.name)
         text = wanted.text.replace("\r\n", "\n")
-        return JsonAnswer(_show(await self._editor.begin_check(wanted.name, text, wanted.base)))
+        return JsonAnswer(
+            show_check(await self._editor.begin_check(wanted.name, text, wanted.base))
+        )
 
-    async def show_check(self, _request: Request) -> Response:
-        return JsonAnswer(_show(self._editor.check))
+    async def show_check(self, request: Request) -> Response:
+        shown = show_check(self._editor.check)
+        if shown["replay"]["changes"]:
+            # What customers asked stands in it.
+            await self._note_act(_name_who(request), "check read")
+        return JsonAnswer(shown)
 
     async def publish(self, request: Request) -> Response:
         wish = await read_body(request, PublishWish)
         _check_owner(request, wish.name)
         account = _name_who(request)
-        number = await self._editor.publish(wish.name, wish.hash, account, is_accepted=wish.accept)
-        published: Published = {"number": number}
+        done = await self._editor.publish(wish.name, wish.hash, account, is_accepted=wish.accept)
+        published: Published = {"number": done.number, "needs_restart": done.needs_restart}
         return JsonAnswer(published)
 
-    async def roll_back(self, request: Request) -> Response:
+    async def begin_back(self, request: Request) -> Response:
         wish = await read_body(request, RollbackWish)
         _check_owner(request, wish.name)
-        number = await self._editor.roll_back(wish.name, wish.number, _name_who(request))
-        published: Published = {"number": number}
-        return JsonAnswer(published)
+        return JsonAnswer(show_check(await self._editor.begin_back(wish.name, wish.number)))
+
+    async def _describe(self, name: str) -> ShownSetting | None:
+        told = await self._editor.describe(name)
+        if told is None:
+            return None
+        return {
+            "allowed": told.allowed,
+            "fixed_by": told.fixed_by,
+            "is_live": told.is_live,
+            "is_taken": told.is_taken,
+        }
 
 
 def _check_owner(request: Request, name: str) -> None:
-    """Tools name programs, databases and secrets of the machine. Raises AccessDenied."""
-    if name == TOOLS_FILE and Policy.ADMIN not in get_access(request.scope).scopes:
-        raise AccessDenied(f"Only an owner changes {TOOLS_FILE}: it names programs and databases.")
+    """Tools name programs, databases and secrets of the machine; settings are the appliance's own.
+    Raises AccessDenied."""
+    is_owners = name == TOOLS_FILE or name in Settings.model_fields
+    if is_owners and Policy.ADMIN not in get_access(request.scope).scopes:
+        raise AccessDenied(f"Only an owner changes {name}.")
 
 
 def _name_who(request: Request) -> str:
@@ -137,7 +164,7 @@ def _read_number(request: Request) -> int:
     return int(told)
 
 
-def _show(check: Any) -> ShownCheck:
+def show_check(check: Any) -> ShownCheck:
     outcome = check.outcome
     return {
         "state": check.state,
@@ -152,7 +179,34 @@ def _show(check: Any) -> ShownCheck:
         "right_after": outcome.get("right_after", 0),
         "broken": [_show_case(one) for one in outcome.get("broken", ())],
         "mended": [_show_case(one) for one in outcome.get("mended", ())],
+        "replay": _show_replay(outcome),
+        "note": check.note,
+        "loss": _show_loss(check.loss),
     }
+
+
+def _show_replay(outcome: Any) -> ShownReplay:
+    wordings, changed = outcome.get("wordings", ()), outcome.get("changed", ())
+    shown: list[ShownChange] = [
+        {
+            "text": wordings[one["place"]][0],
+            "times": wordings[one["place"]][1],
+            "before": one["before"],
+            "after": one["after"],
+            "gain": 0,
+        }
+        for one in changed[:MOST_CHANGES]
+    ]
+    return {
+        "wordings": len(wordings),
+        "replayed": outcome.get("replayed", 0),
+        "changed": len(changed),
+        "changes": shown,
+    }
+
+
+def _show_loss(loss: Any) -> ShownLoss | None:
+    return {"days": loss.days, "conversations": loss.conversations} if loss is not None else None
 
 
 def _show_case(one: Any) -> ChangedAnswer:
@@ -226,9 +280,9 @@ def _list_changes(files: ShopFiles, refusing: tuple[type[ApplianceError], ...]) 
         Operation(
             "POST",
             "/console/settings/rollback",
-            files.roll_back,
-            "Go back to an older version.",
-            (Reply(200, "Published", Published),),
+            files.begin_back,
+            "Begin to check an older version, to be published like a draft.",
+            (Reply(200, "The check", ShownCheck),),
             policy=Policy.KNOWLEDGE,
             body=RollbackWish,
             errors=refusing,

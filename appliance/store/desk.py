@@ -16,6 +16,7 @@ from appliance.errors import SessionNotFound
 from appliance.events import Message, Numbered
 from appliance.store.accounting import Accounting
 from appliance.store.asked import Accepted, find_asked, name_call
+from appliance.store.changes import Change, Changes
 from appliance.store.chunks import has_session
 from appliance.store.database import Store
 from appliance.store.decisions import Decisions
@@ -64,6 +65,7 @@ class DeskBook:
         rows: MessageRows,
         clocks: tuple[Callable[[], int], Callable[[], int]],
         accounts: Accounting,
+        changes: Changes,
     ) -> None:
         """`clocks`: milliseconds since 1970 to show, and those of the house to count age by."""
         self._store = store
@@ -73,6 +75,7 @@ class DeskBook:
         self._clock, self._house_clock = clocks
         self._accounts = accounts
         self.decisions = Decisions(store, seals)
+        self._changes = changes
 
     def audit(self, account: str, act: str, session_key: str = "") -> Also:
         """The row of the audit log, for the transaction of what it tells."""
@@ -178,10 +181,15 @@ class DeskBook:
         """These instead of all that there were."""
 
         def keep(connection: sqlite3.Connection) -> None:
+            before = {one[0]: one[1] for one in connection.execute(REPLIES)}
+            after = {one.shortcut: one.text for one in replies}
             connection.execute("DELETE FROM replies")
             for place, reply in enumerate(replies):
                 connection.execute(REPLY, (reply.shortcut, reply.text, place))
             self._accounts.keep_act(connection, account, "replies")
+            if [*before.items()] != [*after.items()]:
+                change = Change("replies", "changed", before=before, after=after)
+                self._changes.note(connection, account, change)
 
         await self._store.write(lambda database: keep(database.conn))
 

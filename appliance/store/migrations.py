@@ -24,6 +24,7 @@ from appliance.store.schema import (
     M013,
     M015,
     M016,
+    M017,
 )
 
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ def m016_operators_words(database: Database) -> None:
         database.execute(statement)
 
 
+def m017_changes(database: Database) -> None:
+    for statement in M017:
+        database.execute(statement)
+
+
 STEPS = (
     m001_sessions_turns_messages,
     m002_events,
@@ -118,6 +124,7 @@ STEPS = (
     m014_outbox,
     m015_decisions,
     m016_operators_words,
+    m017_changes,
 )
 
 

@@ -13,9 +13,11 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
 
-from appliance.errors import NotOffered
+from appliance.errors import NotOffered, PublishRefused
 from appliance.store.accounting import Accounting
+from appliance.store.changes import Change, Changes
 from appliance.store.database import Store
 from appliance.store.desk_rows import label_contact
 from appliance.store.messages import MessageRows
@@ -37,11 +39,16 @@ EVENTS = (
 )
 TICKET = "ticket"
 TEST = "test"
+MOST_RECEIVERS = 20
+RECEIVER_KINDS: Mapping[str, Kind] = {"events": "events", "chat": "chat", "mail": "mail"}
 # What is over is kept for the log, but no more of it than this.
 MOST_ENDED = 5000
 ALL = "SELECT id, name, kind, events, target, account, created_ms FROM webhooks ORDER BY id"
 ADD = """
 INSERT INTO webhooks (name, kind, events, target, account, created_ms) VALUES (?, ?, ?, x'', ?, ?)
+"""
+ONE = """
+SELECT id, name, kind, events, target, account, created_ms FROM webhooks WHERE id = ?
 """
 SEAL = "UPDATE webhooks SET target = ? WHERE id = ?"
 REMOVE = "DELETE FROM webhooks WHERE id = ?"
@@ -147,6 +154,7 @@ class Outbox:
         seals: Seals,
         accounts: Accounting,
         clock: Callable[[], int],
+        changes: Changes,
     ) -> None:
         """`lasting` are for receivers, `seals` open customers' words; `clock` gives milliseconds
         since 1970."""
@@ -156,6 +164,7 @@ class Outbox:
         self._rows = MessageRows(seals, clock)
         self._accounts = accounts
         self._clock = clock
+        self._changes = changes
 
     async def list_receivers(self) -> tuple[Receiver, ...]:
         """One whose target cannot be read any more has none."""
@@ -178,6 +187,8 @@ class Outbox:
             sealed = self._seals.seal(json.dumps(dict(target)).encode(), _label(added))
             database.conn.execute(SEAL, (sealed, added))
             self._accounts.keep_act(database.conn, account, f"webhook {added} added")
+            shown = describe_receiver(kind, events, target)
+            self._changes.note(database.conn, account, Change("webhook", "made", name, {}, shown))
             return added
 
         self._store.check_room()
@@ -187,10 +198,28 @@ class Outbox:
         """With its deliveries. Raises NotOffered."""
 
         def change(database: sqlite_utils.Database) -> None:
+            row = database.conn.execute(ONE, (receiver_id,)).fetchone()
+            if row is not None:
+                self._changes.note(database.conn, account, _describe_removal(self._read(row)))
             _require(database.conn.execute(REMOVE, (receiver_id,)))
             self._accounts.keep_act(database.conn, account, f"webhook {receiver_id} removed")
 
         await self._store.write(change)
+
+    async def put_back(self, change: Change, account: str) -> None:
+        """One that was removed, with its secrets; it has another id then. Raises PublishRefused."""
+        kept = change.kept
+        try:
+            target: Mapping[str, str] = json.loads(kept["target"])
+            kind, events = RECEIVER_KINDS[kept["kind"]], kept["events"].split()
+        except (KeyError, ValueError):
+            raise PublishRefused("Its address can be read no more; add it anew.") from None
+        there = await self.list_receivers()
+        if len(there) >= MOST_RECEIVERS:
+            raise PublishRefused(f"There are {MOST_RECEIVERS} receivers; remove one first.")
+        if not target or any((one.name, one.target) == (change.name, target) for one in there):
+            raise PublishRefused("It is there, or its address was never read.")
+        await self.add(change.name, kind, events, target, account)
 
     async def add_test(self, receiver_id: int) -> None:
         """A delivery that tells nothing, to see whether it arrives. Raises NotOffered."""
@@ -251,13 +280,31 @@ class Outbox:
         return tuple(Logged(*row) for row in rows)
 
     def _read(self, row: sqlite3.Row) -> Receiver:
+        receiver_id, name, kind, events, sealed, account, created_ms = row
         try:
-            target = json.loads(self._seals.open(row["target"], _label(row["id"])))
+            target = json.loads(self._seals.open(sealed, _label(receiver_id)))
         except (Unreadable, ValueError):
             target = {}
-        events = tuple(row["events"].split())
-        about = (row["account"], row["created_ms"])
-        return Receiver(row["id"], row["name"], row["kind"], events, target, *about)
+        told = tuple(events.split())
+        return Receiver(receiver_id, name, kind, told, target, account, created_ms)
+
+
+def describe_receiver(
+    kind: Kind, events: Sequence[str], target: Mapping[str, str]
+) -> dict[str, str]:
+    """What may be shown of it: the path of an address is often its secret."""
+    host = target.get("host") or urlsplit(target.get("url", "")).netloc
+    return {"kind": kind, "events": " ".join(events), "host": host}
+
+
+def _describe_removal(one: Receiver) -> Change:
+    kept = {
+        "kind": one.kind,
+        "events": " ".join(one.events),
+        "target": json.dumps(dict(one.target)),
+    }
+    shown = describe_receiver(one.kind, one.events, one.target)
+    return Change("webhook", "removed", one.name, shown, {}, kept)
 
 
 def _read_delivery(row: sqlite3.Row) -> Delivery:

@@ -35,6 +35,14 @@ SELECT session_key FROM sessions
 WHERE touched_ms < ? AND session_key NOT IN (SELECT session_key FROM turns WHERE state = 'running')
 ORDER BY touched_ms LIMIT ?
 """
+# Whatever of them is younger stays.
+OLDER = "SELECT count(DISTINCT session_key) FROM turns WHERE accepted_ms < ?"
+
+
+async def count_before(store: Store, until_ms: int) -> int:
+    """Conversations in which something was asked before that time. Raises StoreUnavailable."""
+    row = await store.read(lambda connection: connection.execute(OLDER, (until_ms,)).fetchone())
+    return int(row[0])
 
 
 class Retention:

@@ -329,3 +329,18 @@ M016 = (
     WHERE session_key IN (SELECT session_key FROM messages WHERE role = 'operator')
     """,
 )
+
+
+# `content` is sealed for good: names, what was before, what it takes to put it back.
+M017 = (
+    """
+    CREATE TABLE changes (
+        number INTEGER PRIMARY KEY,
+        at_ms INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        act TEXT NOT NULL,
+        content BLOB NOT NULL
+    ) STRICT
+    """,
+)

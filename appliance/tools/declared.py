@@ -178,6 +178,7 @@ class Tool:
     entry: str = ""
     is_writing: bool = False
     is_bare: bool = False
+    is_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,8 @@ class Fault:
 class Registry:
     """`general` are words of questions about how things are done, which no tool answers; `others`
     are whole questions of that kind, to compare a tool's `examples` with; `alike` are writings and
-    what they are read as, where a tool is chosen."""
+    what they are read as, where a tool is chosen; `off` are tools that are declared and switched
+    off."""
 
     tools: Mapping[str, Tool] = field(default_factory=dict)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -202,6 +204,7 @@ class Registry:
     others: tuple[str, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
     faults: tuple[Fault, ...] = ()
+    off: Mapping[str, Tool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

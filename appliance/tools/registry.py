@@ -103,8 +103,10 @@ class _Reader:
         self._read_each(tables, "server", self._servers, self._read_server)
         self._read_each(tables, "parameter", self._parameters, self._read_parameter)
         self._read_each(tables, "tool", self._tools, self._read_tool)
+        on = {name: tool for name, tool in self._tools.items() if not tool.is_off}
+        off = {name: tool for name, tool in self._tools.items() if tool.is_off}
         return Registry(
-            MappingProxyType(self._tools),
+            MappingProxyType(on),
             MappingProxyType(self._parameters),
             MappingProxyType(self._databases),
             MappingProxyType(self._servers),
@@ -112,6 +114,7 @@ class _Reader:
             self._others,
             self._alike,
             tuple(self._faults),
+            MappingProxyType(off),
         )
 
     def _complain(self, refused: Refused) -> None:
@@ -241,6 +244,7 @@ class _Reader:
             entry,
             is_writing,
             table.take_truth("bare"),
+            table.take_truth("off"),
         )
 
     def _read_statements(

@@ -34,7 +34,7 @@ from appliance.tools.example_orders import make_orders
 from appliance.tools.failures import ToolFailed
 from appliance.tools.mcp import call_server
 from appliance.tools.requests import send_request
-from appliance.tools.sql import exists, reading, run, writing
+from appliance.tools.sql import BeginWriting, exists, reading, rehearsing, run, writing
 
 # A statement may name the outcome itself, in a column of this name.
 OUTCOME = "outcome"
@@ -63,6 +63,23 @@ class Tools:
         """Run a tool that writes; `done`, with what was written."""
         return await self._attempt(call, is_looking=False)
 
+    async def attempt(self, call: Call) -> Result:
+        """As `look`, for whoever wants to know what went wrong. Raises ToolFailed, TimeoutError."""
+        return await self._run(self._find(call, is_looking=True), call, is_looking=True)
+
+    def check(self, call: Call) -> None:
+        """Whether the tool is there and its values can be. Raises ToolFailed."""
+        self._find(call, is_looking=True)
+
+    async def rehearse(self, call: Call) -> Result:
+        """What a tool of SQL would write and tell; nothing of it stays. Raises ToolFailed,
+        TimeoutError."""
+        tool = self._find(call, is_looking=True)
+        values = self._bind(tool, call)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(PATIENCE_S):
+            return await loop.run_in_executor(self._executor, self._write, tool, values, rehearsing)
+
     def prepare(self) -> None:
         """Make the example's order database where it is declared and missing. Raises ToolFailed."""
         for database in self.registry.databases.values():
@@ -73,11 +90,8 @@ class Tools:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _attempt(self, call: Call, *, is_looking: bool) -> Result:
-        tool = self.registry.tools.get(call.tool)
         try:
-            if tool is None:
-                raise ToolFailed(f"There is no tool {call.tool}.")
-            self._check(tool, call, is_looking=is_looking)
+            tool = self._find(call, is_looking=is_looking)
             return await self._run(tool, call, is_looking=is_looking)
         except ToolFailed as failed:
             self._log.warning("tool failed", tool=call.tool, reason=str(failed))
@@ -85,8 +99,11 @@ class Tools:
             self._log.warning("tool failed", tool=call.tool, reason="It took too long.")
         return Result(ERROR)
 
-    def _check(self, tool: Tool, call: Call, *, is_looking: bool) -> None:
+    def _find(self, call: Call, *, is_looking: bool) -> Tool:
         """Whoever chose it, a value is what its schema allows. Raises ToolFailed."""
+        tool = self.registry.tools.get(call.tool)
+        if tool is None:
+            raise ToolFailed(f"There is no tool {call.tool}.")
         for name in tool.parameters:
             value = call.arguments.get(name, "")
             if not value and call.visitor and name in tool.unless_signed:
@@ -97,6 +114,7 @@ class Tools:
             raise ToolFailed(f"{unknown[0]} is no parameter of {tool.name}.")
         if not is_looking and not (tool.is_writing and call.is_confirmed and call.key):
             raise ToolFailed(f"{tool.name} writes nothing that was not confirmed.")
+        return tool
 
     async def _run(self, tool: Tool, call: Call, *, is_looking: bool) -> Result:
         values = self._bind(tool, call)
@@ -134,7 +152,9 @@ class Tools:
             rows = run(connection, tool.read, values, tool.max_rows + 1)
         return name_outcome(tool, rows, is_looking=True)
 
-    def _write(self, tool: Tool, values: Mapping[str, Value]) -> Result:
+    def _write(
+        self, tool: Tool, values: Mapping[str, Value], begin: BeginWriting = writing
+    ) -> Result:
         """What allowed it a minute ago must allow it still."""
         assert tool.write is not None and tool.receipt is not None
         if tool.read is not None:
@@ -142,7 +162,7 @@ class Tools:
             if looked.outcome != CONFIRM:
                 return looked
             values = {**looked.rows[0], **values}
-        with writing(self._find_database(tool.write.database)) as connection:
+        with begin(self._find_database(tool.write.database)) as connection:
             run(connection, tool.write, values, 0)
             rows = run(connection, tool.receipt, values, tool.max_rows)
         return name_outcome(tool, rows, is_looking=False)

@@ -8,11 +8,13 @@ more, and no statement outlives its deadline.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from appliance.tools.declared import Database, Row, Statement, Value
 from appliance.tools.failures import ToolFailed
@@ -31,6 +33,9 @@ WRITING = frozenset(
 REFUSED_FUNCTIONS = frozenset({"load_extension", "randomblob", "zeroblob", "readfile", "writefile"})
 MAX_BLOB_BYTES = 1 << 20
 MAX_SQL_BYTES = 20_000
+MEMORY = "file::memory:"
+END = re.compile(r"(?<=;)")
+BeginWriting: TypeAlias = "Callable[[Database], AbstractContextManager[sqlite3.Connection]]"
 
 
 @contextmanager
@@ -68,6 +73,22 @@ def writing(database: Database) -> Iterator[sqlite3.Connection]:
         connection.execute("COMMIT")
 
 
+@contextmanager
+def rehearsing(database: Database) -> Iterator[sqlite3.Connection]:
+    """As `writing`, but nothing of it stays, neither table nor file. Raises ToolFailed."""
+    place = f"{database.path.absolute().as_uri()}?mode=rw"
+    with _connected(place if exists(database.path) else MEMORY, database.name) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _split(database.tables):
+                connection.execute(statement)
+            connection.set_authorizer(_authorize_writing)
+            yield connection
+        finally:
+            connection.set_authorizer(None)
+            connection.execute("ROLLBACK")
+
+
 def run(
     connection: sqlite3.Connection, statement: Statement, values: Mapping[str, Value], most: int
 ) -> tuple[Row, ...]:
@@ -102,6 +123,18 @@ def try_write(
             raise Undone
     except Undone:
         return columns
+
+
+def _split(script: str) -> Iterator[str]:
+    """Its statements: a script run whole would begin by keeping what was done before."""
+    part = ""
+    for piece in END.split(script):
+        part += piece
+        if sqlite3.complete_statement(part):
+            yield part
+            part = ""
+    if part.strip():
+        yield part
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from appliance.drafting import Drafting
 from appliance.engine.scripted import ScriptedEngine
+from appliance.settings_file import SettingsFile
 from appliance.store.accounts import Role
 from tests.browser.access import find_faults
 from tests.browser.customer import NEEDS_CHROMIUM
 from tests.operators import PASSWORD, add_account
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
+from tests.shop_tools import make_shop
 
 pytestmark = NEEDS_CHROMIUM
 
@@ -28,8 +30,10 @@ BROKEN = {"question": "怎么退货？", "kind": "paraphrase", "before": "right 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseServer[ScriptedEngine]]:
     folder: Path = tmp_path_factory.mktemp("house")
     settings = choose_settings(folder)
-    with serving(settings, ScriptedEngine(answer)) as server:
+    file = SettingsFile({"data": str(settings.data)}, path=folder / "appliance.toml")
+    with serving(settings, ScriptedEngine(answer), file) as server:
         server.wait_ready(READY_S)
+        make_shop(settings.knowledge)
         (settings.knowledge / "faq.csv").write_text(FAQ, "utf-8")
         for role in Role:
             add_account(folder / "data", str(role), role)
@@ -40,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HouseServer[Scr
 def outcome(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     told: dict[str, Any] = {"cases": 2, "right_before": 2, "right_after": 1, "broken": [BROKEN]}
 
-    async def run(_self: Drafting, _folder: Path, _scratch: Path) -> dict[str, Any]:
+    async def run(_self: Drafting, _folder: Path, _asked: object) -> dict[str, Any]:
         return told
 
     monkeypatch.setattr(Drafting, "_run", run)
@@ -87,9 +91,31 @@ def test_a_file_is_changed_seen_to_be_worse_published_and_taken_back(
     assert find_faults(page) == []
     page.get_by_role("button", name="publish all the same").click()
     expect(page.locator(".settings-said")).to_contain_text("version 2")
-    page.get_by_role("button", name="Go back to it").click()
+    back = page.get_by_role("button", name="Go back to it: 1")
+    back.click()
+    worse = page.get_by_role("button", name="publish all the same")
+    expect(worse).to_be_visible()
+    expect(page.get_by_label("Text")).not_to_have_value(FAQ)
+    outcome["broken"] = []
+    back.click()
     expect(page.locator(".settings-said")).to_contain_text("version 3")
     expect(page.get_by_label("Text")).to_have_value(FAQ)
+
+
+def test_an_owner_cuts_the_days_of_keeping_short_by_a_press_of_its_own(
+    page: Page, server: HouseServer[ScriptedEngine]
+) -> None:
+    open_settings(page, server)
+    page.get_by_role("button", name="Appliance").click()
+    page.get_by_role("button", name="Days that conversations").press("Enter")
+    expect(page.get_by_role("heading", name="Days that conversations")).to_be_focused()
+    page.get_by_label("Text").fill("7")
+    page.get_by_role("button", name="Check").press("Enter")
+    expect(page.locator(".told.bad")).to_contain_text("older than 7 days")
+    assert find_faults(page) == []
+    page.get_by_role("button", name="Make them unreadable").press("Enter")
+    expect(page.locator(".settings-said")).to_contain_text("version 2")
+    assert server.house.reloading.settings.retention_days == 7
 
 
 def test_a_receiver_is_added_and_its_secret_is_shown_once(
@@ -133,6 +159,52 @@ def test_accounts_and_keys_are_owners_affair(
     page.get_by_role("button", name="Make").click()
     expect(page.locator(".secret code")).to_contain_text("ak_")
     assert find_faults(page) == []
+
+
+def test_a_tool_is_tried_rehearsed_and_switched_off(
+    page: Page, server: HouseServer[ScriptedEngine], outcome: dict[str, Any]
+) -> None:
+    open_settings(page, server)
+    page.get_by_role("button", name="Tools", exact=True).click()
+    page.get_by_role("button", name="Try: query_order").press("Enter")
+    expect(page.get_by_role("heading", name="Try: query_order")).to_be_focused()
+    page.get_by_label("order number").fill("A10023")
+    page.get_by_label("last four digits").fill("6688")
+    page.get_by_label("last four digits").press("Enter")
+    expect(page.locator(".tool-result")).to_contain_text("Order A10023: 运输中")
+    expect(page.locator(".tool-result pre")).to_contain_text("SELECT order_no, state, note")
+    assert find_faults(page) == []
+    page.get_by_role("button", name="Try: request_return").click()
+    page.get_by_label("order number").fill("A10023")
+    page.get_by_label("last four digits").fill("6688")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".tool-result")).to_contain_text("nothing was written")
+    outcome["broken"] = []
+    page.get_by_role("button", name="Switch off: query_order").press("Enter")
+    expect(page.locator(".settings-said")).to_contain_text("query_order off")
+    expect(page.get_by_role("button", name="Switch on: query_order")).to_be_visible()
+    assert find_faults(page) == []
+
+
+def test_the_history_puts_canned_replies_back(
+    page: Page, server: HouseServer[ScriptedEngine]
+) -> None:
+    open_settings(page, server)
+    page.evaluate(
+        """async () => {
+          const { csrf } = await (await fetch("/console/me")).json();
+          const headers = { "Content-Type": "application/json", "X-CSRF-Token": csrf };
+          for (const text of ["<b>hello</b>", "other"]) {
+            const body = JSON.stringify({ replies: [{ shortcut: "hi", text }] });
+            await fetch("/console/replies", { method: "PUT", headers, body });
+          }
+        }"""
+    )
+    page.get_by_role("button", name="History").click()
+    expect(page.locator("tbody tr").first).to_contain_text("hi: <b>hello</b>hi: other")
+    assert find_faults(page) == []
+    page.get_by_role("button", name="Put back: canned replies").first.press("Enter")
+    expect(page.locator("tbody tr").first).to_contain_text("hi: otherhi: <b>hello</b>")
 
 
 def test_a_viewer_looks_and_is_offered_no_change(

@@ -66,6 +66,16 @@ export class Element {
     this.#attributes.set(name, value);
   }
 
+  getAttribute(name) {
+    return this.#attributes.get(name) ?? null;
+  }
+
+  removeAttribute(name) {
+    this.#attributes.delete(name);
+  }
+
+  addEventListener() {}
+
   /** The tree as one text; neighbouring texts are one. */
   get drawn() {
     const attributes = [...this.#attributes].map(([name, value]) => ` ${name}=${value}`).join("");

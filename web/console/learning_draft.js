@@ -10,6 +10,7 @@ import { showPreview } from "./learning_preview.js";
 import { describeEntryRefusal } from "./learning_refusals.js";
 
 const MOST_CHECKED = 20;
+const LOOK_MS = 3000;
 
 /** Fires `published`. */
 export class Draft extends EventTarget {
@@ -147,11 +148,30 @@ export class Draft extends EventTarget {
       this.#tried = isSame && !preview.faults.length ? wish : null;
       if (isSame) this.#result.replaceChildren(...showPreview(preview, this.#words));
       this.#tell("");
+      if (isSame && preview.is_running) this.#follow(wish, preview.entry);
     } catch (error) {
       this.#tell(describeEntryRefusal(this.#words, error));
     } finally {
       this.#end();
     }
+  }
+
+  /** Until all wordings were looked at, or another entry stands in the fields. */
+  #follow(wish, entry) {
+    setTimeout(async () => {
+      const isOver = () => !this.element.isConnected || this.#tried !== wish || this.#isBusy;
+      if (isOver()) return;
+      try {
+        const trial = await this.#server.get("/console/entries/preview");
+        if (isOver()) return;
+        this.#tell(trial.is_running ? this.#words.say("learnSweeping", trial) : "");
+        if (trial.is_running) this.#follow(wish, entry);
+        // A colleague may have tried another entry meanwhile.
+        else if (JSON.stringify(trial.preview.entry) === JSON.stringify(entry)) this.#result.replaceChildren(...showPreview(trial.preview, this.#words));
+      } catch (error) {
+        this.#tell(error.message);
+      }
+    }, LOOK_MS);
   }
 
   async #send() {

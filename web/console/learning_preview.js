@@ -24,10 +24,17 @@ export function showPreview(preview, words) {
   ];
 }
 
-function describeEffect({ asked, answered_before: before, answered_after: after, is_cut: isCut }, words) {
+function describeEffect(preview, words) {
+  const { asked, answered_before: before, answered_after: after, wordings, replayed, passed, is_cut: isCut } = preview;
   const change = after - before;
-  const told = words.say("learnTried", { asked, before, after, change: change > 0 ? `+${change}` : `${change}` });
-  return isCut ? `${told} ${words.say("learnTriedCut")}` : told;
+  const told = [
+    words.say("learnTried", { asked, before, after, change: change > 0 ? `+${change}` : `${change}` }),
+    words.say("learnReplayed", { wordings, replayed, passed }),
+  ];
+  const left = wordings - replayed - passed;
+  if (left > 0 && !preview.is_running) told.push(words.say("learnLeft", { left }));
+  if (isCut) told.push(words.say("learnTriedCut"));
+  return told.join(" ");
 }
 
 function describeWarning({ field, place, kinds }, words) {
@@ -38,7 +45,8 @@ function describeWarning({ field, place, kinds }, words) {
   return words.say("learnWarned", { field: where, kinds: named });
 }
 
-function showChanges(changes, words) {
+/** As a table in a box of its own, of class `kind`. */
+export function showChanges(changes, words, kind = "learn-scroll") {
   const head = ["learnAsked", "learnNow", "learnThen", "learnTimes"]
     .map((key) => build("th", { scope: "col" }, words.say(key)));
   const rows = changes.map(({ text, times, before, after, gain }) =>
@@ -46,7 +54,7 @@ function showChanges(changes, words) {
       build("td", {}, text), build("td", {}, tell(before, words)), build("td", {}, tell(after, words)),
       build("td", {}, `${times}`)));
   const table = build("table", {}, build("thead", {}, build("tr", {}, ...head)), build("tbody", {}, ...rows));
-  return build("div", { class: "learn-scroll", tabindex: "0", role: "region", "aria-label": words.say("learnChanges") }, table);
+  return build("div", { class: kind, tabindex: "0", role: "region", "aria-label": words.say("learnChanges") }, table);
 }
 
 function tell({ rung, title }, words) {

@@ -1,35 +1,37 @@
 /**
- * The shop's files in the settings tab: one is opened, changed, checked, published, taken back.
+ * The shop's files and the appliance's settings in the settings tab: one is opened, changed, checked,
+ * published, taken back.
  *
- * It judges no text; the server does. The rule that must not break: what answers worse is seen
- * before it is published, and publishing it takes a press of its own.
+ * It judges no text; the server does. The rule that must not break: nothing is published but by way of
+ * the check, an older version neither.
  */
 import { build } from "../elements.js";
-import { attempt, chip, describeRefusal, describeTime, field, press } from "./parts.js";
+import { chip, describeTime, field, press } from "./parts.js";
+import { Checking, tellRefusal } from "./settings_check.js";
 
-const LOOK_MS = 1000;
-const RUNNING = "running";
 const LONG_TEXT_ROWS = 18;
+const SETTING = "setting";
+// The one setting that is a text of many lines.
+const PERSONA = "system_prompt";
 
 export class ShopFiles {
   #tools;
+  #isOfSettings;
   #list = build("ul", { class: "file-list" });
   #editor = build("div", { class: "file-editor" });
   #opened = null;
   #area = null;
-  #result = null;
-  #timer = 0;
-  #isClosed = false;
+  #checking = null;
 
-  constructor(tools) {
-    this.#tools = tools;
+  /** With `isOfSettings` those are shown, else the files. */
+  constructor(tools, isOfSettings = false) {
+    [this.#tools, this.#isOfSettings] = [tools, isOfSettings];
     this.element = build("div", { class: "files" }, this.#list, this.#editor);
     this.#showList().catch((error) => this.#fail(error));
   }
 
   close() {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#checking?.close();
   }
 
   get #mayChange() {
@@ -42,15 +44,20 @@ export class ShopFiles {
 
   async #showList() {
     const { files, is_example: isExample } = await this.#tools.server.get("/console/settings/files");
-    if (isExample) this.#tools.tell(this.#say("filesExample"));
-    this.#list.replaceChildren(...files.map((file) => build("li", {},
-      press(file.name, () => this.#open(file.name), { kind: "file" }),
-      chip(this.#say(`kind_${file.kind}`)),
+    const shown = files.filter(({ kind }) => (kind === SETTING) === this.#isOfSettings);
+    if (this.#isOfSettings && !shown.length) this.#tools.tell(this.#say("valuesNone"));
+    if (isExample && !this.#isOfSettings) this.#tools.tell(this.#say("filesExample"));
+    this.#list.replaceChildren(...shown.map((file) => build("li", {},
+      press(this.#nameOf(file), () => this.#open(file.name), { kind: "file" }),
+      this.#isOfSettings ? "" : chip(this.#say(`kind_${file.kind}`)),
       file.is_there ? "" : chip(this.#say("fileMissing")))));
   }
 
+  #nameOf({ name, kind }) {
+    return kind === SETTING ? this.#say(`setting_${name}`) : name;
+  }
+
   async #open(name, number = 0) {
-    clearTimeout(this.#timer);
     this.#tools.tell("");
     try {
       const query = number ? `?number=${number}` : "";
@@ -62,24 +69,38 @@ export class ShopFiles {
   }
 
   #showEditor(number) {
-    const { name, text, kind, versions } = this.#opened;
-    this.#area = build("textarea", {
-      id: "file-text", rows: LONG_TEXT_ROWS, spellcheck: "false", readonly: !this.#mayChange,
-    });
+    const { name, text, kind, versions, setting } = this.#opened;
+    const mayChange = this.#mayChange && !setting?.fixed_by;
+    const attributes = { id: "file-text", spellcheck: "false", readonly: !mayChange };
+    this.#area = kind === SETTING && name !== PERSONA
+      ? build("input", { ...attributes, autocomplete: "off" })
+      : build("textarea", { ...attributes, rows: LONG_TEXT_ROWS });
     this.#area.value = text;
-    this.#result = build("div", { class: "check-result" });
+    const title = build("h3", { tabindex: "-1" }, this.#nameOf(this.#opened));
+    this.#checking?.close();
+    this.#checking = new Checking(this.#tools, (...told) => this.#takePublished(...told));
     const check = press(this.#say("fileCheck"), () => this.#check(check));
     this.#editor.replaceChildren(
-      build("h3", {}, name),
-      build("p", { class: "hint" }, this.#say(`hint_${kind}`)),
+      title,
+      build("p", { class: "hint" }, this.#say(kind === SETTING ? `about_${name}` : `hint_${kind}`)),
+      ...(setting ? this.#describeSetting(setting) : []),
       number ? build("p", { class: "hint" }, this.#say("fileOld", { number })) : "",
       field(this.#say("fileText"), this.#area),
-      this.#mayChange ? build("div", { class: "row" }, check) : "",
-      this.#result,
-      this.#buildVersions(name, versions));
+      mayChange ? build("div", { class: "row" }, check) : "",
+      this.#checking.element,
+      this.#buildVersions(name, versions, mayChange));
+    title.focus();
   }
 
-  #buildVersions(name, versions) {
+  #describeSetting({ allowed, fixed_by: fixedBy, is_live: isLive, is_taken: isTaken }) {
+    const told = [this.#say("valueAllowed", { allowed }), this.#say(isLive ? "valueLive" : "valueLater")];
+    if (!isTaken) told.push(this.#say("valueWaits"));
+    const shown = [build("p", { class: "hint" }, told.join(" "))];
+    if (fixedBy) shown.push(build("p", { class: "told bad" }, this.#say("valueFixed", { by: fixedBy })));
+    return shown;
+  }
+
+  #buildVersions(name, versions, mayChange) {
     if (!versions.length) return build("p", { class: "hint" }, this.#say("versionsNone"));
     const rows = versions.map((version, place) => build("tr", {},
       build("th", { scope: "row" }, String(version.number)),
@@ -88,7 +109,7 @@ export class ShopFiles {
       build("td", {}, version.note === "found" ? "" : version.note),
       build("td", { class: "row" },
         press(this.#say("versionShow"), () => this.#open(name, version.number)),
-        place && this.#mayChange ? this.#buildBack(name, version.number) : "")));
+        place && mayChange ? this.#buildBack(name, version.number) : "")));
     return build("section", {},
       build("h4", { id: "versions-title" }, this.#say("versions")),
       build("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "versions-title" },
@@ -99,82 +120,28 @@ export class ShopFiles {
   }
 
   #buildBack(name, number) {
-    const button = press(this.#say("versionBack"), () => attempt(button, async () => {
-      const told = await this.#tools.server.post("/console/settings/rollback", { name, number });
-      await this.#open(name);
-      this.#tools.tell(this.#say("filePublished", { name, number: told.number }));
-    }, (error) => this.#fail(error)));
+    const begin = () => this.#tools.server.post("/console/settings/rollback", { name, number });
+    const button = press(this.#say("versionBack"), () => this.#checking.begin(button, begin), {
+      "aria-label": `${this.#say("versionBack")}: ${number}`,
+    });
     return button;
   }
 
   #check(button) {
     const { name, base } = this.#opened;
-    return attempt(button, async () => {
-      this.#tools.tell(this.#say("checkBegun"));
-      const body = { name, text: this.#area.value, base };
-      this.#showCheck(await this.#tools.server.post("/console/settings/check", body));
-    }, (error) => this.#fail(error));
+    const body = { name, text: this.#area.value, base };
+    return this.#checking.begin(button, () => this.#tools.server.post("/console/settings/check", body));
   }
 
-  #showCheck(check) {
-    if (this.#isClosed) return;
-    this.#result.replaceChildren(...this.#describeCheck(check));
-    if (check.state !== RUNNING) return this.#tools.tell(this.#say(`check_${check.state}`), check.state !== "done");
-    this.#timer = setTimeout(async () => {
-      try {
-        this.#showCheck(await this.#tools.server.get("/console/settings/check"));
-      } catch (error) {
-        this.#fail(error);
-      }
-    }, LOOK_MS);
-  }
-
-  #describeCheck(check) {
-    const shown = [
-      this.#listTexts("checkFaults", check.faults, "bad"),
-      this.#listTexts("checkWarnings", check.warnings),
-      this.#listTexts("checkAdded", check.added),
-      this.#listTexts("checkRemoved", check.removed),
-    ];
-    if (check.state === RUNNING) shown.push(build("p", { class: "hint" }, this.#say("checkRunning")));
-    if (check.state === "done") shown.push(...this.#describeAnswers(check));
-    return shown;
-  }
-
-  #describeAnswers(check) {
-    const { cases, right_before: before, right_after: after, broken, mended } = check;
-    const tell = (one) => `${one.question}: ${one.before} → ${one.after}`;
-    const key = broken.length ? "filePublishWorse" : "filePublish";
-    const button = press(this.#say(key), () => this.#publish(button, check), {
-      kind: broken.length ? "act danger" : "act",
-    });
-    return [
-      build("p", {}, this.#say("checkCounts", { cases, before, after })),
-      this.#listTexts("checkBroken", broken.map(tell), "bad"),
-      this.#listTexts("checkMended", mended.map(tell)),
-      build("div", { class: "row" }, button),
-    ];
-  }
-
-  #publish(button, check) {
-    return attempt(button, async () => {
-      const body = { name: check.name, hash: check.hash, accept: check.broken.length > 0 };
-      const { number } = await this.#tools.server.post("/console/settings/publish", body);
-      await this.#open(check.name);
-      this.#tools.tell(this.#say("filePublished", { name: check.name, number }));
-      await this.#showList();
-    }, (error) => this.#fail(error));
-  }
-
-  #listTexts(key, texts, kind = "") {
-    if (!texts.length) return "";
-    return build("div", { class: `told ${kind}`.trim() },
-      build("h4", {}, this.#say(key)),
-      build("ul", {}, ...texts.map((text) => build("li", { dir: "auto" }, text))));
+  async #takePublished({ number, needs_restart: isLater }, { name }) {
+    await this.#open(name);
+    const called = this.#nameOf(this.#opened);
+    this.#tools.tell(this.#say(isLater ? "valuePublished" : "filePublished", { name: called, number }));
+    await this.#showList();
   }
 
   #fail(error) {
-    this.#tools.tell(error.code === "publish_refused" ? error.message : describeRefusal(this.#tools.words, error), true);
+    this.#tools.tell(tellRefusal(this.#tools.words, error), true);
   }
 }
 

@@ -1,0 +1,51 @@
+/**
+ * The texts of the tools in the console's settings tab in every language, to be laid over its own.
+ *
+ * It chooses none. The rule that must not break: the keys and the `{name}`s are the same in both.
+ */
+export const TOOLS = Object.freeze({
+  zh: {
+    partTools: "工具",
+    toolsHint: "助手可以替顾客查什么、办什么。关掉的工具仍留在 tools.toml 里，谁也用不到。",
+    toolsNone: "tools.toml 里还没有工具。",
+    toolOn: "已启用",
+    toolOff: "已关闭",
+    toolWrites: "会写入",
+    toolTurnOn: "启用",
+    toolTurnOff: "关闭",
+    toolSwitched: "{note}，tools.toml 第 {number} 版，几秒内生效。",
+    toolTry: "试一试",
+    toolRun: "运行",
+    toolDry: "这个工具会写入。这里只演练：显示会写什么，什么也不会写入或发出。",
+    toolRefused: "没有结果：{reason}（{ms} 毫秒）",
+    toolCame: "结果 {outcome}，{count} 行，{ms} 毫秒。",
+    toolWould: "演练结果 {outcome}，{count} 行，{ms} 毫秒；什么也没有写入。",
+    toolCut: "还有更多行没有显示。",
+    toolReply: "顾客会看到：",
+    toolAsked: "实际的请求",
+    toolWouldAsk: "将要发出的请求",
+    toolRows: "结果的各行",
+  },
+  en: {
+    partTools: "Tools",
+    toolsHint: "What the assistant may look up and do for a customer. One that is off stays in tools.toml, and nobody gets it.",
+    toolsNone: "There is no tool in tools.toml yet.",
+    toolOn: "on",
+    toolOff: "off",
+    toolWrites: "writes",
+    toolTurnOn: "Switch on",
+    toolTurnOff: "Switch off",
+    toolSwitched: "{note}: tools.toml is published as version {number} and counts within seconds.",
+    toolTry: "Try",
+    toolRun: "Run",
+    toolDry: "This tool writes. Here it is only rehearsed: what would be written is shown, and nothing is written or sent.",
+    toolRefused: "No result: {reason} ({ms} ms)",
+    toolCame: "Outcome {outcome}, rows: {count}, in {ms} ms.",
+    toolWould: "Rehearsed: outcome {outcome}, rows: {count}, in {ms} ms; nothing was written.",
+    toolCut: "There are more rows than are shown.",
+    toolReply: "A customer would read:",
+    toolAsked: "The exact request",
+    toolWouldAsk: "What would be asked and written",
+    toolRows: "Rows of the result",
+  },
+});
