@@ -7,6 +7,7 @@ others are quiet.
 from __future__ import annotations
 
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,11 @@ from benchmarks.engine_peers import (
     Setup,
     Talk,
     count_threads,
-    find_model,
     has_llama_server,
     has_python_server,
     settle,
 )
-from benchmarks.engine_process import WrongAnswer, read_cpu_s
+from benchmarks.engine_process import WrongAnswer, read_thread_cpu_s
 from benchmarks.engine_report import (
     NO_PEER,
     Measured,
@@ -35,7 +35,6 @@ from benchmarks.engine_report import (
 from benchmarks.engine_words import ask_long
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Part, Row
-from benchmarks.serve import BareLoop as ServedBareLoop
 
 ROUNDS, CPU_ROUNDS = 7, 5
 ANSWER_TOKENS = 96
@@ -134,87 +133,81 @@ def report_one(heard: dict[str, list[Answer]]) -> Measured:
 
 
 class DecodeWatch:
-    """Processor time of a server between the first and the last words of an answer."""
+    """Processor time of a server's threads at each of an answer's words."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self.moments: list[tuple[float, float]] = []
+        self.moments: list[tuple[float, dict[int, float]]] = []
 
     def hear(self, _at_s: float, frame: dict[str, Any]) -> None:
         if frame["token"]:
-            self.moments.append((time.monotonic(), read_cpu_s(self._pid)))
-
-
-class BareLoop(ServedBareLoop):
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+            self.moments.append((time.monotonic(), read_thread_cpu_s(self._pid)))
 
 
 async def measure_cpu(folder: Path, *, is_quick: bool) -> Measured:
-    """The server's processor time for a token less a bare loop's for the same token."""
+    """Processor time that is neither llama.cpp's steps nor its draws."""
     rounds, tokens = (2, 24) if is_quick else (CPU_ROUNDS, 128)
     tell(f"the server's own processor time, {rounds} rounds …")
-    setup = Setup(max_new_tokens=tokens)
-    server = Appliance(folder / "appliance", setup)
-    served_ms: list[float] = []
-    bare_ms: list[float] = []
-    steps_ms: list[float] = []
-    bare = BareLoop(find_model(), count_threads(), setup.context_tokens)
+    server = Appliance(folder / "appliance", Setup(max_new_tokens=tokens))
+    spent: list[OwnCpu] = []
     try:
         await server.start()
         await server.ask(Talk(), ask_long(0))
         number = 0
-        while len(served_ms) < rounds:
+        while len(spent) < rounds:
             number += 1
             await settle(server)
-            cpu_ms, step_ms, prompt = await spend_served(server, ask_long(number))
-            if not prompt:
-                continue
-            served_ms.append(cpu_ms)
-            steps_ms.append(step_ms)
-            bare_ms.append(spend_bare(bare, prompt, tokens))
+            if one := await spend(server, ask_long(number)):
+                spent.append(one)
     finally:
-        bare.close()
         await server.stop()
-    return report_cpu(served_ms, bare_ms, steps_ms)
+    return report_cpu(spent)
 
 
-async def spend_served(server: Appliance, question: str) -> tuple[float, float, int]:
-    """Processor ms for a token, ms of a step, tokens of the prompt; nothing of an answer that a
-    guard had begun anew."""
+@dataclass(frozen=True, slots=True)
+class OwnCpu:
+    """For a token of one answer: a step, the engine's thread beside it, and all other threads but
+    llama.cpp's own. These spin between steps, so their time says nothing."""
+
+    step_ms: float
+    engine_ms: float
+    others_ms: float
+
+    @property
+    def share(self) -> float:
+        return (self.engine_ms + self.others_ms) / self.step_ms
+
+
+async def spend(server: Appliance, question: str) -> OwnCpu | None:
+    """None for an answer that a guard had begun anew."""
     watch = DecodeWatch(server.pid)
     answer = await server.ask(Talk(), question, watch.hear)
     if not answer.is_whole:
-        return 0.0, 0.0, 0
-    (first_s, first_cpu_s), (last_s, last_cpu_s) = watch.moments[0], watch.moments[-1]
-    said = sum(first_s < at_s <= last_s for at_s in answer.token_s)
-    if not said:
+        return None
+    (first_s, before), (last_s, after) = watch.moments[0], watch.moments[-1]
+    own = [one for one in server.read_own_s(answer.run_id) if first_s < one[0] <= last_s]
+    if len(own) < 2:
         raise WrongAnswer(f"{question!r} was shown in one piece, so no span can be timed")
-    steps = answer.gaps_ms
-    return (last_cpu_s - first_cpu_s) / said * 1000, median(steps), answer.prompt_tokens
+    tokens = answer.tokens * (last_s - first_s) / (answer.token_s[-1] - answer.token_s[0])
+    busiest = sorted(after[one] - before.get(one, 0.0) for one in after)
+    return OwnCpu(
+        step_ms=1000 / answer.tokens_per_s,
+        engine_ms=(own[-1][1] - own[0][1]) / tokens * 1000,
+        others_ms=sum(busiest[: -count_threads()]) / tokens * 1000,
+    )
 
 
-def spend_bare(bare: BareLoop, prompt_tokens: int, answer_tokens: int) -> float:
-    """A long answer less a short one, so that the prompt falls out."""
-    spent_s = []
-    for tokens in (answer_tokens // 4, answer_tokens):
-        before_s = read_cpu_s(bare.pid)
-        bare.run(0, prompt_tokens, tokens)
-        spent_s.append(read_cpu_s(bare.pid) - before_s)
-    return (spent_s[1] - spent_s[0]) / (answer_tokens - answer_tokens // 4) * 1000
-
-
-def report_cpu(served_ms: list[float], bare_ms: list[float], steps_ms: list[float]) -> Measured:
-    pairs = zip(served_ms, bare_ms, steps_ms, strict=True)
-    share = median([(served - bare) / step for served, bare, step in pairs])
+def report_cpu(spent: list[OwnCpu]) -> Measured:
+    share = median([one.share for one in spent])
+    engine_ms = median([one.engine_ms for one in spent])
+    others_ms = median([one.others_ms for one in spent])
+    step_ms = median([one.step_ms for one in spent])
     row = bound(
         "the server's own processor time for a token",
         share,
         MOST_OWN_CPU,
-        f"{median(served_ms):.2f} ms − {median(bare_ms):.2f} ms of a bare loop = "
-        f"{100 * share:.1f} % of a step of {median(steps_ms):.1f} ms",
+        f"{engine_ms:.2f} ms on the engine's thread + {others_ms:.2f} ms on others "
+        f"= {100 * share:.1f} % of a step of {step_ms:.1f} ms",
         "≤ 3 % of the step",
     )
-    raw = {"served_cpu_ms": served_ms, "bare_cpu_ms": bare_ms, "step_ms": steps_ms}
-    return Measured(Part((row,)), raw)
+    return Measured(Part((row,)), {"spent": [asdict(one) for one in spent]})

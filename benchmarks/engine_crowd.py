@@ -241,7 +241,7 @@ async def ask_once(server: Appliance, question: str) -> str:
 async def read_parked(server: Appliance) -> int:
     """What is parked in memory has a budget of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     page = (await reader.read(-1)).decode()
     writer.close()
     return sum(int(float(found)) for found in PARKED.findall(page))

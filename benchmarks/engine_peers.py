@@ -124,6 +124,9 @@ class Appliance:
         if self._process is not None:
             await self._process.end()
 
+    def read_own_s(self, run_id: str) -> list[tuple[float, float]]:
+        return read_own_s(self._watch.read_text(), run_id)
+
     async def try_ask(self, talk: Talk, question: str, hear: Hear = ignore) -> Heard:
         body = {"message": question}
         if talk.session_id is not None:
@@ -159,6 +162,12 @@ class Appliance:
         return answer
 
 
+def read_own_s(lines: str, run_id: str) -> list[tuple[float, float]]:
+    """(moment, seconds that the engine's thread had spent on its own until then) of each piece."""
+    found = [line.split() for line in lines.splitlines() if line.startswith(f"{run_id} Piece")]
+    return [(float(at_s), float(own_s)) for _, _, at_s, own_s in found]
+
+
 def read_generations(lines: str, run_id: str) -> list[list[float]]:
     """The moments of the run's pieces; a list for each time that the model was asked, which is
     twice where the literal lock refused the first answer."""
@@ -166,7 +175,7 @@ def read_generations(lines: str, run_id: str) -> list[list[float]]:
     for line in lines.splitlines():
         if not line.startswith(run_id):
             continue
-        _, kind, at_s = line.split()
+        _, kind, at_s, _ = line.split()
         if kind == "Prefilled":
             found.append([])
         elif kind == "Piece":

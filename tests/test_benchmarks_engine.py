@@ -16,7 +16,7 @@ from benchmarks.engine_answer import (
 )
 from benchmarks.engine_drafts import count_common
 from benchmarks.engine_labs import format_lines, show
-from benchmarks.engine_peers import read_completion, read_generations
+from benchmarks.engine_peers import read_completion, read_generations, read_own_s
 from benchmarks.engine_process import WrongAnswer
 from benchmarks.engine_report import (
     MARKS,
@@ -73,13 +73,14 @@ def test_ratios_are_taken_round_by_round() -> None:
 
 
 def test_the_pieces_of_one_run_are_found_among_others() -> None:
-    lines = "a Prefilled 1.0\na Piece 1.1\nb Prefilled 1.1\nb Piece 1.15\na Piece 1.2\n"
+    lines = "a Prefilled 1.0 0\na Piece 1.1 3\nb Prefilled 1.1 0\nb Piece 1.15 4\na Piece 1.2 5\n"
     assert read_generations(lines, "a") == [[1.1, 1.2]]
     assert read_generations(lines, "c") == []
+    assert read_own_s(lines, "a") == [(1.1, 3.0), (1.2, 5.0)]
 
 
 def test_an_answer_that_was_begun_anew_is_told_apart() -> None:
-    lines = "a Waiting 0.9\na Prefilled 1.0\na Piece 1.1\na Prefilled 1.2\na Piece 1.3\n"
+    lines = "a Waiting 0.9 0\na Prefilled 1.0 0\na Piece 1.1 0\na Prefilled 1.2 0\na Piece 1.3 0\n"
     assert read_generations(lines, "a") == [[1.1], [1.3]]
     answer = Answer(1.0, shown_s=[1.4], token_s=[1.1], tokens=2, is_whole=False, ended_s=1.3)
     assert answer.ttft_ms == pytest.approx(100.0)

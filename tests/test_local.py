@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from appliance.engine import models
+from appliance.engine import local_run, models
 from appliance.engine.assembly import PARKED_FOLDER
-from appliance.engine.engine import Finished, Generation, Phase, Piece, Sampling
+from appliance.engine.engine import (
+    Finished,
+    Generation,
+    Phase,
+    Piece,
+    Prefilled,
+    Sampling,
+)
+from appliance.engine.jobs import Job
 from appliance.engine.llama import LlamaBackend
 from appliance.engine.local import LocalEngine
 from appliance.engine.loop import EngineLoop
@@ -117,6 +126,39 @@ async def say(engine: LocalEngine, question: str, said: TokenIds) -> tuple[list[
     *outputs, end = [output async for output in engine.generate(generation)]
     assert isinstance(end, Finished)
     return [output for output in outputs if isinstance(output, Piece)], end
+
+
+class Clock:
+    """Seconds that go on when the test says so."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_words_that_come_sooner_than_the_eye_sees_are_told_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(local_run, "time", clock)
+    jobs: list[Job] = []
+    loop = cast(EngineLoop, SimpleNamespace(submit=jobs.append))
+    run = local_run.LocalRun(loop, Generation("a", Prompt((1,)), 8), None)
+    emit = jobs[0].emit
+    emit(Prefilled(1, 0, 0.0, 1.0))
+    for at_s, text in ((0.0, "天"), (0.01, "气"), (0.02, "很"), (0.035, "好"), (0.04, "。")):
+        clock.now = 100.0 + at_s
+        emit(Piece(text, (ord(text),)))
+    emit(Finished("stop", (), 1.0))
+    heard = [output async for output in run]
+    assert heard == [
+        Prefilled(1, 0, 0.0, 1.0),
+        Piece("天", (ord("天"),)),
+        Piece("气很好", tuple(map(ord, "气很好"))),
+        Piece("。", (ord("。"),)),
+        Finished("stop", (), 1.0),
+    ]
 
 
 @pytest.mark.model
