@@ -6,6 +6,7 @@ here is on the way of a customer's question.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from appliance.http.changes import ChangeCalls, PutBack, list_changes
 from appliance.http.insight import Insight, Sight, list_insight
 from appliance.http.insight_shapes import ShownKnowledge
 from appliance.http.metrics import Figures
+from appliance.http.noted import Noted
 from appliance.http.openapi import Operation
 from appliance.http.ops import Readiness
 from appliance.http.outbox import OutboxCalls, list_outbox
@@ -99,19 +101,17 @@ class Overseeing:
         keys = Keys(AccessFile(settings.data), read_clock_ms)
         doors = Doors(admission.accounts, keys, read_clock_ms, note_act, changes)
         access = AccessSettings(doors)
-        put_back: dict[tuple[Kind, Act], PutBack] = {
-            ("account", "changed"): access.put_back,
-            ("webhook", "removed"): outbox.put_back,
-            ("replies", "changed"): adjusting.desk.put_back,
-        }
-        self.operations: tuple[Operation, ...] = (
+        operations = (
             *list_insight(Insight(sight)),
             *list_outbox(OutboxCalls(outbox, self.telling.look)),
             *list_shop_routes(ShopFiles(self.drafting, note_act)),
             *list_tool_routes(ToolSettings(tools, note_act, is_example=knowledge.is_example)),
             *list_access_settings(access),
-            *list_changes(ChangeCalls(changes, put_back, note_act)),
+            *list_changes(
+                ChangeCalls(changes, _list_undoers(access, outbox, adjusting.desk), note_act)
+            ),
         )
+        self.operations: tuple[Operation, ...] = Noted(note_act, time.monotonic).wrap(operations)
 
     def _tell_knowledge(self) -> ShownKnowledge:
         state = self._knowledge.state
@@ -124,3 +124,15 @@ class Overseeing:
             "entries": told.entries,
             "passages": told.passages,
         }
+
+
+def _list_undoers(
+    access: AccessSettings, outbox: Outbox, desk: Desk
+) -> dict[tuple[Kind, Act], PutBack]:
+    return {
+        ("account", "changed"): access.put_back,
+        ("account", "removed"): access.put_back,
+        ("key", "removed"): access.put_key_back,
+        ("webhook", "removed"): outbox.put_back,
+        ("replies", "changed"): desk.put_back,
+    }

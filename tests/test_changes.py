@@ -56,7 +56,7 @@ def keep_account(client: TestClient, role: str) -> None:
     assert client.post("/console/settings/accounts", json=body).status_code == 200
 
 
-def test_a_role_is_put_back_and_its_password_stays(chef: TestClient) -> None:
+def test_a_role_and_its_password_are_put_back(chef: TestClient) -> None:
     keep_account(chef, "operator")
     keep_account(chef, "owner")
     shown = read(chef)
@@ -76,7 +76,7 @@ def test_a_role_is_put_back_and_its_password_stays(chef: TestClient) -> None:
         {"role": "owner"},
         {"role": "operator"},
     )
-    assert undo(chef, shown[0]["number"]) == 409, "it has that role"
+    assert undo(chef, shown[0]["number"]) == 409, "it is as it was"
     assert undo(chef, shown[1]["number"]) == 409, "no account is made by a press"
     log_in(chef, "王")
     assert chef.get("/console/me").json()["role"] == "operator"
@@ -93,24 +93,52 @@ def test_an_owner_is_left_whatever_is_put_back(chef: TestClient, house: House) -
     assert house.admission.accounts.has_owner()
 
 
-def test_a_removed_account_and_a_revoked_key_are_not_made_anew(chef: TestClient) -> None:
+def test_a_removed_account_comes_back_with_its_password(chef: TestClient, house: House) -> None:
     keep_account(chef, "viewer")
     assert chef.delete("/console/settings/accounts/王").status_code == 200
+    shown = read(chef)
+    assert [(one["act"], one["can_undo"]) for one in shown] == [("removed", True), ("made", False)]
+    assert undo(chef, shown[0]["number"]) == 200
+    assert undo(chef, shown[0]["number"]) == 409, "there is one again"
+    accounts = house.admission.accounts
+    assert chef.portal is not None
+    hashed = chef.portal.call(accounts.find_password, "王")
+    assert hashed and hashed not in json.dumps(read(chef)) and PASSWORD not in json.dumps(shown)
+    plain = b"".join(one.read_bytes() for one in house.store.path.parent.glob("appliance.db*"))
+    assert hashed.encode() not in plain
+    log_in(chef, "王")
+    assert chef.get("/console/me").json()["role"] == "viewer"
+
+
+def test_a_password_is_put_back(chef: TestClient, house: House) -> None:
+    keep_account(chef, "viewer")
+    assert chef.portal is not None
+    first = chef.portal.call(house.admission.accounts.find_password, "王")
+    keep_account(chef, "viewer")
+    assert chef.portal.call(house.admission.accounts.find_password, "王") != first
+    assert undo(chef, read(chef)[0]["number"]) == 200
+    assert chef.portal.call(house.admission.accounts.find_password, "王") == first
+
+
+def test_a_revoked_key_opens_again_what_it_opened(chef: TestClient, house: House) -> None:
     body = {"name": "网站", "scopes": ["chat"], "days": 3}
     made = chef.post("/console/settings/keys", json=body).json()["key"]
     key_id = made.split("_")[1]
     assert chef.delete(f"/console/settings/keys/{key_id}").status_code == 200
     shown = read(chef)
     assert [(one["kind"], one["act"], one["can_undo"]) for one in shown] == [
-        ("key", "removed", False),
+        ("key", "removed", True),
         ("key", "made", False),
-        ("account", "removed", False),
-        ("account", "made", False),
     ]
     assert shown[1]["after"] == {"scopes": "chat", "days": "3"}
-    assert {undo(chef, one["number"]) for one in shown} == {409}
-    told = json.dumps(shown)
-    assert made not in told and made.split("_", 2)[2] not in told and PASSWORD not in told
+    (key,) = chef.get("/console/settings/keys").json()["keys"]
+    assert key["revoked_ms"] is not None
+    assert undo(chef, shown[0]["number"]) == 200
+    (key,) = chef.get("/console/settings/keys").json()["keys"]
+    assert key["revoked_ms"] is None and key["scopes"] == ["chat"]
+    assert undo(chef, shown[0]["number"]) == 409 == undo(chef, shown[1]["number"])
+    told = json.dumps(read(chef))
+    assert made not in told and made.split("_", 2)[2] not in told
 
 
 def test_a_removed_receiver_comes_back_with_its_secret(chef: TestClient, house: House) -> None:

@@ -7,7 +7,7 @@ and nobody takes the account away that he is logged in by.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from anyio import to_thread
@@ -30,7 +30,7 @@ from appliance.http.settings_shapes import (
     ShownKeys,
 )
 from appliance.store.accounts import Account, Accounts, Role
-from appliance.store.changes import Change, Changes
+from appliance.store.changes import Act, Change, Changes
 from appliance.store.keys import Keys
 
 DAY_MS = 86_400_000
@@ -69,12 +69,11 @@ class AccessSettings:
         async with self._changing:
             if account.role is not Role.OWNER:
                 await self._check_owner_left(account.name)
-            role = await to_thread.run_sync(self._doors.accounts.find_role, account.name)
+            role, kept = await self._look_up(account.name)
             await to_thread.run_sync(self._doors.accounts.keep, account, hashed)
         before = {"role": str(role)} if role else {}
-        told = Change(
-            "account", "changed" if role else "made", account.name, before, {"role": wanted.role}
-        )
+        act: Act = "changed" if role else "made"
+        told = Change("account", act, account.name, before, {"role": wanted.role}, kept)
         await self._note(request, f"account {account.name} kept as {account.role}", told)
         return JsonAnswer(DONE)
 
@@ -84,32 +83,48 @@ class AccessSettings:
             raise PublishRefused("This is your own account; another owner can remove it.")
         async with self._changing:
             await self._check_owner_left(name)
-            role = await to_thread.run_sync(self._doors.accounts.find_role, name)
+            role, kept = await self._look_up(name)
             if not await to_thread.run_sync(self._doors.accounts.remove, name):
                 raise NotOffered("There is no such account.")
-        told = Change("account", "removed", name, {"role": str(role)})
+        told = Change("account", "removed", name, {"role": str(role)}, kept=kept)
         await self._note(request, f"account {name} removed", told)
         return JsonAnswer(DONE)
 
     async def put_back(self, change: Change, account: str) -> None:
-        """The role that the account had before, with the password that it has now. Raises
+        """The account with the role and the password that it had before; it is logged out. Raises
         PublishRefused."""
+        if change.name == account:
+            raise PublishRefused("This is your own account; another owner can change it.")
         role = Role(change.before["role"])
         async with self._changing:
-            now = await to_thread.run_sync(self._doors.accounts.find_role, change.name)
-            if now is None:
-                raise PublishRefused("The account is gone; make a new one.")
-            if now is role:
-                raise PublishRefused("The account has that role.")
-            if change.name == account:
-                raise PublishRefused("This is your own account; another owner can change it.")
+            now, kept = await self._look_up(change.name)
+            if now is not None and change.act == "removed":
+                raise PublishRefused("There is an account of that name again.")
+            if now is None and change.act == "changed":
+                raise PublishRefused("The account is gone; put that back first.")
+            if now is role and kept == change.kept:
+                raise PublishRefused("The account is as it was then.")
             if role is not Role.OWNER:
                 await self._check_owner_left(change.name)
-            put_back = Account(change.name, role)
-            await to_thread.run_sync(self._doors.accounts.set_role, put_back)
-        before, after = {"role": str(now)}, {"role": str(role)}
-        told = Change("account", "changed", change.name, before, after)
+            former = Account(change.name, role)
+            await to_thread.run_sync(self._doors.accounts.keep, former, change.kept["password"])
+        before = {"role": str(now)} if now else {}
+        act: Act = "changed" if now else "made"
+        told = Change("account", act, change.name, before, {"role": str(role)}, kept)
         await self._doors.changes.keep(account, told)
+
+    async def put_key_back(self, change: Change, account: str) -> None:
+        """The revoked key opens again what it opened. Raises PublishRefused."""
+        if not await to_thread.run_sync(self._doors.keys.restore, change.before["id"]):
+            raise PublishRefused("This key is gone, or it is not revoked.")
+        after = {"scopes": change.before["scopes"]}
+        await self._doors.changes.keep(account, Change("key", "made", change.name, {}, after))
+
+    async def _look_up(self, name: str) -> tuple[Role | None, Mapping[str, str]]:
+        """The role, and what it takes to make the account anew."""
+        role = await to_thread.run_sync(self._doors.accounts.find_role, name)
+        password = await self._doors.accounts.find_password(name)
+        return role, {"password": password} if password else {}
 
     async def list_keys(self, _request: Request) -> Response:
         found = await to_thread.run_sync(self._doors.keys.list_all)

@@ -1,7 +1,7 @@
 """The console's history of what was changed beside the files, and the press that puts it back.
 
 It changes nothing itself: whoever changes such a thing also puts it back. The rule that must not
-break: what is shown holds no secret, and what can open something is never made to open it again.
+break: what is shown holds no secret, and nothing is put back but by an owner's press.
 """
 
 from __future__ import annotations

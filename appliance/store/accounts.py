@@ -89,18 +89,6 @@ class Accounts:
         row = self._file.do(lambda connection: connection.execute(query, (name,)).fetchone())
         return Role(row[0]) if row else None
 
-    def set_role(self, account: Account) -> bool:
-        """Another role with the password as it is; whether there is such an account. Its sessions
-        are ended."""
-
-        def change(connection: sqlite3.Connection) -> bool:
-            query = "UPDATE accounts SET role = ? WHERE name = ?"
-            changed = connection.execute(query, (str(account.role), account.name)).rowcount
-            connection.execute("DELETE FROM operator_sessions WHERE account = ?", (account.name,))
-            return bool(changed)
-
-        return self._file.do(change)
-
     def remove(self, name: str) -> bool:
         """Whether there was one; its sessions go with it."""
         change = "DELETE FROM accounts WHERE name = ?"

@@ -2,7 +2,8 @@
 
 It changes none of these. Each row has who, when, what was before and what came, and what it takes
 to put it back; all of it is sealed for good, for nothing of it is a customer's. The rule that must
-not break: no password, hash or key has a place here, and a receiver's secrets are never shown.
+not break: no password or key has a place here, and a password's hash or a receiver's secret, which
+it takes to put them back, is never shown.
 """
 
 from __future__ import annotations

@@ -71,6 +71,13 @@ class Keys:
             self._file.do(lambda connection: connection.execute(change, (now_ms, key_id)).rowcount)
         )
 
+    def restore(self, key_id: str) -> bool:
+        """Whether there was such a key that was revoked; it opens again what it opened."""
+        change = "UPDATE keys SET revoked_ms = NULL WHERE id = ? AND revoked_ms IS NOT NULL"
+        return bool(
+            self._file.do(lambda connection: connection.execute(change, (key_id,)).rowcount)
+        )
+
     async def find(self, text: str) -> Key | None:
         """The key that was shown, if it still opens something; this is its last use."""
         found = KEY.fullmatch(text)

@@ -53,7 +53,7 @@ test("every key that the tab names is there", () => {
 });
 
 test("each kind of change has words, and each that stays says what to do instead", () => {
-  const undone = ["account_changed", "webhook_removed", "replies_changed"];
+  const undone = ["account_changed", "account_removed", "key_removed", "webhook_removed", "replies_changed"];
   for (const key of Object.keys(HISTORY.en).filter((one) => one.startsWith("change_"))) {
     const name = key.replace("change_", "");
     assert.equal(Object.hasOwn(HISTORY.en, `instead_${name}`), !undone.includes(name), name);

@@ -22,9 +22,7 @@ export const HISTORY = Object.freeze({
     change_webhook_removed: "移除对外通知",
     change_replies_changed: "常用语",
     instead_account_made: "可在“账号”里移除",
-    instead_account_removed: "密码没有保存，请建新账号",
     instead_key_made: "可在“密钥”里吊销",
-    instead_key_removed: "吊销的密钥可能已泄露，请生成新的",
     instead_webhook_made: "可在“对外通知”里移除",
   },
   en: {
@@ -45,9 +43,7 @@ export const HISTORY = Object.freeze({
     change_webhook_removed: "other system removed",
     change_replies_changed: "canned replies",
     instead_account_made: "remove it under Accounts",
-    instead_account_removed: "its password is kept nowhere: make a new one",
     instead_key_made: "revoke it under API keys",
-    instead_key_removed: "it may be known to others: make a new one",
     instead_webhook_made: "remove it under Other systems",
   },
 });
