@@ -62,13 +62,19 @@ def load_settings(
         raise SettingsError(_explain(error.errors()[0], origins)) from None
 
 
+def _name(file: Path) -> Path:
+    """As whoever stands in this folder would name it."""
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
+
+
 def _read_file(file: Path, text: str | None) -> dict[str, object]:
     if text is None and not file.exists():
         return {}
     try:
         layer = tomllib.loads(file.read_text("utf-8") if text is None else text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SettingsError(f"{file} cannot be read as TOML: {error}.") from None
+        raise SettingsError(f"{_name(file)} cannot be read as TOML: {error}.") from None
     for key, value in layer.items():
         _check_known(key, str(file))
         # Pydantic would take "9000" for a number: right for the environment, wrong for TOML.

@@ -158,6 +158,7 @@ NEVER_IN_CLEAR = {
     ("ratings", "comment"),
     ("webhooks", "target"),
     ("turns", "decision"),
+    ("changes", "content"),
 }
 
 

@@ -71,7 +71,9 @@ def is_fault(line: str) -> bool:
 
 
 def send(page: Page, text: str) -> None:
+    """Once the page would take it: while a conversation is being opened Enter sends nothing."""
     page.fill("#question", text)
+    expect(page.locator("#send")).to_be_enabled()
     page.press("#question", "Enter")
 
 
