@@ -17,12 +17,12 @@ from typing import Literal, TypeAlias
 from appliance.dialogue.charter import FILES as CHARTER_FILES
 from appliance.dialogue.charter import read_charter
 from appliance.errors import NotOffered, PublishRefused
+from appliance.file_exchange import exchange_file
 from appliance.knowledge.entries import Fault
 from appliance.knowledge.folder_files import list_files
 from appliance.knowledge.importer import read_file
 from appliance.knowledge.readings import FileRead, FileRefused, describe, make_error
 from appliance.settings import Settings
-from appliance.store.folder import sync_folder
 from appliance.toolbox import read_registry
 from appliance.tools.registry import TOOLS_FILE
 
@@ -129,16 +129,8 @@ def find_faults(scratch: Path, settings: Settings, draft: Draft, text: str) -> F
 
 def write_shop_file(folder: Path, draft: Draft, text: str) -> None:
     """Raises PublishRefused where it cannot be written; then the file is as it was."""
-    target = folder / draft.name
-    # Hidden while it is written, so that no half of it is read.
-    new = target.with_name(f".{target.name}.new")
     try:
-        with new.open("wb") as file:
-            file.write(draft.encode(text))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-        sync_folder(target.parent)
+        exchange_file(folder / draft.name, draft.encode(text))
     except OSError as error:
         raise PublishRefused(f"{draft.name} cannot be written: {error.strerror}.") from None
 

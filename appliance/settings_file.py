@@ -16,8 +16,8 @@ from pathlib import Path
 
 from appliance.config import SETTINGS_FILE, LoadedSettings, load_settings, write_toml
 from appliance.errors import PublishRefused
+from appliance.file_exchange import exchange_file
 from appliance.settings import Settings
-from appliance.store.folder import sync_folder
 
 OWN_ACCESS = 0o600
 
@@ -72,19 +72,10 @@ class SettingsFile:
     def write(self, text: str) -> None:
         """Raises PublishRefused where that cannot be; then the file is as it was."""
         place = self.place
-        new = place.with_name(f".{place.name}.new")
         try:
             mode = place.stat().st_mode & 0o777 if place.exists() else OWN_ACCESS
-            with new.open("wb") as file:
-                os.fchmod(file.fileno(), mode)
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(place)
-            sync_folder(place.parent)
+            exchange_file(place, text.encode(), mode)
         except OSError as error:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
             raise PublishRefused(f"{place} cannot be written: {error.strerror}.") from None
 
 

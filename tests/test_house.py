@@ -58,6 +58,7 @@ ROOMS: dict[str, tuple[int, tuple[str, ...]]] = {
             "doctor_machine",
             "draft_check",
             "draft_folder",
+            "file_exchange",
             "draft_settings",
             "drafting",
             "eval_cases",
