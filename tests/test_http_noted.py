@@ -1,4 +1,4 @@
-"""Looks and acts of the console that leave a row of the audit log by their path alone."""
+"""Looks and acts of the console whose row of the audit log is kept as they are called."""
 
 from __future__ import annotations
 
@@ -13,11 +13,26 @@ from starlette.testclient import TestClient
 
 from appliance.app import House
 from appliance.engine.scripted import ScriptedEngine
-from appliance.http.noted import ACTS, LOOKS, ONE_LOOK_S, Noted
+from appliance.http.noted import ONE_LOOK_S, Noted
 from appliance.http.openapi import Operation
 from appliance.http.policies import Access, Policy
 from appliance.settings import Settings
 from tests.operators import open_console
+
+LOOKS = {
+    "/console/box": "box looked at",
+    "/console/webhooks": "webhooks looked at",
+    "/console/deliveries": "deliveries looked at",
+    "/console/settings/accounts": "accounts looked at",
+    "/console/settings/keys": "keys looked at",
+    "/console/settings/tools": "tools looked at",
+    "/console/settings/files": "files looked at",
+    "/console/settings/files/{name:path}": "file looked at",
+}
+ACTS = {
+    "/console/webhooks/{id}/test": "webhook tried",
+    "/console/deliveries/{id}/retry": "delivery tried again",
+}
 
 
 class Desk:
@@ -37,7 +52,8 @@ class Desk:
         return Response()
 
     def ask(self, method: str, path: str, account: str = "林") -> None:
-        plain = Operation(method, path, self._answer, "", (), policy=Policy.CONSOLE)
+        note = (LOOKS if method == "GET" else ACTS).get(path, "")
+        plain = Operation(method, path, self._answer, "", (), policy=Policy.CONSOLE, note=note)
         (operation,) = self._noted.wrap([plain])
         access = Access(Policy.CONSOLE, account=account)
         scope = {"type": "http", "method": method, "state": {"access": access}, "headers": []}

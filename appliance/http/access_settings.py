@@ -198,6 +198,7 @@ def list_access_settings(settings: AccessSettings) -> list[Operation]:
             "The accounts and their roles; for owners.",
             (Reply(200, "The accounts", ShownAccounts),),
             policy=Policy.ADMIN,
+            note="accounts looked at",
             errors=DENIED,
         ),
         Operation(
@@ -234,6 +235,7 @@ def _list_key_routes(
             "The API keys, without what opens anything; for owners.",
             (Reply(200, "The keys", ShownKeys),),
             policy=Policy.ADMIN,
+            note="keys looked at",
             errors=DENIED,
         ),
         Operation(

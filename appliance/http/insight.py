@@ -154,6 +154,7 @@ def list_insight(insight: Insight) -> list[Operation]:
             "How the box is: memory, disk, what was written, temperature, model, knowledge.",
             (Reply(200, "The box", Box),),
             policy=Policy.CONSOLE,
+            note="box looked at",
             errors=(*DENIED, StoreUnavailable),
         ),
     ]

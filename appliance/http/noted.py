@@ -1,4 +1,4 @@
-"""Looks and acts of the console that leave their row of the audit log here, and not by themselves.
+"""Calls of the console whose row of the audit log is kept here, as their `note` says.
 
 It answers nothing itself. A page that renews itself is one look, so the same look of the same
 account leaves one row in ten minutes; an act leaves one each time. The rule that must not break: a
@@ -18,20 +18,6 @@ from appliance.http.policies import get_access
 
 NoteAct = Callable[[str, str], Awaitable[None]]
 ONE_LOOK_S = 600.0
-LOOKS = {
-    "/console/box": "box looked at",
-    "/console/webhooks": "webhooks looked at",
-    "/console/deliveries": "deliveries looked at",
-    "/console/settings/accounts": "accounts looked at",
-    "/console/settings/keys": "keys looked at",
-    "/console/settings/tools": "tools looked at",
-    "/console/settings/files": "files looked at",
-    "/console/settings/files/{name:path}": "file looked at",
-}
-ACTS = {
-    "/console/webhooks/{id}/test": "webhook tried",
-    "/console/deliveries/{id}/retry": "delivery tried again",
-}
 
 
 class Noted:
@@ -43,20 +29,15 @@ class Noted:
         self._looked_s: dict[tuple[str, str], float] = {}
 
     def wrap(self, operations: Iterable[Operation]) -> tuple[Operation, ...]:
-        """The same calls; those that are named above leave a row first."""
-        return tuple(self._wrap_one(operation) for operation in operations)
+        """The same calls; those with a `note` leave it first."""
+        return tuple(self._wrap_one(one) if one.note else one for one in operations)
 
     def _wrap_one(self, operation: Operation) -> Operation:
-        named = LOOKS if operation.method == "GET" else ACTS
-        told = named.get(operation.path)
-        if told is None:
-            return operation
-
         async def note_and_answer(request: Request) -> Response:
             access = get_access(request.scope)
             account = access.account or access.key_id
-            if operation.method != "GET" or self._is_new(account, told):
-                await self._note_act(account, told)
+            if operation.method != "GET" or self._is_new(account, operation.note):
+                await self._note_act(account, operation.note)
             return await operation.handler(request)
 
         return replace(operation, handler=note_and_answer)

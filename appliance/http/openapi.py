@@ -59,7 +59,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One line of the surface: what is called, who answers, who may, and what comes back."""
+    """One line of the surface: what is called, who answers, who may, and what comes back. `note` is
+    the audit row that it leaves by being called, where its handler keeps none."""
 
     method: str
     path: str
@@ -71,6 +72,7 @@ class Operation:
     is_body_required: bool = True
     errors: tuple[type[ApplianceError], ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    note: str = ""
 
 
 def describe(operations: Sequence[Operation]) -> Schema:

@@ -230,6 +230,7 @@ def list_shop_routes(files: ShopFiles) -> list[Operation]:
             "The shop's files that can be changed here.",
             (Reply(200, "The files", Files),),
             policy=Policy.CONSOLE,
+            note="files looked at",
             errors=DENIED,
         ),
         Operation(
@@ -239,6 +240,7 @@ def list_shop_routes(files: ShopFiles) -> list[Operation]:
             "One of them, with its versions.",
             (Reply(200, "The file", OpenedFile),),
             policy=Policy.CONSOLE,
+            note="file looked at",
             errors=(*refusing, InvalidField),
             parameters=(number,),
         ),

@@ -136,6 +136,7 @@ def list_tool_routes(settings: ToolSettings) -> list[Operation]:
             "The tools that the shop declares; for owners.",
             (Reply(200, "The tools", ShownTools),),
             policy=Policy.ADMIN,
+            note="tools looked at",
             errors=DENIED,
         ),
         Operation(
