@@ -204,6 +204,47 @@ def test_the_repeat_penalty_counts_only_what_was_said(backend: LlamaBackend) -> 
     sampler.close()
 
 
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(seed=7),
+        Sampling(temperature=0.0),
+        Sampling(temperature=1.5, top_k=1000, top_p=1.0, seed=9),
+        Sampling(temperature=1.0, top_k=1, seed=3),
+        Sampling(temperature=1.0, top_k=0, top_p=0.9, seed=5),
+    ],
+    ids=["as set", "greedy", "hot and wide", "one", "no top_k"],
+)
+@pytest.mark.parametrize("spread", [0.01, 1.0, 3.0])
+def test_a_draw_from_those_near_the_greatest_is_one_from_all(
+    backend: LlamaBackend, sampling: Sampling, spread: float
+) -> None:
+    quick, whole = backend.make_sampler(sampling), backend.make_sampler(sampling)
+    everything = np.arange(backend._token_count, dtype=np.int32)
+    rng = np.random.default_rng(11)
+    for _ in range(20):
+        logits = (spread * rng.normal(size=len(everything))).astype(np.float32)
+        token = whole._choose(everything, logits)
+        assert quick._choose_freely(logits) == token
+        quick._take(token)
+        whole._take(token)
+    quick.close()
+    whole.close()
+
+
+def test_a_draw_finds_the_few_that_are_not_ruled_out_and_refuses_what_is_no_number(
+    backend: LlamaBackend,
+) -> None:
+    sampler = backend.make_sampler(Sampling(temperature=0.0))
+    logits = np.full(backend._token_count, -np.inf, np.float32)
+    logits[[5, 9]] = 1.0, 2.0
+    assert sampler._choose_freely(logits) == 9
+    logits[77] = np.nan
+    with pytest.raises(EngineFailure, match="no finite number"):
+        sampler._choose_freely(logits)
+    sampler.close()
+
+
 SCHEMAS: list[dict[str, Any]] = [
     {
         "type": "object",

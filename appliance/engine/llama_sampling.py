@@ -29,15 +29,20 @@ CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)
 # So many of the likeliest are tried before the rest: a grammar's work grows with the candidates
 # times the ways it may go on.
 WIDTHS_TOKENS = (1024, 16384)
+# Logits this far below the greatest are no candidates where enough others are. Of 151,936 tokens
+# some 200 were within 4 at an open place and 7,000 within 8; a draw took 0.06 and 0.11 ms, and 0.19
+# from all of them.
+NEAR = tuple(map(np.float32, (4.0, 8.0)))
 
 
 class LlamaSampler:
     """One conversation's chain: top_k, penalties, top_p, temperature, chance.
 
-    top_k comes first because penalties over 151,936 candidates cost four times as much. Under a
-    grammar the chain draws first and the grammar is asked about that one token; only where it
-    says no, the others are asked about, the likeliest first, and the chain draws from those of
-    the first group in which any fits.
+    top_k comes first because penalties over 151,936 candidates cost four times as much, and what
+    it cannot choose is not even handed to it: writing all candidates down cost more than the rest
+    of a draw. Under a grammar the chain draws first and the grammar is asked about that one token;
+    only where it says no, the others are asked about, the likeliest first, and the chain draws
+    from those of the first group in which any fits.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class LlamaSampler:
         # Half a character at the answer's end.
         self._tail = b""
         self._rules = None if grammar is None else _open_grammar(vocab, grammar)
-        self._everything: Ids = np.arange(self._token_count if grammar else 0, dtype=np.int32)
+        self._top_k = sampling.top_k
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         add = lib.llama_sampler_chain_add
         add(self._chain, lib.llama_sampler_init_top_k(sampling.top_k))
@@ -77,9 +82,7 @@ class LlamaSampler:
 
     def sample(self, row: int) -> int:
         logits = self._read_logits(row)
-        if self._rules is None:
-            return int(lib.llama_sampler_sample(self._chain, self._context, row))
-        token = self.draw(logits)
+        token = self._choose_freely(logits) if self._rules is None else self.draw(logits)
         self._take(token)
         return token
 
@@ -104,7 +107,7 @@ class LlamaSampler:
 
     def draw(self, logits: Logits) -> int:
         """A token that the grammar allows next, not yet taken into any history."""
-        token = self._choose(self._everything, logits)
+        token = self._choose_freely(logits)
         if self._fits(token):
             return token
         for ids in self._widen(logits):
@@ -120,7 +123,7 @@ class LlamaSampler:
     def _widen(self, logits: Logits) -> Iterator[Ids]:
         """All tokens, the likeliest first, each once."""
         cuts = [len(logits) - width for width in WIDTHS_TOKENS if width < len(logits)]
-        order = np.argpartition(logits, cuts).astype(np.int32) if cuts else self._everything
+        order = np.argpartition(logits, cuts).astype(np.int32) if cuts else _list_all(logits)
         end = len(order)
         for start in (*cuts, 0):
             yield order[start:end]
@@ -153,6 +156,18 @@ class LlamaSampler:
         allowed = candidates.rows["logit"] > -np.inf
         return ids[allowed], logits[allowed]
 
+    def _choose_freely(self, logits: Logits) -> int:
+        """As from all tokens: whatever top_k keeps is among those near the greatest, once there
+        are `top_k` of them. One NaN makes the greatest NaN."""
+        greatest = logits.max()
+        if not np.isfinite(greatest):
+            raise EngineFailure("The model computed no finite number for its next word.")
+        for distance in NEAR:
+            near = np.flatnonzero(logits >= greatest - distance)
+            if 0 < self._top_k <= len(near):
+                return self._choose(near, logits[near])
+        return self._choose(_list_all(logits), logits)
+
     def _choose(self, ids: Ids, logits: Logits) -> int:
         candidates = _Candidates(ids, logits)
         lib.llama_sampler_apply(self._chain, ctypes.byref(candidates.view))
@@ -160,12 +175,13 @@ class LlamaSampler:
         return int(candidates.view.data[candidates.view.selected].id)
 
     def _read_logits(self, row: int) -> Logits:
-        """One NaN makes the whole maximum NaN. Measured: 0.02 ms for 151,936 logits."""
         pointer = lib.llama_get_logits_ith(self._context, row)
         logits: Logits = np.ctypeslib.as_array(pointer, (self._token_count,))
-        if not np.isfinite(logits.max()):
-            raise EngineFailure("The model computed no finite number for its next word.")
         return logits
+
+
+def _list_all(logits: Logits) -> Ids:
+    return np.arange(len(logits), dtype=np.int32)
 
 
 class _Candidates:
