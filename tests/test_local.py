@@ -137,8 +137,16 @@ class Clock:
         return self.now
 
 
-async def test_words_that_come_sooner_than_the_eye_sees_are_told_together(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("step_s", "told"),
+    [
+        (0.02, ["天", "气很好", "，不"]),
+        (0.03, ["天", "气很", "好，", "不"]),
+        (0.04, list("天气很好，不")),
+    ],
+)
+async def test_a_word_is_told_with_the_next_one_where_that_is_about_to_come(
+    monkeypatch: pytest.MonkeyPatch, step_s: float, told: list[str]
 ) -> None:
     clock = Clock()
     monkeypatch.setattr(local_run, "time", clock)
@@ -147,18 +155,13 @@ async def test_words_that_come_sooner_than_the_eye_sees_are_told_together(
     run = local_run.LocalRun(loop, Generation("a", Prompt((1,)), 8), None)
     emit = jobs[0].emit
     emit(Prefilled(1, 0, 0.0, 1.0))
-    for at_s, text in ((0.0, "天"), (0.01, "气"), (0.02, "很"), (0.035, "好"), (0.04, "。")):
-        clock.now = 100.0 + at_s
+    for number, text in enumerate("天气很好，不"):
+        clock.now = 100.0 + number * step_s
         emit(Piece(text, (ord(text),)))
     emit(Finished("stop", (), 1.0))
     heard = [output async for output in run]
-    assert heard == [
-        Prefilled(1, 0, 0.0, 1.0),
-        Piece("天", (ord("天"),)),
-        Piece("气很好", tuple(map(ord, "气很好"))),
-        Piece("。", (ord("。"),)),
-        Finished("stop", (), 1.0),
-    ]
+    pieces = [Piece(text, tuple(map(ord, text))) for text in told]
+    assert heard == [Prefilled(1, 0, 0.0, 1.0), *pieces, Finished("stop", (), 1.0)]
 
 
 @pytest.mark.model
