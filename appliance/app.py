@@ -191,6 +191,7 @@ class House:
             version=__version__,
             ready_ms=self._note_ready(),
             questions=self.knowledge.questions,
+            chat_access=self._settings.chat_access,
         )
 
     def measure(self) -> Figures:

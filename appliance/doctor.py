@@ -1,5 +1,7 @@
 """What `appliance doctor` found: one finding for each thing that was looked at, and its verdict.
 
+Each sentence is said in English and Chinese; a program is given the English one.
+
 It looks at nothing itself: `doctor_machine.py` looks at the machine, `doctor_house.py` at what is
 installed on it. The rules that must not break: a look changes nothing that it looks at, also
 while the appliance runs, and one that fails is a finding like any other.
@@ -15,6 +17,17 @@ Verdict: TypeAlias = Literal["good", "watch", "bad"]
 
 GIGA = 1_000_000_000
 MEGA = 1_000_000
+
+
+class Words(str):
+    """A sentence in English that knows itself in Chinese too."""
+
+    zh: str
+
+    def __new__(cls, en: str, zh: str = "") -> Words:
+        words = super().__new__(cls, en)
+        words.zh = zh or en
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +57,11 @@ def examine(looks: Sequence[Look]) -> Iterator[Finding]:
             yield Finding(
                 one.subject,
                 "watch",
-                f"This cannot be looked at: {error}.",
-                "Run the command as the user that the appliance runs as.",
+                Words(f"This cannot be looked at: {error}.", f"查不了：{error}。"),
+                Words(
+                    "Run the command as the user that the appliance runs as.",
+                    "请用运行本程序的那个用户来执行这条命令。",
+                ),
             )
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.doctor import Finding, Look, giga
+from appliance.doctor import Finding, Look, Words, giga
 from appliance.engine.hardware import fits_in_memory
 from appliance.engine.models import list_parts, resolve, verify
 from appliance.errors import ModelFileError, StoreUnavailable
@@ -67,45 +67,79 @@ class Installed:
                 self.engine_command, capture_output=True, text=True, timeout=ENGINE_S, check=False
             )
         except subprocess.TimeoutExpired:
-            return Finding(
-                subject, "bad", "llama.cpp did not load in a minute.", "Restart this machine."
-            )
+            seen = Words("llama.cpp did not load in a minute.", "llama.cpp 一分钟还没加载完。")
+            return Finding(subject, "bad", seen, Words("Restart this machine.", "请重启这台机器。"))
         if ran.returncode == 0:
             version, _, able = ran.stdout.strip().partition("|")
             has = [part.split("=")[0].split(":")[-1].strip() for part in able.split("|")
                    if part.strip().endswith("= 1")]  # fmt: skip
-            return Finding(subject, "good", f"llama.cpp {version}, built with {', '.join(has)}.")
+            told = f"llama.cpp {version}, built with {', '.join(has)}."
+            return Finding(
+                subject, "good", Words(told, f"llama.cpp {version}，编译时启用 {'、'.join(has)}。")
+            )
         if ran.returncode == -signal.SIGILL:
-            seen = "llama.cpp was built for another processor."
-            return Finding(subject, "bad", seen, "Build it on this one: make clean, make install.")
+            seen = Words(
+                "llama.cpp was built for another processor.", "llama.cpp 是为别的处理器编译的。"
+            )
+            advice = Words(
+                "Build it on this one: make clean, make install.",
+                "请在本机重新编译：make clean，再 make install。",
+            )
+            return Finding(subject, "bad", seen, advice)
         last = (ran.stderr.strip().splitlines() or ["no reason is given"])[-1]
-        advice = "Install it: make install."
-        return Finding(subject, "bad", f"llama.cpp cannot be loaded: {last}.", advice)
+        seen = Words(f"llama.cpp cannot be loaded: {last}.", f"llama.cpp 加载不了：{last}。")
+        return Finding(
+            subject, "bad", seen, Words("Install it: make install.", "请安装：make install。")
+        )
 
     def look_at_model(self, subject: str) -> Finding:
         if (self.settings.engine, self.settings.remote_fallback) == ("remote", "none"):
-            return Finding(
-                subject, "good", "Servers elsewhere speak; none of this machine is needed."
+            seen = Words(
+                "Servers elsewhere speak; none of this machine is needed.",
+                "由别处的服务器来说，本机不需要模型。",
             )
+            return Finding(subject, "good", seen)
         try:
             choice = resolve(self.settings)
             header = verify(choice)
             size = sum(part.stat().st_size for part in list_parts(choice.path, ""))
         except ModelFileError as error:
-            return Finding(subject, "bad", str(error), f"Run: {error.remedy}")
+            advice = Words(f"Run: {error.remedy}", f"请运行：{error.remedy}")
+            return Finding(subject, "bad", str(error), advice)
         if withheld := CrashCounter(self.settings.data).find_withheld():
             return Finding(
                 subject,
                 "bad",
-                f"{choice.name} is left out: loading it ended the process {withheld.deaths} times.",
-                "Free some memory or choose a smaller model, then run: appliance models retry",
+                Words(
+                    f"{choice.name} is left out: loading it ended the process "
+                    f"{withheld.deaths} times.",
+                    f"没有用 {choice.name}：加载它时进程退出过 {withheld.deaths} 次。",
+                ),
+                Words(
+                    "Free some memory or choose a smaller model, then run: appliance models retry",
+                    "请腾出内存或换小一点的模型，再运行：appliance models retry",
+                ),
             )
-        known = "its SHA-256 is right" if choice.entry else "it is a file of your own"
-        seen = f"{choice.name}, {giga(size)}, {known}, {header.context_length:,} tokens of context."
+        known, known_zh = (
+            ("its SHA-256 is right", "SHA-256 正确")
+            if choice.entry
+            else ("it is a file of your own", "是您自己的文件")
+        )
+        what, context = f"{choice.name}, {giga(size)}", f"{header.context_length:,}"
+        seen = Words(
+            f"{what}, {known}, {context} tokens of context.",
+            f"{what}，{known_zh}，上下文 {context} 个词元。",
+        )
         if find_holder(self.settings.data) is None and not fits_in_memory(size):
-            advice = "It is read from the disk while it answers: slower. More free memory helps."
+            advice = Words(
+                "It is read from the disk while it answers: slower. More free memory helps.",
+                "回答时要边读磁盘边算，会慢一些；多腾出内存会好。",
+            )
             return Finding(subject, "watch", seen, advice)
-        return Finding(subject, "good", " ".join((seen, *choice.notes)))
+        notes = choice.notes
+        return Finding(
+            subject, "good", Words(" ".join((seen, *notes)), " ".join((seen.zh, *notes)))
+        )
 
     def look_at_port(self, subject: str) -> Finding:
         host, port = self.settings.host, self.settings.port
@@ -113,65 +147,114 @@ class Installed:
         if holder is not None:
             return self._look_at_running(subject, holder)
         if port == 0:
-            return Finding(subject, "good", "Any free port is taken at the start.")
+            seen = Words("Any free port is taken at the start.", "启动时会自动选一个空闲端口。")
+            return Finding(subject, "good", seen)
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             socket.create_server((host, port), family=family).close()
         except OSError as error:
-            seen = f"Port {port} on {host} cannot be had: {error.strerror}."
-            advice = "Stop what uses it (`ss -ltnp` names it), or set port to another."
+            seen = Words(
+                f"Port {port} on {host} cannot be had: {error.strerror}.",
+                f"{host} 的端口 {port} 用不了：{error.strerror}。",
+            )
+            advice = Words(
+                "Stop what uses it (`ss -ltnp` names it), or set port to another.",
+                "请停掉占用它的程序（`ss -ltnp` 可查），或把 port 改成别的。",
+            )
             return Finding(subject, "bad", seen, advice)
-        return Finding(subject, "good", f"Port {port} is free; the appliance does not run.")
+        told = f"Port {port} is free; the appliance does not run."
+        return Finding(subject, "good", Words(told, f"端口 {port} 空闲；本程序没有在运行。"))
 
     def _look_at_running(self, subject: str, holder: int) -> Finding:
-        where = f"The appliance runs as process {holder}"
-        if self.settings.port == 0:
-            return Finding(subject, "good", f"{where}, on a port that it chose.")
+        port = self.settings.port
+        where, where_zh = (
+            f"The appliance runs as process {holder}",
+            f"本程序在运行，进程号 {holder}",
+        )
+        if port == 0:
+            seen = Words(f"{where}, on a port that it chose.", f"{where_zh}，端口由它自选。")
+            return Finding(subject, "good", seen)
         try:
-            told = ask_ready(self.settings)
+            ready = ask_ready(self.settings)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            advice = "If it runs with other settings this means nothing; else restart it."
-            seen = f"{where} and does not answer on port {self.settings.port}: {error}."
+            advice = Words(
+                "If it runs with other settings this means nothing; else restart it.",
+                "如果它用的是别的设置，可以不管；否则请重启它。",
+            )
+            seen = Words(
+                f"{where} and does not answer on port {port}: {error}.",
+                f"{where_zh}，但端口 {port} 没有应答：{error}。",
+            )
             return Finding(subject, "bad", seen, advice)
-        rungs = told.get("rungs", {})
+        rungs = ready.get("rungs", {})
         waiting = [f"{name} {state}" for name, state in rungs.items() if state != "ready"]
         if not waiting:
-            return Finding(subject, "good", f"{where} and answers on port {self.settings.port}.")
-        seen = f"{where} and answers, but not all of it: {', '.join(waiting)}."
-        return Finding(subject, "watch", seen, "/readyz names the reasons, and what mends them.")
+            seen = Words(
+                f"{where} and answers on port {port}.", f"{where_zh}，端口 {port} 有应答。"
+            )
+            return Finding(subject, "good", seen)
+        seen = Words(
+            f"{where} and answers, but not all of it: {', '.join(waiting)}.",
+            f"{where_zh}，有应答，但还没全部就绪：{'、'.join(waiting)}。",
+        )
+        advice = Words(
+            "/readyz names the reasons, and what mends them.", "/readyz 里写着原因和解决办法。"
+        )
+        return Finding(subject, "watch", seen, advice)
 
     def look_at_database(self, subject: str) -> Finding:
         file = self.settings.data / FILE_NAME
         if not file.exists():
-            return Finding(subject, "good", "There is no conversation yet.")
+            seen = Words("There is no conversation yet.", "还没有对话。")
+            return Finding(subject, "good", seen)
         try:
             contents = check_database(file)
         except StoreUnavailable as error:
-            advice = (
+            advice = Words(
                 "Copy the folder `data` away first. A start saves what is legible; "
-                "`appliance restore FILE` puts a backup in its place."
+                "`appliance restore FILE` puts a backup in its place.",
+                "请先把 `data` 文件夹复制到别处。再次启动会救出还能读的内容；"
+                "`appliance restore 文件` 用备份换掉它。",
             )
             return Finding(subject, "bad", str(error), advice)
-        seen = (
-            f"Whole: {contents.conversations:,} conversations, {contents.messages:,} messages, "
-            f"{giga(contents.file_bytes)}."
+        size = giga(contents.file_bytes)
+        talks, messages = f"{contents.conversations:,}", f"{contents.messages:,}"
+        seen = Words(
+            f"Whole: {talks} conversations, {messages} messages, {size}.",
+            f"完好：{talks} 个对话，{messages} 条消息，{size}。",
         )
         return Finding(subject, "good", seen)
 
     def look_at_backups(self, subject: str) -> Finding:
         settings = self.settings
         if not settings.backup_hours:
-            advice = "Set backup_hours, or run `appliance backup` by a timer of your own."
-            return Finding(subject, "watch", "None is made by itself.", advice)
+            advice = Words(
+                "Set backup_hours, or run `appliance backup` by a timer of your own.",
+                "请设置 backup_hours，或用您自己的定时任务运行 `appliance backup`。",
+            )
+            seen = Words("None is made by itself.", "没有自动备份。")
+            return Finding(subject, "watch", seen, advice)
         if not get_size(settings.data / FILE_NAME):
-            return Finding(subject, "good", "There is nothing to copy yet.")
+            return Finding(
+                subject, "good", Words("There is nothing to copy yet.", "还没有可备份的。")
+            )
         kept = list_backups(settings.backups or settings.data / "backups")
         newest_s = max((file.stat().st_mtime for file in kept), default=0.0)
         age_hours = (self.read_clock_s() - newest_s) / HOUR_S
         if not kept or age_hours > LATE * settings.backup_hours:
-            seen = f"The newest is {age_hours:.0f} hours old." if kept else "There is none yet."
-            return Finding(subject, "watch", seen, "Run: appliance backup")
-        return Finding(subject, "good", f"{len(kept)} kept, the newest {age_hours:.0f} hours old.")
+            seen = (
+                Words(
+                    f"The newest is {age_hours:.0f} hours old.",
+                    f"最新的是 {age_hours:.0f} 小时前的。",
+                )
+                if kept
+                else Words("There is none yet.", "还没有备份。")
+            )
+            advice = Words("Run: appliance backup", "请运行：appliance backup")
+            return Finding(subject, "watch", seen, advice)
+        told = f"{len(kept)} kept, the newest {age_hours:.0f} hours old."
+        zh = f"留有 {len(kept)} 份，最新的是 {age_hours:.0f} 小时前的。"
+        return Finding(subject, "good", Words(told, zh))
 
 
 def ask_ready(settings: Settings) -> dict[str, Any]:

@@ -136,7 +136,8 @@ def make_fetcher(settings: Settings) -> Fetcher:
     from appliance.engine.fetch import Fetcher, find_cache
     from appliance.models_bar import make_watch
 
-    return Fetcher(settings.models, find_cache(settings.cache), make_watch(sys.stderr.isatty()))
+    watch = make_watch(sys.stderr.isatty())
+    return Fetcher(settings.models, find_cache(settings.cache), watch, settings.model_mirror)
 
 
 def _tell_fetched(entry: Entry, path: Path) -> None:

@@ -33,6 +33,15 @@ def hold_servers(value: str, info: ValidationInfo) -> str:
     )
 
 
+def hold_folder(value: str) -> str:
+    if not value or SERVER.fullmatch(value):
+        return value
+    raise ValueError(
+        "one address such as http://files.lan/models, without a user, a password or a question, "
+        "or nothing"
+    )
+
+
 def hold_model(value: str) -> str:
     if value.isprintable() and len(value) <= MAX_MODEL_CHARS:
         return value
@@ -66,6 +75,7 @@ def hold_hours(value: str) -> str:
 
 BusinessHours: TypeAlias = Annotated[str, AfterValidator(hold_hours)]
 ServerUrls: TypeAlias = Annotated[str, AfterValidator(hold_servers)]
+FolderUrl: TypeAlias = Annotated[str, AfterValidator(hold_folder)]
 ModelName: TypeAlias = Annotated[str, AfterValidator(hold_model)]
 HeaderSecret: TypeAlias = Annotated[SecretStr, AfterValidator(hold_header)]
 Networks: TypeAlias = Annotated[str, AfterValidator(hold_networks)]

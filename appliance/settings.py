@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic_core import PydanticCustomError
 
 from appliance.persona import DEFAULT_SYSTEM_PROMPT
-from appliance.setting_rules import BusinessHours, HeaderSecret, ModelName, Networks, ServerUrls
+from appliance.setting_rules import (
+    BusinessHours,
+    FolderUrl,
+    HeaderSecret,
+    ModelName,
+    Networks,
+    ServerUrls,
+)
 
 # As browsers write an origin: in small letters, without a path, IPv6 in brackets.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", re.ASCII)
@@ -88,6 +95,11 @@ class Settings(BaseModel):
     cache: Path | None = Field(
         None,
         description="Shared folder of downloaded models; empty takes the user's cache folder.",
+    )
+    model_mirror: FolderUrl = Field(
+        "",
+        description="Folder on the web with model files by name, asked before the hubs, as "
+        "http://files.lan/models; empty asks the hubs alone.",
     )
     threads: int = Field(
         0, ge=0, le=256, description="Threads of the engine; 0 takes what the machine gives."

@@ -28,7 +28,7 @@ from appliance.engine.scripted import ScriptedEngine
 from benchmarks.fault_report import Row, format_table, tell, tell_faults
 from benchmarks.shield_cost import measure_cost
 from benchmarks.shield_crowd import measure_crowd
-from benchmarks.shield_tokens import QUICK_PAIRS, measure_tokens
+from benchmarks.shield_tokens import QUICK_ROUNDS, measure_tokens
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
 from tests.shield_attacks import (
     FOREIGN_HOSTS,
@@ -187,7 +187,7 @@ PARTS: Mapping[str, Callable[[Path], list[Row]]] = {
 QUICK: Mapping[str, Callable[[Path], list[Row]]] = {
     "fuzz": lambda folder: measure_fuzz(folder, CASES // 10),
     "cost": lambda folder: asyncio.run(measure_cost(folder, is_quick=True)),
-    "tokens": lambda folder: asyncio.run(measure_tokens(folder, QUICK_PAIRS)),
+    "tokens": lambda folder: asyncio.run(measure_tokens(folder, QUICK_ROUNDS)),
 }
 
 

@@ -7,20 +7,23 @@ the audit log are measured by `sealing.py`, here for the sum.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
+from sse_starlette.sse import EventSourceResponse
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from appliance.app import House
 from appliance.engine.scripted import ScriptedEngine
-from appliance.http.answers import JsonAnswer
+from appliance.http.answers import JsonAnswer, dump
+from appliance.http.frames import stream
 from appliance.http.openapi import Operation
 from appliance.http.policies import Policy
 from appliance.http.routes import build_http
@@ -34,7 +37,7 @@ CALLS = 3_000
 BAR_MS = 2.0
 REQUESTS_A_TURN = 2
 SEALING_ROUNDS = 20
-CHAT_PATH, KEY_PATH = "/probe/chat", "/probe/key"
+CHAT_PATH, STREAM_PATH, KEY_PATH = "/probe/chat", "/probe/stream", "/probe/key"
 BODY = b'{"message": "a"}'
 
 Application: TypeAlias = Callable[..., Awaitable[None]]
@@ -45,11 +48,24 @@ async def probe(request: Request) -> JsonAnswer:
     return JsonAnswer({})
 
 
+async def probe_stream(request: Request) -> EventSourceResponse:
+    """Frames of the words that the caller's scope hands in, until None."""
+    await request.body()
+    words: asyncio.Queue[str | None] = request.state.words
+
+    async def show() -> AsyncIterator[dict[str, str | int]]:
+        while (word := await words.get()) is not None:
+            yield {"data": dump({"token": word, "done": False})}
+
+    return stream(show())
+
+
 @dataclass(frozen=True, slots=True)
 class Applications:
-    """One handler, bare and behind the whole shield, and a key that opens the second path."""
+    """Handlers, bare and behind the whole shield, and a key that opens the second path."""
 
     bare: Application
+    bare_stream: Application
     whole: Application
     key: str
 
@@ -61,6 +77,7 @@ def build_applications(folder: Path) -> Applications:
     house = House(settings, ScriptedEngine(answer))
     probes = [
         Operation("POST", CHAT_PATH, probe, "", (), policy=Policy.CHAT),
+        Operation("POST", STREAM_PATH, probe_stream, "", (), policy=Policy.CHAT),
         Operation("POST", KEY_PATH, probe, "", (), policy=Policy.API),
     ]
     admission = house.admission
@@ -77,8 +94,9 @@ def build_applications(folder: Path) -> Applications:
         admission.rates,
     )
     bare = Route(CHAT_PATH, probe, methods=["POST"])
+    bare_stream = Route(STREAM_PATH, probe_stream, methods=["POST"])
     key = Keys(AccessFile(settings.data), lambda: 0).create("cost", ("v1",))
-    return Applications(bare.handle, whole, key)
+    return Applications(bare.handle, bare_stream.handle, whole, key)
 
 
 async def measure_cost(folder: Path, is_quick: bool = False) -> list[Row]:
@@ -110,21 +128,17 @@ async def measure_cost(folder: Path, is_quick: bool = False) -> list[Row]:
     ]
 
 
-async def call(application: Application, path: str, key: str = "") -> None:
-    await application(_build_scope(path, key), _receive, _send)
-
-
 async def _time(application: Application, path: str, key: str, calls: int) -> list[float]:
     taken_ms = []
     for _ in range(calls):
-        scope = _build_scope(path, key)
+        scope = build_scope(path, key)
         began_s = time.perf_counter()
         await application(scope, _receive, _send)
         taken_ms.append((time.perf_counter() - began_s) * 1000)
     return taken_ms
 
 
-def _build_scope(path: str, key: str) -> Scope:
+def build_scope(path: str, key: str) -> Scope:
     headers = [
         (b"host", b"localhost:8000"),
         (b"content-type", b"application/json"),

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from click.testing import CliRunner
 
 from appliance.cli import main
 from appliance.doctor import Finding, Look, examine, giga
-from appliance.doctor_house import Installed
-from appliance.doctor_machine import DiskSpeed, Machine, measure_disk
+from appliance.doctor_cli import SUBJECTS, speaks_chinese
+from appliance.doctor_house import Installed, list_everything
+from appliance.doctor_machine import DISKS, DiskSpeed, Machine, measure_disk
 from appliance.engine.scripted import ScriptedEngine
+from appliance.engine.storage import Kind
 from appliance.settings import Settings
 from tests.scripted_house import HouseServer
 
@@ -204,6 +208,48 @@ def test_the_command_tells_all_of_it_as_json_and_ends_with_one_for_bad(tmp_path:
     assert len(verdicts) == 14 and verdicts["model"] == "bad"
     assert sum(report["counts"].values()) == len(verdicts)
     assert all(one["advice"] for one in report["findings"] if one["verdict"] == "bad")
+
+
+def test_in_a_chinese_terminal_it_answers_in_chinese_and_to_a_program_in_english(
+    tmp_path: Path,
+) -> None:
+    environ = {"APPLIANCE_DATA": str(tmp_path), "APPLIANCE_MODELS": str(tmp_path / "none")}
+    chinese = environ | {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "zh_CN.UTF-8"}
+    told = CliRunner().invoke(main, ["doctor"], env=chinese)
+    assert told.exit_code == 1
+    assert "请运行：appliance models fetch" in told.stdout
+    heads = [line for line in told.stdout.splitlines() if line[:1] in "✓!✗" and line]
+    assert len(heads) == 14
+    assert "项有问题" in told.stdout
+    # Why there is no model comes from elsewhere, in English alone.
+    own = [line for line in told.stdout.splitlines() if not {*"/`"} & {*line}]
+    assert not [line for line in own if re.search(r"\b(?:The|It|is|are|of|free|takes)\b", line)]
+    english = CliRunner().invoke(main, ["doctor"], env=chinese | {"LC_ALL": "C.UTF-8"})
+    assert "Run: appliance models fetch" in english.stdout and "bad." in english.stdout
+    as_json = CliRunner().invoke(main, ["doctor", "--json"], env=chinese)
+    assert "请" not in as_json.stdout and '"subject": "memory"' in as_json.stdout
+
+
+def test_every_subject_and_every_kind_of_disk_has_a_chinese_name() -> None:
+    subjects = {one.subject for one in list_everything(Settings())}
+    assert subjects == set(SUBJECTS)
+    assert set(DISKS) == set(get_args(Kind))
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_chinese"),
+    [
+        ({}, False),
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LANG": "zh_TW", "LC_ALL": "en_GB.UTF-8"}, False),
+        ({"LANG": "C", "LC_MESSAGES": "zh_CN"}, True),
+        ({"LANG": "en_US", "LC_ALL": ""}, False),
+    ],
+)
+def test_the_language_of_messages_is_the_terminals(
+    environ: dict[str, str], is_chinese: bool
+) -> None:
+    assert speaks_chinese(environ) is is_chinese
 
 
 def test_a_wrong_setting_ends_the_command_with_two() -> None:

@@ -144,6 +144,26 @@ def test_a_second_appliance_takes_the_file_from_the_cache(tmp_path: Path) -> Non
     assert len(script.asked) == 1
 
 
+def test_a_mirror_of_the_owner_is_asked_before_the_hubs(tmp_path: Path) -> None:
+    own, hub = Script(), Script()
+    with serving(own) as mirror, serving(hub) as source:
+        fetcher = replace(make_fetcher(tmp_path), mirror=f"{mirror.prefix}/")
+        assert fetcher.fetch(make_entry(source)).read_bytes() == CONTENT
+    assert [len(own.asked), len(hub.asked)] == [1, 0]
+
+
+def test_what_a_mirror_has_not_or_has_wrongly_comes_from_the_hub(tmp_path: Path) -> None:
+    watch = Onlooker()
+    wrong = Script(bytes(len(CONTENT)))
+    with serving(wrong) as mirror, serving(Script()) as source:
+        fetcher = replace(make_fetcher(tmp_path, watch), mirror=mirror.prefix)
+        assert fetcher.fetch(make_entry(source)).read_bytes() == CONTENT
+    assert any("has not the right SHA-256" in said for said in watch.said)
+    gone = replace(make_fetcher(tmp_path / "beside"), mirror=NOBODY.prefix)
+    with serving(Script()) as source:
+        assert gone.fetch(make_entry(source)).read_bytes() == CONTENT
+
+
 def test_a_broken_stream_goes_on_where_it_ended(tmp_path: Path) -> None:
     script = Script(hang_up_at=[300_000, 700_000])
     with serving(script) as source:

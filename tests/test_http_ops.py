@@ -40,6 +40,7 @@ def test_ready_names_the_model_and_what_was_chosen(tmp_path: Path) -> None:
         "version": "0.1.0",
         "ready_ms": {},
         "questions": {"zh": ["怎么退货？"], "en": []},
+        "chat_access": "open",
     }
 
 

@@ -9,6 +9,7 @@
 import { mount } from "./component.js";
 import { build } from "./elements.js";
 import { label } from "./language.js";
+import { takeKey } from "./page_key.js";
 import { Past } from "./past.js";
 import * as server from "./server.js";
 import { Kept } from "./storage.js";
@@ -30,6 +31,7 @@ const session = {
   },
 };
 if (kept.get()) past.add(kept.get());
+takeKey();
 
 let words = new Words(chooseLanguage(language.get(), navigator.languages));
 const conversation = mount(find("conversation"), {

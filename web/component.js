@@ -74,7 +74,7 @@ export class Conversation extends HTMLElement {
     this.#joinServer();
     this.speak(this.#words);
     this.#attend();
-    this.talk.open();
+    this.talk.open().then(() => this.#showServer());
   }
 
   get isAnswering() {
@@ -230,7 +230,7 @@ export class Conversation extends HTMLElement {
 
   #showServer() {
     const { isLost } = this.connection;
-    const trouble = describeTrouble(this.#words, isLost, this.readiness.current);
+    const trouble = describeTrouble(this.#words, isLost, this.readiness.current, appliance.isBarred);
     const banner = this.#find("banner");
     banner.hidden = trouble === null;
     banner.classList.toggle("calm", Boolean(trouble?.isCalm));

@@ -12,6 +12,7 @@ import { readAddress } from "./kiosk_settings.js";
 import { Visits } from "./kiosk_visits.js";
 import { KIOSK } from "./kiosk_words.js";
 import { label } from "./language.js";
+import { takeKey } from "./page_key.js";
 import * as server from "./server.js";
 import { Words } from "./words.js";
 
@@ -123,6 +124,7 @@ function switchLanguage() {
 }
 
 lock(document);
+takeKey();
 document.documentElement.dataset.theme = options.theme;
 welcome();
 find("attract").addEventListener("click", ({ target }) => {

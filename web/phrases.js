@@ -25,6 +25,9 @@ const ERRORS = {
   body_too_large: "errorTooLong",
   unanswered: "errorUnanswered",
   too_many_requests: "errorBusy",
+  not_authenticated: "errorKey",
+  access_denied: "errorKey",
+  insecure_connection: "errorKey",
 };
 
 const NOTICES = {
@@ -100,11 +103,12 @@ export function describeNotice(words, notice) {
 /**
  * {text, reason, isCalm} for the top of the page, or null when all is well for a customer. A disk
  * that fills up is the shop's affair, and so is the model while the FAQ answers: the about box
- * tells both.
+ * tells both. `isBarred` says of the server's word on who may chat whether it means this page.
  */
-export function describeTrouble(words, isLost, readiness) {
+export function describeTrouble(words, isLost, readiness, isBarred = () => false) {
   if (isLost) return warn(words.say("bannerReconnecting"));
   if (!readiness) return null;
+  if (isBarred(readiness.chat_access)) return warn(words.say("errorKey"));
   const { model, store } = readiness;
   if (store.state === "unavailable") return warn(words.say("bannerStore"), store.reason);
   if (readiness.ready || model.phase === "ready") return null;

