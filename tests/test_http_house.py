@@ -34,7 +34,7 @@ from appliance.events import (
 from appliance.http.metrics import Figures
 from appliance.http.ops import ModelReadiness, Readiness, StoreReadiness
 from appliance.http.routes import build_http
-from appliance.http.shield import SECURITY_HEADERS
+from appliance.http.shield import DOCUMENT_HEADERS, SECURITY_HEADERS, build_policy
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -331,7 +331,10 @@ def test_every_answer_carries_the_security_headers(tmp_path: Path, name: str) ->
     with open_house(tmp_path) as client:
         answer = client.request(method, path, **arguments)
     assert answer.status_code == status
-    for header, value in SECURITY_HEADERS.items():
+    expected = dict(SECURITY_HEADERS)
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        expected |= DOCUMENT_HEADERS | {"Content-Security-Policy": build_policy()}
+    for header, value in expected.items():
         assert answer.headers.get_list(header) == [value]
     if status >= 400 and method != "HEAD":
         assert answer.headers["content-type"] == "application/json"
@@ -340,10 +343,15 @@ def test_every_answer_carries_the_security_headers(tmp_path: Path, name: str) ->
 
 
 def test_the_page_allows_nothing_from_outside() -> None:
-    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    policy = build_policy()
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     assert "http" not in policy.replace("https", "http")
+
+
+def test_what_is_no_page_may_load_nothing_and_stands_in_no_frame() -> None:
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    assert set(policy.split("; ")) == {"default-src 'none'", "frame-ancestors 'none'"}
 
 
 def test_an_unexpected_error_is_an_opaque_500_and_one_log_line(tmp_path: Path) -> None:

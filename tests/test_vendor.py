@@ -7,7 +7,6 @@ with its package, version, licence and hashes.
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
 from hashlib import sha256, sha384
@@ -19,10 +18,7 @@ import pytest
 WEB = Path(__file__).parents[1] / "web"
 # What is served, and what only tests use.
 FOLDERS = (WEB / "vendor", Path(__file__).parent / "vendor")
-MAX_PAGE_BYTES = 60_000
 IMPORTED = re.compile(r'^(?:import|export)\b[^;"]*"(\.[^"]+)";', re.MULTILINE)
-# All but what a telephone asks for when it puts the page on its home screen.
-LINKED = re.compile(r'<(?!link rel="apple-touch-icon")[^>]*(?:href|src)="/web/([^"]+)"')
 
 
 class VendoredFile(TypedDict):
@@ -82,29 +78,3 @@ def list_imports(script: Path) -> set[Path]:
             found.add(path)
             left += [path.parent / name for name in IMPORTED.findall(path.read_text("utf-8"))]
     return found
-
-
-def list_linked(page: Path) -> set[Path]:
-    """The files that `page` asks for by itself."""
-    return {(WEB / name).resolve() for name in LINKED.findall(page.read_text("utf-8"))}
-
-
-def list_loaded(page: Path) -> set[Path]:
-    linked = list_linked(page)
-    scripts = {path for path in linked if path.suffix == ".js"}
-    return {page} | linked | {module for script in scripts for module in list_imports(script)}
-
-
-def test_the_whole_page_is_small_on_the_wire() -> None:
-    loaded = list_loaded(WEB / "index.html")
-    assert len(loaded) > 20
-    assert sum(len(gzip.compress(path.read_bytes())) for path in loaded) < MAX_PAGE_BYTES
-
-
-def test_the_page_asks_for_every_module_at_once_and_for_none_that_it_does_not_need() -> None:
-    """A module that is found only by reading another costs a slow line one more round trip."""
-    page = WEB / "index.html"
-    linked = {path for path in list_linked(page) if path.suffix == ".js"}
-    modules = list_imports(WEB / "chat.js")
-    classic = {(WEB / name).resolve() for name in ("theme.js", "start.js")}
-    assert linked == modules | classic

@@ -126,7 +126,7 @@ export const zh = {
   errorInterrupted: "这个问题两次让助手中断了，请换个说法再问。",
   errorTooLong: "这条消息太长或有不能识别的字符，请改短一些。",
   errorUnanswered: "这个问题还没有得到回答。",
-  errorKey: "在这里提问需要有效的钥匙：请店里的人在这台设备上，用带钥匙的网址打开一次本页。",
+  errorKey: "在这里提问需要有效的密钥：请店里的人在这台设备上，用带密钥的网址打开一次本页。",
   errorOther: "出了点问题，没有回答成。",
 
   noticeTrimmed: "对话较长，最早的内容这次没有用上。",

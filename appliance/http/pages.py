@@ -1,15 +1,16 @@
 """The pages and their files, from one folder, compressed where the client takes it.
 
-It renders nothing and knows no session; `inlining.py` puts a page together. The rule that must not
-break: the files are listed once when the appliance starts, and no path that a client sends ever
-reaches the file system.
+It renders nothing and knows no session; `inlining.py` puts a page together and `linking.py` its
+script. The rule that must not break: the files are listed once when the appliance starts, and no
+path that a client sends ever reaches the file system.
 """
 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -20,14 +21,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from appliance.http.inlining import inline
-from appliance.http.shield import build_policy
+from appliance.http.linking import Linked, link, name_linked
+from appliance.http.shield import DOCUMENT_HEADERS, build_policy
 
 INDEX = "index.html"
 KIOSK = "kiosk.html"
 CONSOLE = "console/index.html"
 
 # No new window, no dialog, no download, whatever a text or a link tries at the counter.
-LOCKED_POLICY = build_policy("'none'", "sandbox allow-scripts allow-same-origin allow-forms")
+lock_policy = partial(build_policy, "'none'", "sandbox allow-scripts allow-same-origin allow-forms")
+# The first modules of the pages; each is also there in one script with all that it imports.
+FIRST_MODULES = ("chat.js", "kiosk.js", "widget_frame.js", "console/console.js")
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 # A table of our own: the machine's may be missing or differ. A file of another kind is not served.
@@ -53,11 +57,12 @@ COMPRESSED = (".css", ".html", ".js", ".json", ".mjs", ".svg", ".txt", ".webmani
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A file as it is sent, and the headers that only this one needs."""
+    """A file as it is sent. `scripts` and `styles` are for its policy, where it is a page."""
 
     tag: str
     content: bytes
-    headers: Mapping[str, str]
+    scripts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
 
 
 class Pages:
@@ -67,13 +72,16 @@ class Pages:
             for path in folder.rglob("*")
             if path.suffix in MEDIA_TYPES and path.is_file()
         }
+        self._firsts = {name_linked(name): name for name in FIRST_MODULES if name in self._files}
+        self._files |= {linked: self._files[first] for linked, first in self._firsts.items()}
+        self._linked: dict[str, tuple[tuple[int, ...], Linked]] = {}
         self._packed: dict[str, tuple[str, bytes]] = {}
 
     async def show_index(self, request: Request) -> Response:
         return await self.show(INDEX, request)
 
     async def show_kiosk(self, request: Request) -> Response:
-        return await self.show(KIOSK, request, {"Content-Security-Policy": LOCKED_POLICY})
+        return await self.show(KIOSK, request, policy=lock_policy)
 
     async def show_console(self, request: Request) -> Response:
         return await self.show(CONSOLE, request)
@@ -87,8 +95,10 @@ class Pages:
         request: Request,
         more: Mapping[str, str] = NO_HEADERS,
         status: int = 200,
+        policy: Callable[..., str] = build_policy,
     ) -> Response:
-        """The file, or 304 where the client has it. `no-cache`: kept, but asked for each time."""
+        """The file, or 304 where the client has it. `no-cache`: kept, but asked for each time.
+        `policy` makes a page's, of the hashes of what stands in it."""
         path = self._files.get(name)
         if path is None:
             raise HTTPException(404)
@@ -99,7 +109,10 @@ class Pages:
             raise HTTPException(404) from None
         tag = f'"{copy.tag}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        headers.update(copy.headers)
+        if path.suffix == ".html":
+            # On a 304 too: what it says takes the place of what the client kept.
+            written = policy(scripts=copy.scripts, styles=copy.styles)
+            headers |= DOCUMENT_HEADERS | {"Content-Security-Policy": written}
         headers.update(more)
         if status == 200 and tag in _list_tags(request):
             return Response(status_code=304, headers=headers)
@@ -109,24 +122,46 @@ class Pages:
 
     def _read(self, name: str, path: Path, is_packed: bool) -> Copy:
         """The bytes to send. A file that did not change is packed once."""
-        content, headers = path.read_bytes(), NO_HEADERS
-        if path.suffix == ".html":
-            page = inline(content.decode(), self._read_text)
-            content = page.text.encode()
-            if page.scripts or page.styles:
-                policy = build_policy(scripts=page.scripts, styles=page.styles)
-                headers = {"Content-Security-Policy": policy}
-        tag = sha256(content).hexdigest()[:32]
+        copy = self._compose(name, path)
         if not is_packed:
-            return Copy(tag, content, headers)
+            return copy
         kept, packed = self._packed.get(name, ("", b""))
-        if kept != tag:
-            packed = gzip.compress(content, mtime=0)
-            self._packed[name] = tag, packed
-        return Copy(f"{tag}-gzip", packed, headers)
+        if kept != copy.tag:
+            packed = gzip.compress(copy.content, mtime=0)
+            self._packed[name] = copy.tag, packed
+        return replace(copy, tag=f"{copy.tag}-gz", content=packed)
+
+    def _compose(self, name: str, path: Path) -> Copy:
+        if name in self._firsts:
+            content = self._link(self._firsts[name]).script.encode()
+        else:
+            content = path.read_bytes()
+        if path.suffix != ".html":
+            return Copy(_tag(content), content)
+        page = inline(content.decode(), self._read_text, self._map_imports)
+        content = page.text.encode()
+        return Copy(_tag(content), content, page.scripts, page.styles)
+
+    def _link(self, first: str) -> Linked:
+        """Anew only where a script was written since: what is linked changes with the files."""
+        scripts = (path for path in self._files.values() if path.suffix == ".js")
+        written = tuple(path.stat().st_mtime_ns for path in scripts)
+        kept, linked = self._linked.get(first, ((), None))
+        if linked is None or kept != written:
+            linked = link(first, self._read_text)
+            self._linked[first] = written, linked
+        return linked
+
+    def _map_imports(self, first: str) -> str:
+        return self._link(first).import_map
 
     def _read_text(self, name: str) -> str:
         return self._files[name].read_text("utf-8")
+
+
+def _tag(content: bytes) -> str:
+    """Short, for it goes with every answer; nobody gains by two files of one tag."""
+    return sha256(content).hexdigest()[:16]
 
 
 def _list_tags(request: Request) -> list[str]:

@@ -55,12 +55,16 @@ def build_policy(
     )
 
 
+# On every answer. One that is no page may load nothing, wherever somebody opens it.
 SECURITY_HEADERS = {
-    "Content-Security-Policy": build_policy(),
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+# On a page, which brings a policy of its own: what they rule only a document can do.
+DOCUMENT_HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
 

@@ -7,6 +7,8 @@ so and can do nothing.
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,7 +32,7 @@ class Widget:
         stopped by the browser, which knows whose page it is; without a name it is our own."""
         origin = request.query_params.get("origin", "")
         if origin and origin not in self._origins:
-            headers = {"Content-Security-Policy": build_policy("*")}
-            return await self._pages.show("widget_refused.html", request, headers, 403)
-        headers = {"Content-Security-Policy": build_policy(f"'self' {origin}".rstrip())}
-        return await self._pages.show("widget.html", request, headers)
+            policy = partial(build_policy, "*")
+            return await self._pages.show("widget_refused.html", request, status=403, policy=policy)
+        policy = partial(build_policy, f"'self' {origin}".rstrip())
+        return await self._pages.show("widget.html", request, policy=policy)
