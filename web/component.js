@@ -40,6 +40,12 @@ const CHECK_MS = 20_000;
 const COPIED_MS = 2000;
 const STARTERS = ["starter1", "starter2", "starter3", "starter4"];
 
+/** In a task of its own, before the next frame where the browser knows how. */
+function doNext(run) {
+  if (globalThis.scheduler?.postTask) scheduler.postTask(run, { priority: "user-blocking" });
+  else setTimeout(run);
+}
+
 /** Puts a conversation into `root` and begins. */
 export function mount(root, options) {
   const conversation = document.createElement("appliance-conversation");
@@ -59,6 +65,7 @@ export class Conversation extends HTMLElement {
   #announcer;
   #shown = null;
   #frame = 0;
+  #task = 0;
   #leaving = new AbortController();
 
   start(options) {
@@ -147,7 +154,7 @@ export class Conversation extends HTMLElement {
   /** Ends all that runs by itself, before the element is taken away. */
   leave() {
     this.#leaving.abort();
-    cancelAnimationFrame(this.#frame);
+    this.#settle();
     this.readiness.show(false);
     this.talk.leave();
   }
@@ -200,23 +207,33 @@ export class Conversation extends HTMLElement {
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
-  /** Words that only grow are written once a frame, however many come in it. */
+  /** Words that only grow are written once a frame, however many come in it, and not in its task. */
   #follow() {
     const isSoon = isGrowth(this.#shown ?? this.talk.state, this.talk.state);
     if (!isSoon || document.visibilityState !== "visible") return this.#showNow();
-    this.#frame ||= requestAnimationFrame(() => this.#showNow());
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#task = setTimeout(() => this.#showNow());
+    });
   }
 
+  /** Nothing waits to be written any more. */
+  #settle() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#task);
+    this.#frame = 0;
+  }
+
+  /** Writing, measuring and painting are a task each: together they hold a slow telephone up. */
   #showNow() {
     this.#showTalk();
+    doNext(() => this.#scroll.follow());
     this.#announcer.follow(this.talk, this.#words, {
       handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
     });
   }
 
   #showTalk() {
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    this.#settle();
     this.#shown = this.talk.state;
     const messages = listShown(this.talk.state);
     this.#transcript.show(messages, this.#words);

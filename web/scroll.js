@@ -19,8 +19,8 @@ export class Scroll {
     this.#button = button;
     view.addEventListener("scroll", () => this.#look(), { passive: true });
     button.addEventListener("click", () => this.toEnd());
-    new ResizeObserver(() => this.#follow()).observe(content);
-    new ResizeObserver(() => this.#follow()).observe(view);
+    new ResizeObserver(() => this.follow()).observe(content);
+    new ResizeObserver(() => this.follow()).observe(view);
   }
 
   /** An empty conversation shows its welcome, which is read from the top. */
@@ -30,7 +30,7 @@ export class Scroll {
 
   toEnd() {
     this.#isAtEnd = true;
-    this.#follow();
+    this.follow();
   }
 
   /** What the reader opens grows where it stands, and takes nobody along. */
@@ -47,7 +47,9 @@ export class Scroll {
     this.#button.hidden = this.#isAtEnd;
   }
 
-  #follow() {
+  /** Measures what stands there. What grew is measured in one task with it and not again in the
+   * frame; the observers see whatever else changes its size. */
+  follow() {
     if (this.#isAtEnd && !this.#isEmpty) this.#view.scrollTop = this.#view.scrollHeight;
     this.#look();
   }

@@ -13,6 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from appliance.engine.scripted import ScriptedEngine
+from benchmarks.page import measure_weight
 from tests.browser.customer import ANSWER_MS, NEEDS_CHROMIUM, open_page, send, wait_for_answer
 from tests.scripted_house import (
     NO_MODEL,
@@ -49,6 +50,29 @@ def test_a_question_is_streamed_and_its_answer_labelled(page: Page) -> None:
     expect(page.locator(".badge")).to_have_text("AI 生成")
     expect(page.locator(".rung")).to_have_text(re.compile(r"^小助现写 · \d+(\.\d)? (毫秒|秒)$"))
     expect(page.locator("#question")).to_have_value("")
+
+
+def test_the_page_with_all_it_loads_is_light(
+    browser: Browser, scripted_server: HouseServer[ScriptedEngine]
+) -> None:
+    for row in measure_weight(browser, scripted_server.url):
+        assert row.is_met, row
+
+
+SHARES = """async () => {
+  const [linked, server, elements] = await Promise.all(
+    ["chat.linked", "server", "elements"].map((name) => import(`/web/${name}.js`)));
+  return linked === server && linked === elements && typeof elements.build === "function";
+}"""
+
+
+def test_what_is_loaded_later_gets_the_modules_that_run(page: Page) -> None:
+    assert page.evaluate(SHARES)
+    with page.expect_response("**/web/about.js"):
+        page.click("#open-about")
+    expect(page.locator("dialog")).to_be_visible()
+    asked = page.evaluate("performance.getEntriesByType('resource').map((it) => it.name)")
+    assert not [name for name in asked if name.endswith(("/elements.js", "/server.js"))]
 
 
 def test_markdown_becomes_elements(page: Page) -> None:

@@ -465,8 +465,9 @@ def test_it_is_as_light_or_dark_as_the_visitor_likes(
 READ_TEXTS = """() => ["#title", "#greeting", ".starter"].flatMap((name) =>
   [...document.querySelectorAll(name)].map((one) => one.textContent))"""
 COUNT_FOREIGN = """() => document.querySelectorAll(
-  "img, iframe, object, embed, base, style, form:not(.composer), video, audio, marquee, math, " +
-  "script:not([src^='/web/']), [onload], [onerror], [onclick], [onfocus], [ontoggle]").length"""
+  "img, iframe, object, embed, base, body style, form:not(.composer), video, audio, marquee, " +
+  "math, script:not([src^='/web/'], head > [type=importmap]), [onload], [onerror], [onclick], " +
+  "[onfocus], [ontoggle]").length"""
 
 
 def test_what_a_site_writes_into_the_widget_is_text_and_nothing_more(
