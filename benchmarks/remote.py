@@ -27,14 +27,18 @@ from appliance.engine.remote import RemoteEngine
 from appliance.settings import Settings
 from benchmarks.engine_peers import LlamaServer, Setup, has_llama_server, read_completion
 from benchmarks.engine_wire import post
+from benchmarks.fault_report import Row, format_table
+from benchmarks.faults import describe_machine
 from tests.openai_server import OpenAIServer
 
-ROUNDS = 16
+ROUNDS = 40
 WARM_UP = 2
 # The first word is what counts.
 ANSWER_TOKENS = 2
 BAR_MS = 5.0
 QUESTIONS = ("你好，请问几点开门？", "How do I clean a cup?")
+WHAT = "what the remote engine adds to the first word"
+REAL = "llama-server on the same cores"
 WORDS = ("你好", "，", "我们", "九点", "开门。")
 
 
@@ -110,39 +114,31 @@ async def llama_server(folder: Path) -> AsyncIterator[int]:
         await server.stop()
 
 
-def tell(name: str, compared: Compared) -> str:
+def make_row(name: str, compared: Compared) -> Row:
     added = compared.added_ms
     median = statistics.median(added)
     quantile = added[int(0.9 * (len(added) - 1))]
-    mark = "✓" if median <= BAR_MS else "✗"
-    return (
-        f"| {name} | {statistics.median(compared.direct_ms):.1f} / "
-        f"{statistics.median(compared.engine_ms):.1f} ms | {median:+.2f} / {quantile:+.2f} ms | "
-        f"≤ {BAR_MS:g} ms | {mark} |"
+    figure = (
+        f"{median:+.2f} ms, median of {len(added)} pairs, {quantile:+.2f} ms at 90%; "
+        f"{statistics.median(compared.direct_ms):.1f} ms directly"
     )
+    return Row(f"{WHAT}, {name}", figure, f"≤ {BAR_MS:g} ms", median <= BAR_MS)
 
 
-async def measure(folder: Path) -> AsyncIterator[str]:
-    """The rows of a table, each when it is known."""
-    yield "| server | first word directly / through the engine | added, median / 90 % | bar | |"
-    yield "|---|---|---|---|---|"
+async def measure_remote(folder: Path) -> list[Row]:
     async with OpenAIServer(lambda _: WORDS) as scripted:
-        yield tell("scripted, in the same process", await compare(scripted.port))
+        rows = [make_row("a scripted server", await compare(scripted.port))]
     if not has_llama_server():
-        yield "No llama-server: set LLAMA_SERVER to its binary (benchmarks/llama_server.py)."
-        return
+        why = "not measured: LLAMA_SERVER names no binary (benchmarks/llama_server.py)"
+        return [*rows, Row(f"{WHAT}, {REAL}", why, f"≤ {BAR_MS:g} ms", False)]
     async with llama_server(folder) as port:
-        yield tell("llama-server, same machine", await compare(port))
-
-
-async def print_all(folder: Path) -> None:
-    async for row in measure(folder):
-        print(row, flush=True)
+        return [*rows, make_row(REAL, await compare(port))]
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(print_all(Path(folder)))
+        rows = asyncio.run(measure_remote(Path(folder)))
+    print(format_table(rows, [f"{describe_machine()}."]))
 
 
 if __name__ == "__main__":

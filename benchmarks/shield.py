@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 import tempfile
@@ -26,6 +25,8 @@ import httpx2
 
 from appliance.engine.scripted import ScriptedEngine
 from benchmarks.fault_report import Row, format_table, tell, tell_faults
+from benchmarks.faults import describe_machine
+from benchmarks.remote import measure_remote
 from benchmarks.shield_cost import measure_cost
 from benchmarks.shield_crowd import measure_crowd
 from benchmarks.shield_tokens import QUICK_ROUNDS, measure_tokens
@@ -182,6 +183,7 @@ PARTS: Mapping[str, Callable[[Path], list[Row]]] = {
     "cost": lambda folder: asyncio.run(measure_cost(folder)),
     "tokens": lambda folder: asyncio.run(measure_tokens(folder)),
     "crowd": lambda folder: asyncio.run(measure_crowd(folder)),
+    "remote": lambda folder: asyncio.run(measure_remote(folder)),
 }
 # The long ones, to see that they run; nothing of it is kept.
 QUICK: Mapping[str, Callable[[Path], list[Row]]] = {
@@ -201,8 +203,8 @@ def keep(rows: list[Row]) -> None:
 
 
 def show(rows: list[Row]) -> str:
-    where = f"{os.cpu_count()} cores. Command: `.venv/bin/python -m benchmarks.shield`"
-    return format_table(rows, [where]).replace("| fault |", "| what was tried |", 1)
+    where = [f"{describe_machine()}.", "Command: `.venv/bin/python -m benchmarks.shield`"]
+    return format_table(rows, where).replace("| fault |", "| what was tried |", 1)
 
 
 def read_rows(table: str) -> list[Row]:

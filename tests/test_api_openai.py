@@ -530,6 +530,16 @@ def test_headers_that_do_not_go_together_are_refused(
     assert told.status_code == 400 and told.json()["error"]["param"] == param
 
 
+def test_who_asks_for_the_rungs_and_offers_tools_is_told_that_these_are_the_bare_models(
+    shared_server: HouseServer[Watching],
+) -> None:
+    for more in ({"tools": [WEATHER]}, {"response_format": {"type": "json_object"}}):
+        told = post(shared_server, CHAT, {**ASK, **more}, **{"X-Appliance-Rungs": "on"})
+        error = told.json()["error"]
+        assert (told.status_code, error["param"]) == (400, "X-Appliance-Rungs")
+        assert "off" in error["message"]
+
+
 def test_what_the_model_cannot_read_at_once_is_refused(
     shared_server: HouseServer[Watching],
 ) -> None:

@@ -50,18 +50,19 @@ def test_the_table_is_kept_in_both_pages_and_nothing_beside_it_changes(
         assert page.read_text("utf-8") == f"before\n{shield.BEGIN}{show(OLD)}{shield.END}\nbehind\n"
 
 
-def pair(without: float, beside: float) -> Pair:
-    return Told(without, 1.0), Told(beside, 1.25)
+def pair(more_ms: float, beside: float = 100.0) -> Pair:
+    return Told(100.0, 1.0), Told(beside, 1.0 + more_ms)
 
 
 @pytest.mark.parametrize(
     ("pairs", "holds", "words"),
     [
-        ([pair(100, 99.5)] * 40 + [pair(100, 80)] * 3, True, "0.50% fewer, median of 43 fours"),
-        ([pair(100, 98.9)] * 40, False, "1.10% fewer"),
-        ([pair(100, 101)] * 40, True, "between -1.00 and -1.00%; 0.250 ms of processor more"),
+        ([pair(0.05)] * 40 + [pair(0.4)] * 3, True, "0.50% of a core, 95% sure between 0.50 and"),
+        ([pair(0.11)] * 40, False, "1.10% of a core"),
+        ([pair(-0.1)] * 40, True, "between -1.00 and -1.00%: -0.100 ms a token at 100.0"),
+        ([pair(0.05, 98.0)] * 40, True, "40 fours; by the clock between +2.0 and +2.0%"),
         # The median holds, but nobody can be sure of it.
-        ([pair(100, 99.5), pair(50, 49.9), pair(100, 80)], False, "between 0.20 and 20.00%"),
+        ([pair(0.05), pair(0.02), pair(2.0)], False, "between 0.20 and 20.00%"),
         ([], False, "not measured: no model"),
     ],
 )

@@ -7,6 +7,7 @@ passed the present model stays chosen, and an update that cannot be loaded is ta
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,6 +182,52 @@ def test_cases_are_asked_through_the_ladder(tmp_path: Path) -> None:
     assert checked.right >= 3 and not checked.broken
     # The next model is asked of the same index, which is not made again.
     assert [file.suffix for file in kept.glob("knowledge-*.db")] == [".db"]
+
+
+SPOKEN = {
+    "“大”的反义词是什么": "“大”的反义词是“小”。",
+    "英文 apple 翻译成中文是什么": "苹果",
+    "把“谢谢”翻译成英文": "Thank you.",
+    'How do you say "thank you" in Chinese?': "谢谢",
+    "What is the opposite of hot?": "The opposite of hot is cold.",
+}
+
+
+@pytest.mark.parametrize(
+    ("speaker", "right"),
+    [
+        (lambda question: SPOKEN.get(question, ""), 5),
+        # One that speaks English alone, one that says everything back, one that babbles.
+        (
+            lambda question: (
+                SPOKEN.get(question, "") if question[:4] == "What" else "I can help you."
+            ),
+            1,
+        ),
+        (lambda question: question, 0),
+        (lambda question: "的的的的的的", 0),
+    ],
+    ids=["both languages", "English alone", "an echo", "babble"],
+)
+def test_what_only_the_model_knows_is_asked_of_the_model_and_of_no_other_rung(
+    speaker: Callable[[str], str], right: int, tmp_path: Path
+) -> None:
+    cases = [case for case in read_cases([find_golden()]) if "spoken" in case.id]
+    assert {case.question for case in cases} == set(SPOKEN)
+    assert sum(case.language == "zh" for case in cases) >= 3
+    asked: list[str] = []
+
+    def speak(question: str) -> list[str]:
+        asked.append(question)
+        return [speaker(question)]
+
+    settings = for_example(Settings(data=tmp_path))
+    checked = asyncio.run(check(settings, ScriptedEngine(speak), cases, lambda done: None))
+    assert set(SPOKEN) <= set(asked)
+    assert checked.right == right, checked.failures
+    before = make_checked("present", 23)
+    after = make_checked("new", 23 - (len(cases) - checked.right))
+    assert bool(find_fault(before, after)) is (right < len(cases))
 
 
 def test_a_model_that_cannot_be_had_passes_no_check(tmp_path: Path) -> None:

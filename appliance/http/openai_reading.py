@@ -27,6 +27,11 @@ from appliance.http.body import check_session_id, clean_text
 from appliance.http.openai_shapes import ChatWish, Drawn
 
 RUNGS_HEADER = "X-Appliance-Rungs"
+# Else an answer that no guard looked at would pass for one that the shop stands for.
+ON_WITH_TOOLS = (
+    f"Tools and JSON answers are the bare model's, without guards: send {RUNGS_HEADER}: off, or "
+    "leave the header out."
+)
 SESSION_HEADER = "X-Session-Id"
 # Asked for by this word, a session is opened and named in the answer's header.
 NEW_SESSION = "new"
@@ -104,7 +109,7 @@ def choose_rungs(request: Request, asks_model: bool) -> Literal["on", "off"]:
     if told not in ("", "on", "off"):
         raise InvalidField(RUNGS_HEADER, f"{RUNGS_HEADER} must be on or off.")
     if told == "on" and asks_model:
-        raise InvalidField(RUNGS_HEADER, "Tools and JSON answers are the bare model's; leave it.")
+        raise InvalidField(RUNGS_HEADER, ON_WITH_TOOLS)
     is_off = told == "off" or asks_model
     if is_off and SESSION_HEADER in request.headers:
         sentence = f"{SESSION_HEADER} is for answers of the appliance, not of the bare model."
