@@ -90,6 +90,8 @@ async def compare(port: int) -> Compared:
         direct_ms, engine_ms = [], []
         for number in range(WARM_UP + ROUNDS):
             generation = await make_generation(engine, QUESTIONS[number // 2 % len(QUESTIONS)])
+            # Else whoever asks a question first pays for the server's reading of it.
+            await ask_directly(port, model, generation)
             if number % 2:
                 direct = await ask_directly(port, model, generation)
                 through = await ask_engine(engine, generation)
