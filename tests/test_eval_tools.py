@@ -27,6 +27,8 @@ from tests.shop_tools import make_shop
 SETS = Path(__file__).parents[1] / "evals" / "tools"
 CASES = read_tool_cases([SETS / "cases.toml"])
 COLLOQUIAL = read_tool_cases([SETS / "colloquial.toml"])
+SPEECH = read_tool_cases([SETS / "speech.toml"])
+EVERYDAY = read_tool_cases([SETS / "everyday.toml"])
 MINE = {"order_no": "A10023", "phone_tail": "6688"}
 CALL = ToolCase("1", "zh", "call", "tune", ("A10023 尾号6688",), "query", "", MINE)
 
@@ -44,7 +46,7 @@ def test_there_are_more_than_two_hundred_in_two_languages_and_halves() -> None:
 
 def test_each_case_names_declared_tools_and_quotes_its_arguments(tmp_path: Path) -> None:
     registry = read_registry(EXAMPLES[-1], tmp_path)
-    for case in (*CASES, *COLLOQUIAL):
+    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY):
         assert not case.tool or case.tool in registry.tools, case.id
         assert not case.missing or case.missing in registry.tools[case.tool].parameters, case.id
         assert all(is_quoted(value, case.said) for value in case.arguments.values()), case.id
@@ -53,7 +55,7 @@ def test_each_case_names_declared_tools_and_quotes_its_arguments(tmp_path: Path)
 
 
 def test_no_conversation_is_in_both_halves() -> None:
-    counts = Counter(case.said for case in (*CASES, *COLLOQUIAL))
+    counts = Counter(case.said for case in (*CASES, *COLLOQUIAL, *EVERYDAY))
     assert [said for said, count in counts.items() if count > 1] == []
 
 
