@@ -21,7 +21,7 @@ from tests.scripted_house import HouseServer, answer, choose_settings, serving
 
 pytestmark = NEEDS_CHROMIUM
 
-NEEDED = "钥匙"
+NEEDED = "密钥"
 
 
 @pytest.fixture
