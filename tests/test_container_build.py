@@ -7,11 +7,14 @@ rights, answers its own question for health, and ends in order.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,18 @@ DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
 BUILDERS = ("docker", "podman")
 BUILD_S, RUN_S = 2400, 120
 UP = "The appliance is here"
+# How loading ends, well or not.
+SETTLED = ("  Model · ", "  No model · ")
+WITH_MODEL = "APPLIANCE_TEST_WITH_MODEL"
+# No rung but the model knows it.
+QUESTION = "“大”的反义词是什么"
+ASK = f"""
+import json, urllib.request
+body = json.dumps({{"message": {QUESTION!r}}}).encode()
+heads = {{"Content-Type": "application/json", "Accept": "application/json"}}
+asked = urllib.request.Request("http://127.0.0.1:8000/chat", body, heads)
+print(urllib.request.urlopen(asked, timeout=100).read().decode())
+"""
 LOOK = "import os; print(os.getuid(), *(os.access(one, os.W_OK) for one in ('/', '/opt', '/data')))"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_S + 4 * RUN_S)]
@@ -65,17 +80,45 @@ def find_builder(base: str) -> str:
     pytest.skip(f"the image {base} is not here, and tests pull none")
 
 
-@pytest.fixture(scope="module")
-def built() -> Iterator[tuple[str, str]]:
+def build(target: str) -> tuple[str, str]:
     """The builder, and the image that was built by it."""
     builder, image = find_builder(find_base()), f"appliance-test-{uuid.uuid4().hex[:8]}"
-    command = [builder, "build", "-f", str(DOCKERFILE), "--target", "appliance", "-t", image]
+    command = [builder, "build", "-f", str(DOCKERFILE), "--target", target, "-t", image]
     # Else its images have no question for health.
     command += ["--format", "docker"] if builder == "podman" else []
     made = call(*command, ".", wait_s=BUILD_S)
     assert made.returncode == 0, made.stderr[-2000:]
+    return builder, image
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[tuple[str, str]]:
+    builder, image = build("appliance")
     yield builder, image
     call(builder, "rmi", image)
+
+
+@contextmanager
+def running(
+    builder: str, image: str, *more: str, until: tuple[str, ...] = (f"  {UP}",)
+) -> Iterator[str]:
+    """A container by its name, once a line of its log begins as one of `until`."""
+    name = f"{image}-run"
+    started = call(builder, "run", "-d", "--name", name, *confine(), *more, image)
+    assert started.returncode == 0, started.stderr
+    try:
+        with subprocess.Popen(
+            [builder, "logs", "-f", name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as logs:
+            assert logs.stdout is not None
+            assert any(line.startswith(until) for line in logs.stdout)
+            logs.terminate()
+        yield name
+    finally:
+        call(builder, "rm", "-f", name)
 
 
 def test_it_runs_without_rights_and_can_write_to_its_data_alone(built: tuple[str, str]) -> None:
@@ -87,19 +130,7 @@ def test_it_runs_without_rights_and_can_write_to_its_data_alone(built: tuple[str
 
 def test_it_comes_up_is_healthy_and_ends_in_order(built: tuple[str, str]) -> None:
     builder, image = built
-    name = f"{image}-run"
-    started = call(builder, "run", "-d", "--name", name, *confine(), image)
-    assert started.returncode == 0, started.stderr
-    try:
-        with subprocess.Popen(
-            [builder, "logs", "-f", name],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        ) as logs:
-            assert logs.stdout is not None
-            assert any(UP in line for line in logs.stdout)
-            logs.terminate()
+    with running(builder, image) as name:
         health = call(builder, "exec", name, "python", "/opt/appliance/healthcheck.py")
         assert health.returncode == 0, health.stderr
         told = call(builder, "inspect", "--format", "{{.Config.Healthcheck}}", name)
@@ -107,5 +138,18 @@ def test_it_comes_up_is_healthy_and_ends_in_order(built: tuple[str, str]) -> Non
         call(builder, "stop", name)
         ended = call(builder, "inspect", "--format", "{{.State.ExitCode}}", name)
         assert ended.stdout.strip() == "0"
+
+
+@pytest.mark.skipif(not os.environ.get(WITH_MODEL), reason=f"half a gigabyte; {WITH_MODEL}=1 asks")
+def test_with_the_model_inside_it_answers_without_any_network() -> None:
+    builder, image = build("with-model")
+    try:
+        with running(builder, image, "--network", "none", until=SETTLED) as name:
+            health = call(builder, "exec", name, "python", "/opt/appliance/healthcheck.py")
+            assert health.returncode == 0, health.stderr
+            asked = call(builder, "exec", name, "python", "-c", ASK)
+            assert asked.returncode == 0, asked.stderr
+            answer = json.loads(asked.stdout)
+            assert answer["source"] == "model" and "小" in asked.stdout, answer
     finally:
-        call(builder, "rm", "-f", name)
+        call(builder, "rmi", image)
