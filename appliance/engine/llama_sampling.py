@@ -163,7 +163,7 @@ class LlamaSampler:
         if not np.isfinite(greatest):
             raise EngineFailure("The model computed no finite number for its next word.")
         for distance in NEAR:
-            near = np.flatnonzero(logits >= greatest - distance)
+            near = np.flatnonzero(logits >= greatest - distance).astype(np.int32)
             if 0 < self._top_k <= len(near):
                 return self._choose(near, logits[near])
         return self._choose(_list_all(logits), logits)
