@@ -127,6 +127,15 @@ def test_each_page_is_linked_whole(first: str) -> None:
             assert text[: comment.start()].count("`") % 2 == 0, f"{name}: {comment[0]}"
 
 
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+@pytest.mark.parametrize("first", FIRST_MODULES)
+def test_each_linked_script_is_one_that_a_browser_reads(first: str, tmp_path: Path) -> None:
+    script = tmp_path / "linked.mjs"
+    script.write_text(link(first, lambda name: (WEB / name).read_text("utf-8")).script)
+    read = subprocess.run([str(NODE), "--check", script], capture_output=True, text=True)
+    assert read.returncode == 0, read.stderr
+
+
 def test_every_page_asks_for_its_linked_script_and_says_what_is_in_it() -> None:
     pages = {
         page.relative_to(WEB).as_posix(): re.findall(r'data-linked="/web/([^"]+)"', text)

@@ -44,9 +44,7 @@ function showSignIn(said = "") {
 
 server.addEventListener("out", () => showSignIn("signedOut"));
 
-try {
-  await server.resume();
-  showFrame();
-} catch (error) {
-  showSignIn(error.status === 401 ? "" : error.code);
-}
+server
+  .resume()
+  .then(showFrame)
+  .catch((error) => showSignIn(error.status === 401 ? "" : error.code));
