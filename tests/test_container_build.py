@@ -70,14 +70,18 @@ def call(*command: str, wait_s: float = RUN_S) -> subprocess.CompletedProcess[st
 
 
 def find_builder(base: str) -> str:
-    """The first that has the base image; skips where there is none."""
+    """The first that has the base image and may run it; skips where there is none."""
     there = [name for name in BUILDERS if shutil.which(name)]
     if not there:
         pytest.skip("neither docker nor podman is installed")
-    for name in there:
-        if call(name, "image", "inspect", base).returncode == 0:
+    having = [name for name in there if call(name, "image", "inspect", base).returncode == 0]
+    if not having:
+        pytest.skip(f"the image {base} is not here, and tests pull none")
+    for name in having:
+        tried = call(name, "run", "--rm", base, "true")
+        if tried.returncode == 0:
             return name
-    pytest.skip(f"the image {base} is not here, and tests pull none")
+    pytest.skip(f"no container may run here: {tried.stderr[-200:]}")
 
 
 def build(target: str) -> tuple[str, str]:
