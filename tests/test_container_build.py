@@ -78,7 +78,7 @@ def find_builder(base: str) -> str:
     if not having:
         pytest.skip(f"the image {base} is not here, and tests pull none")
     for name in having:
-        tried = call(name, "run", "--rm", base, "true")
+        tried = call(name, "run", "--rm", *confine(), base, "true")
         if tried.returncode == 0:
             return name
     pytest.skip(f"no container may run here: {tried.stderr[-200:]}")
