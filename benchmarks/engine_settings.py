@@ -81,7 +81,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "flash": Experiment(
         (Variant("auto"), Variant("on", {"flash": 1}), Variant("off", {"flash": 0})),
-        AT_DEPTHS,
+        (*AT_DEPTHS, ask_step(256, 4), ask_step(256, 8)),
     ),
     "ubatch": Experiment(
         tuple(Variant(f"{size}", {"ubatch": size}) for size in (512, 128, 64)),
@@ -145,8 +145,9 @@ def main() -> None:
     names = [*EXPERIMENTS, *MORE]
     parser.add_argument("--only", choices=names, action="append", help="these experiments alone")
     parser.add_argument("--quick", action="store_true", help="one round: does it work at all")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"so many, not {ROUNDS}")
     arguments = parser.parse_args()
-    rounds = 1 if arguments.quick else ROUNDS
+    rounds = 1 if arguments.quick else arguments.rounds
     print(f"{describe_machine()}, {count_threads()} threads, {find_model().name}; medians of ")
     print(f"{rounds} rounds in turns; in brackets the ratio to the first row.")
     for name in arguments.only or names:
