@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,13 @@ from tests.scripted_house import (
 
 # A bound against hanging, far from what it takes.
 READY_S = 60.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_leftovers() -> Iterator[None]:
+    """What a file left open and unreachable is an error of that file, not of the run's end."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
