@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.fault_report import READMES, find_percentile
-from benchmarks.ladder_report import Comparison, Part, Row, format_parts
+from benchmarks.ladder_report import Comparison, Part, Row, format_parts, load_part
 
 MARKS = re.compile(r"(<!-- engine:begin -->\n).*?(<!-- engine:end -->)", re.DOTALL)
 JSON_FILE = Path("build") / "engine.json"
@@ -91,18 +91,7 @@ def save_json(
 
 def load_json(file: Path = JSON_FILE) -> dict[str, Measured]:
     kept = json.loads(file.read_text()) if file.exists() else {}
-    return {name: Measured(_load_part(one["part"]), one["raw"]) for name, one in kept.items()}
-
-
-def _load_part(kept: Mapping[str, object]) -> Part:
-    rows, comparison, notes = kept["rows"], kept["comparison"], kept["notes"]
-    assert isinstance(rows, list) and isinstance(notes, list)
-    beside = None
-    if isinstance(comparison, dict):
-        beside = Comparison(
-            tuple(comparison["ways"]), tuple(tuple(row) for row in comparison["rows"])
-        )
-    return Part(tuple(Row(**row) for row in rows), beside, tuple(notes))
+    return {name: Measured(load_part(one["part"]), one["raw"]) for name, one in kept.items()}
 
 
 def keep_report(text: str) -> None:

@@ -6,7 +6,10 @@
     .venv/bin/python -m benchmarks.ladder --without-model    what needs no model file
     .venv/bin/python -m benchmarks.ladder --write            and keep the tables in both READMEs
 
-Run it while the machine does nothing else.
+    .venv/bin/python -m benchmarks.ladder --kept --write     what was measured before, no more
+
+Figures are kept in build/ladder.json, so the parts may be measured one by one. Run it while the
+machine does nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +31,15 @@ from benchmarks.faults import describe_machine
 from benchmarks.ladder_delay import measure_delay
 from benchmarks.ladder_hostile import measure_hostile
 from benchmarks.ladder_quality import measure_quality
-from benchmarks.ladder_report import Part, Row, Sizes, format_parts, keep_parts
+from benchmarks.ladder_report import (
+    Part,
+    Row,
+    Sizes,
+    format_parts,
+    keep_parts,
+    load_parts,
+    save_part,
+)
 from benchmarks.ladder_speed import measure_saturated, measure_speed
 
 
@@ -69,22 +80,29 @@ def main() -> None:
     parser.add_argument("--only", choices=MEASURES, action="append", help="these parts alone")
     parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes")
     parser.add_argument("--without-model", action="store_true", help="what needs no model file")
+    parser.add_argument("--kept", action="store_true", help="measure nothing, show what is kept")
     parser.add_argument("--write", action="store_true", help="keep the tables in both READMEs")
     arguments = parser.parse_args()
     # The house says loudly what is done to it here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     sizes = Sizes(is_quick=arguments.quick, has_model=not arguments.without_model)
-    names = arguments.only or list(MEASURES)
-    parts = [measure(name, sizes) for name in names]
-    flags = "".join(f" --only {name}" for name in arguments.only or ())
-    flags += " --quick" if arguments.quick else ""
+    flags = " --quick" if arguments.quick else ""
     flags += " --without-model" if arguments.without_model else ""
-    command = f"Command: `.venv/bin/python -m benchmarks.ladder{flags}`"
-    text = format_parts(parts, [f"{describe_machine()}.", command])
-    print(text)
+    where = [f"{describe_machine()}.", f"Command: `.venv/bin/python -m benchmarks.ladder{flags}`"]
+    parts: dict[str, Part] = {}
+    for name in () if arguments.kept else arguments.only or MEASURES:
+        parts[name] = measure(name, sizes)
+        print(format_parts([parts[name]], []), flush=True)
+        if not flags:
+            save_part(name, parts[name])
+    kept = parts if flags else load_parts()
+    ordered = [kept[name] for name in MEASURES if name in kept]
+    text = format_parts(ordered, where)
+    if not flags:
+        print(text)
     if arguments.write:
         keep_parts(text)
-    sys.exit(0 if all(row.holds is not False for part in parts for row in part.rows) else 1)
+    sys.exit(0 if all(row.holds is not False for part in ordered for row in part.rows) else 1)
 
 
 if __name__ == "__main__":

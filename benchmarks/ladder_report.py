@@ -5,13 +5,15 @@ It measures nothing. The rule that must not break: a row that was not measured i
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.fault_report import READMES, find_percentile
 
+JSON_FILE = Path("build") / "ladder.json"
 MARKS = re.compile(r"(<!-- ladder:begin -->\n).*?(<!-- ladder:end -->)", re.DOTALL)
 
 
@@ -75,6 +77,30 @@ def format_parts(parts: Sequence[Part], where: Sequence[str]) -> str:
         lines += [f"| {' | '.join(row)} |" for row in comparison.rows]
     notes = [note for part in parts for note in part.notes]
     return "\n".join([*lines, "", *notes, *where]) + "\n"
+
+
+def save_part(name: str, part: Part, file: Path = JSON_FILE) -> None:
+    """What was measured in other calls stays, so parts may be measured one by one."""
+    file.parent.mkdir(exist_ok=True)
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    kept[name] = asdict(part)
+    file.write_text(json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+
+
+def load_parts(file: Path = JSON_FILE) -> dict[str, Part]:
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    return {name: load_part(one) for name, one in kept.items()}
+
+
+def load_part(kept: Mapping[str, object]) -> Part:
+    rows, comparison, notes = kept["rows"], kept["comparison"], kept["notes"]
+    assert isinstance(rows, list) and isinstance(notes, list)
+    beside = None
+    if isinstance(comparison, dict):
+        beside = Comparison(
+            tuple(comparison["ways"]), tuple(tuple(row) for row in comparison["rows"])
+        )
+    return Part(tuple(Row(**row) for row in rows), beside, tuple(notes))
 
 
 def keep_parts(text: str) -> None:
