@@ -1,13 +1,15 @@
 """Contexts of `engine_lab.py` as processes that take turns, and their figures as lines of a table.
 
-It asks them nothing by itself. The rule that must not break: a variant is the base but for what it
-names, its environment included, and no process outlives the block.
+It asks them nothing by itself. A context that is not asked is stopped: one whose threads wait by
+spinning would else take a core from the others. The rule that must not break: a variant is the base
+but for what it names, its environment included, and no process outlives the block.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,11 +39,15 @@ class LabProcess:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._read()
+        self._child.send_signal(signal.SIGSTOP)
 
     def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
         assert self._child.stdin
+        self._child.send_signal(signal.SIGCONT)
         print(json.dumps(request), file=self._child.stdin, flush=True)
-        return self._read()
+        result = self._read()
+        self._child.send_signal(signal.SIGSTOP)
+        return result
 
     def close(self) -> None:
         self._child.kill()
