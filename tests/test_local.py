@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from appliance.engine import local_run, models
 from appliance.engine.assembly import PARKED_FOLDER
+from appliance.engine.delivery import Delivery
 from appliance.engine.engine import (
     Finished,
     Generation,
@@ -140,9 +141,10 @@ class Clock:
 @pytest.mark.parametrize(
     ("step_s", "told"),
     [
-        (0.02, ["天", "气很好", "，不"]),
-        (0.03, ["天", "气很", "好，", "不"]),
-        (0.04, list("天气很好，不")),
+        (0.021, ["天", "气很好，", "不"]),
+        (0.03, ["天", "气很好", "，不"]),
+        (0.04, ["天", "气很", "好，", "不"]),
+        (0.06, list("天气很好，不")),
     ],
 )
 async def test_a_word_is_told_with_the_next_one_where_that_is_about_to_come(
@@ -151,7 +153,8 @@ async def test_a_word_is_told_with_the_next_one_where_that_is_about_to_come(
     clock = Clock()
     monkeypatch.setattr(local_run, "time", clock)
     jobs: list[Job] = []
-    loop = cast(EngineLoop, SimpleNamespace(submit=jobs.append))
+    delivery = Delivery()
+    loop = cast(EngineLoop, SimpleNamespace(submit=jobs.append, delivery=delivery))
     run = local_run.LocalRun(loop, Generation("a", Prompt((1,)), 8), None)
     emit = jobs[0].emit
     emit(Prefilled(1, 0, 0.0, 1.0))
@@ -159,6 +162,7 @@ async def test_a_word_is_told_with_the_next_one_where_that_is_about_to_come(
         clock.now = 100.0 + number * step_s
         emit(Piece(text, (ord(text),)))
     emit(Finished("stop", (), 1.0))
+    delivery.flush()
     heard = [output async for output in run]
     pieces = [Piece(text, tuple(map(ord, text))) for text in told]
     assert heard == [Prefilled(1, 0, 0.0, 1.0), *pieces, Finished("stop", (), 1.0)]

@@ -36,6 +36,9 @@ LEAST_SLOTS = 16
 MOST_SLOTS = 255
 # A question that every context must hold beside the system prompt and an answer.
 LEAST_QUESTION_TOKENS = 64
+# The table predicts what a step takes on the average. Steps planned at 150 ms were 173 ms apart at
+# 95 %, on two cores of an EPYC that other guests shared.
+PLANNED_SHARE = 0.9
 PARKED_FOLDER = "parked"
 # Files of parked conversations; at an orderly stop 64 MB at most are written.
 DISK_CAP_BYTES = 256 << 20
@@ -121,7 +124,8 @@ def make_loop(
     else:
         read_prefix(backend, cells, table, prefix)
         disk.write_prefix(prefix, cells.copy_prefix(), table.snapshot())
-    scheduler = Scheduler[Job](settings.parallel, Bounds(gap_ms=settings.gap_ms), table)
+    bounds = Bounds(gap_ms=PLANNED_SHARE * settings.gap_ms)
+    scheduler = Scheduler[Job](settings.parallel, bounds, table)
     return EngineLoop(backend, cells, scheduler, table, tally)
 
 

@@ -18,6 +18,7 @@ import structlog
 from appliance.engine.backend import Backend, DecodeResult, Entry
 from appliance.engine.cells import Cells
 from appliance.engine.commands import Adopt, Command, Forget, Prepare, Stop
+from appliance.engine.delivery import Delivery
 from appliance.engine.engine import Broken, Finished
 from appliance.engine.estimates import Estimates
 from appliance.engine.faults import FAILURES, explain
@@ -52,10 +53,9 @@ class EngineLoop:
         self._estimates = Estimates(scheduler, table)
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._in_step: tuple[Share[Job], ...] = ()
-        self._is_reading_ahead = False
-        self._is_stopping = False
-        self._begun = 0
-        self._ended = 0
+        self._is_reading_ahead = self._is_stopping = False
+        self._begun = self._ended = 0
+        self.delivery = Delivery()
         self._log = structlog.get_logger(__name__)
 
     @property
@@ -123,6 +123,7 @@ class EngineLoop:
             # Empty but for a fault in the handling of a fault: then nobody waits for ever.
             for job in self._scheduler.jobs:
                 job.emit(Broken("The engine ended."))
+            self.delivery.flush()
 
     def end_late(self) -> None:
         """Jobs that came after `run` returned; once nobody submits any more."""
@@ -131,6 +132,7 @@ class EngineLoop:
                 command = self._commands.get_nowait()
                 if isinstance(command, Job):
                     command.emit(Finished("cancelled", command.generation.said, 0.0))
+        self.delivery.flush()
 
     def _run_until_stopped(self) -> None:
         while not self._is_stopping:
@@ -146,7 +148,10 @@ class EngineLoop:
             self._finish(job, Ending("cancelled"))
 
     def _run_step(self) -> None:
-        self._take_commands(wait=self._scheduler.is_idle and self._preparing.is_idle)
+        is_idle = self._scheduler.is_idle and self._preparing.is_idle
+        if is_idle or self._scheduler.waiting:  # a place may be a parked conversation's
+            self.delivery.flush()
+        self._take_commands(wait=is_idle)
         self._end_cancelled_and_late()
         self._scheduler.admit(self._place)
         self._estimates.tell_waiting()
@@ -173,8 +178,6 @@ class EngineLoop:
                     self._preparing.put(conversation, prompt)
                 case Adopt(conversation, parked):
                     self._cells.adopt(conversation, parked)
-                case _:
-                    pass
 
     def _take_up(self, job: Job) -> None:
         """Let the job wait for its place, unless what it said before was its whole answer."""
@@ -239,7 +242,8 @@ class EngineLoop:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """The watchdog sees this step until it ends."""
+        """The watchdog sees this step until it ends; what was said before it is told meanwhile."""
+        self.delivery.flush()
         self._begun += 1
         try:
             yield
@@ -259,8 +263,7 @@ class EngineLoop:
             self._roll_back(shares, result)
             return
         self._tally.count_step(len(entries), prefill_tokens)
-        logits_rows = sum(entry.wants_logits for entry in entries)
-        self._table.learn(len(entries), logits_rows, step_ms)
+        self._table.learn(len(entries), sum(entry.wants_logits for entry in entries), step_ms)
         for share, row in zip(shares, rows, strict=True):
             with self._alone(share.job):
                 self._take_result(share, row)

@@ -30,13 +30,13 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`gap_ms` is the longest step beside open streams. A long prompt may stretch it: at 16 tokens
-    a step 1,500 tokens would take 17 s, so up to `stretch` times the gap is allowed for those of
+    """`gap_ms` is the longest step planned beside open streams. A long prompt may stretch it: at 16
+    tokens a step 1,500 would take 17 s, so up to `stretch` times the gap is allowed for those of
     `long_tokens` and more, in proportion for shorter ones. A prompt that nobody waits beside is
     read `alone` tokens at a time; one that finds no time at all gets up to `least` tokens."""
 
     gap_ms: float = 150.0
-    stretch: float = 1.5
+    stretch: float = 1.65
     long_tokens: int = 1024
     alone: int = 128
     least: int = 4
