@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ def speak(question: str) -> list[Line]:
     return ['{"size"', ": 42}"] if "size" in question else speak_of_weather(question)
 
 
+def open_line() -> AbstractContextManager[Any]:
+    """Both libraries keep a client of their own open for good, with its connections."""
+    client: AbstractContextManager[Any] = pytest.importorskip("httpx", reason=WHY).Client()
+    return client
+
+
 def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
     langchain_openai = pytest.importorskip("langchain_openai", reason=WHY)
 
@@ -37,9 +44,13 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
         """The weather of a city."""
         return f"Rain in {city}."
 
-    with open_house(tmp_path, speak) as server:
+    with open_house(tmp_path, speak) as server, open_line() as line:
         chat: Any = langchain_openai.ChatOpenAI(
-            base_url=f"{server.url}/v1", api_key=server.key, model="appliance", max_retries=0
+            base_url=f"{server.url}/v1",
+            api_key=server.key,
+            model="appliance",
+            max_retries=0,
+            http_client=line,
         )
         assert chat.invoke("Tell me of the sky").content == "Hello."
         assert "".join(part.content for part in chat.stream("Tell me of the sky")) == "Hello."
@@ -60,6 +71,7 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
             api_key=server.key,
             model="m",
             check_embedding_ctx_length=False,
+            http_client=line,
         )
         assert len(embeddings.embed_query("退货")) == 384
 
@@ -67,20 +79,25 @@ def test_langchain_talks_streams_calls_and_reads_shapes(tmp_path: Path) -> None:
 def test_llamaindex_talks_and_streams(tmp_path: Path) -> None:
     openai_like = pytest.importorskip("llama_index.llms.openai_like", reason=WHY)
     llms = pytest.importorskip("llama_index.core.llms", reason=WHY)
-    with open_house(tmp_path, speak) as server:
+    with open_house(tmp_path, speak) as server, open_line() as line:
         llm: Any = openai_like.OpenAILike(
             api_base=f"{server.url}/v1",
             api_key=server.key,
             model="appliance",
             is_chat_model=True,
             max_retries=0,
+            http_client=line,
         )
         hello = [llms.ChatMessage(role="user", content="Tell me of the sky")]
         assert llm.chat(hello).message.content == "Hello."
         assert list(llm.stream_chat(hello))[-1].message.content == "Hello."
         assert llm.complete("Tell me of the sky").text == "Hello."
         plain: Any = openai_like.OpenAILike(
-            api_base=f"{server.url}/v1", api_key=server.key, model="appliance", is_chat_model=False
+            api_base=f"{server.url}/v1",
+            api_key=server.key,
+            model="appliance",
+            is_chat_model=False,
+            http_client=line,
         )
         assert plain.complete("Tell me of the sky").text == "Hello."
 
