@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from appliance.dialogue.addressed import is_put_to_shop
 from appliance.dialogue.cache import AnswerCache, CachedAnswer, Key
 from appliance.dialogue.charter import Charter
 from appliance.dialogue.excerpts import (
@@ -260,9 +261,9 @@ class Ladder:
 
 
 async def _is_of_the_shop(asked: Asked, evidence: Evidence, knowledge: Retriever) -> bool:
-    """Whether the documents speak of it, though they do not answer it: then the model, which
-    knows less, is not asked."""
-    if evidence.score >= LEAST_EVIDENCE:
+    """Whether it is put to the shop, or the documents speak of it, though they do not answer it:
+    then the model, which knows less, is not asked."""
+    if evidence.score >= LEAST_EVIDENCE or is_put_to_shop(asked.text):
         return True
     found = await knowledge.find_passages(asked.text, 1)
     return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE

@@ -1,0 +1,55 @@
+"""Whether a question is put to the shop: its stock, its prices, what it does for a customer.
+
+A shop's own business that stands nowhere in its knowledge is known to nobody here, and a small
+model that is asked all the same says "a wool rug is our article, and we do not sell it". What is
+asked of the whole world is none of it. The rule that must not break: it decides between honest
+words and the model only, after everything that is written was asked.
+"""
+
+from __future__ import annotations
+
+import re
+
+from appliance.knowledge.folding import fold
+
+MAX_QUESTION_CHARS = 4000
+SERVICE = (
+    "sell|stock|carry|offer|take|accept|ship|deliver|charge|rent|lend|repair|fix|serve|supply|"
+    "provide|allow|close|open|restock|refund|gift wrap|price match|sharpen|install|assemble"
+)
+ALSO = r"(?: guys| all| folks)?(?: also| still| even| ever| currently| happen to)*"
+# What a person has and no shop does.
+OWN = (
+    "feeling|opinion|friend|famil|dream|favou?rite|soul|emotion|name|idea|clue|hobb|parent|sibling|"
+    "kid|child|plan|thought|rights"
+)
+HOUSE = (
+    "shops?|stores?|branch(?:es)?|prices?|stock|range|staff|team|policy|policies|company|website|"
+    "products?|catalogue?|warehouse|courier|warranty|returns?|opening"
+)
+PUT_TO_SHOP = re.compile(
+    "|".join(
+        (
+            r"[你您咱]们?(?:家|店|那里|那边|这里|这边)(?!人)|[你您]们(?!人类|机器|俩|两)",
+            r"贵店|本店|这家店|店里|店内",
+            r"有(?:没有)?.{0,12}(?:卖|现货|货)[吗么不]?|卖不卖",
+            r"(?:哪里|哪儿|在哪)(?:有卖|能买|可以买|买得到)",
+            r"(?:什么时候|何时|几时|还会?|能不能|会不会)(?:再)?(?:补货|到货|上架|上新|打折)",
+            r"(?:可以|能|能不能|可不可以)(?:在线|上门|到店|提前|现场)?"
+            r"(?:买|订购|预订|预约|下单|退货|换货|退换|退款|试穿|试用|开发票|刷卡|分期)",
+            r"\b(?:do|did|will|would|can|could) (?:you|u|the (?:shop|store))"
+            rf"{ALSO} (?:{SERVICE})\b",
+            rf"\bdo you{ALSO} (?:have|do|make|keep|get) "
+            rf"(?:(?:an?|any|the|some|these|those|more|other)\b(?! (?:{OWN}))|(?!{OWN})\w+s\b)",
+            rf"\byour (?:{HOUSE})\b",
+            r"\b(?:in|at) (?:your|the|this) (?:shop|store|branch|place)\b",
+            r"\bfrom (?:you guys|your)\b",
+            r"\b(?:can|could|may) (?:i|we|you) (?:still )?"
+            r"(?:buy|order|book|reserve|return|exchange|collect|rent|pay (?:with|by|in|cash))\b",
+        )
+    )
+)
+
+
+def is_put_to_shop(question: str) -> bool:
+    return PUT_TO_SHOP.search(fold(question[:MAX_QUESTION_CHARS]).text) is not None

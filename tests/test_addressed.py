@@ -1,0 +1,61 @@
+"""Questions that are put to the shop, and those that only sound like it."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.dialogue.addressed import is_put_to_shop
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "羊毛地毯你们有卖吗",
+        "你们家有儿童餐具吗？",
+        "店里有没有充电宝可以借",
+        "有咖啡机现货吗",
+        "蓝色的什么时候补货",
+        "能不能上门退货",
+        "您们周末送货吗",
+        "哪里能买到替换的灯泡",
+        "Do you sell wool rugs?",
+        "do you guys have any candles",
+        "Do you still stock the green mug?",
+        "would you sharpen a knife",
+        "What is your policy on pets?",
+        "is there a toilet in your store",
+        "can I rent a ladder",
+        "Can we pay in euros here? I mean, can we pay with cash",
+    ],
+)
+def test_what_is_asked_of_the_shop(question: str) -> None:
+    assert is_put_to_shop(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "红烧肉怎么做才不腻",
+        "火星上今天多少度",
+        "帮我写一首关于秋天的诗",
+        "你会写诗吗",
+        "你好厉害",
+        "你家人好吗",
+        "你们人类为什么要睡觉",
+        "有没有听过这个故事",
+        "Can you write a poem?",
+        "do you have a favourite colour",
+        "do you have feelings",
+        "How do I cook rice?",
+        "who won the match yesterday",
+        "what do you think of autumn",
+        "Do you know what a quark is?",
+        "",
+    ],
+)
+def test_what_is_asked_of_the_whole_world(question: str) -> None:
+    assert not is_put_to_shop(question)
+
+
+def test_a_long_message_is_read_to_its_bound() -> None:
+    assert not is_put_to_shop("啊" * 5000 + "你们店")
