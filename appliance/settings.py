@@ -119,6 +119,11 @@ class Settings(BaseModel):
         description="Longest pause of an open stream, in milliseconds, while a new question is "
         "read beside it.",
     )
+    drafts: Literal["auto", "off"] = Field(
+        "auto",
+        description="Verify several guessed tokens at once where one answer is given and it pays: "
+        "what it quotes comes faster.",
+    )
     parking_mb: int = Field(
         0,
         ge=0,

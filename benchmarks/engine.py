@@ -36,10 +36,10 @@ from benchmarks.engine_peers import (
     has_llama_server,
     has_python_server,
 )
+from benchmarks.engine_quoting import measure_drafts
 from benchmarks.engine_report import (
     FIRST_TOKEN,
     Measured,
-    find_drafts,
     format_report,
     keep_report,
     load_json,
@@ -63,6 +63,7 @@ MEASURES: dict[str, Measure] = {
     "eight": measure_eight,
     "long": measure_long,
     "flood": measure_flood,
+    "drafts": measure_drafts,
     "cpu": measure_cpu,
 }
 
@@ -117,9 +118,7 @@ def main() -> None:
         if not arguments.quick:
             save_json({name: measured}, where)
     kept = {} if arguments.quick else load_json()
-    if drafts := find_drafts():
-        kept["drafts"] = drafts
-    ordered = {name: kept[name] for name in (*MEASURES, "drafts") if name in kept}
+    ordered = {name: kept[name] for name in MEASURES if name in kept}
     report = format_report(ordered, where)
     if not arguments.quick:
         print(report)

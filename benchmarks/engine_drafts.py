@@ -16,15 +16,8 @@ from appliance.settings import Settings
 from benchmarks.engine_answer import median
 from benchmarks.engine_labs import LabProcess, Variant, format_lines, opening, show
 from benchmarks.engine_peers import count_threads, find_model
-from benchmarks.engine_report import DRAFTS_FILE
-from benchmarks.engine_words import PASSAGE, ask_long, ask_new
-
-QUOTING = (
-    f"把下面这段话原样重复一遍，一个字也不要改：\n{PASSAGE}",
-    f"请把这段话抄写一遍，只改掉开头的“清晨”为“傍晚”：\n{PASSAGE}",
-    "Repeat this text word for word: The lamp has a base of oak, a shade of linen and a cord of "
-    "two metres. The shade can be washed by hand in cold water. The oak is oiled once a year.",
-)
+from benchmarks.engine_quoting import OTHERS, QUOTING
+from benchmarks.engine_words import ask_new
 
 
 def write_prompt(question: str) -> str:
@@ -68,30 +61,17 @@ def count_common(one: Sequence[int], other: Sequence[int]) -> int:
 def run_drafts(rounds: int) -> list[str]:
     """Answers that quote a passage and answers that do not, with and without drafts."""
     tokens = 96 if rounds > 1 else 6
-    questions = {"quoting": QUOTING, "other": tuple(map(ask_long, (1, 2, 3)))}
-    rows, kept = [], dict[str, dict[int, tuple[float, float]]]()
+    rows = []
     with opening([Variant("base")]) as (lab,):
-        for kind, asked in questions.items():
-            kept[kind] = {
-                draft: compare_draft(lab, asked, draft, tokens, rounds) for draft in (3, 7)
-            }
+        for asked in (QUOTING, OTHERS):
+            found = [compare_draft(lab, asked, draft, tokens, rounds) for draft in (3, 7)]
             rows.append(
                 [
                     text
-                    for ratio, accepted in kept[kind].values()
+                    for ratio, accepted in found
                     for text in (f"{ratio:.2f} ×", f"{100 * accepted:.0f} %")
                 ]
             )
-    best = max(kept["quoting"], key=lambda draft: kept["quoting"][draft][0])
-    DRAFTS_FILE.parent.mkdir(exist_ok=True)
-    figures = {
-        "draft_tokens": best,
-        "quoting_ratio": kept["quoting"][best][0],
-        "quoting_accepted": kept["quoting"][best][1],
-        "other_ratio": kept["other"][best][0],
-    }
-    if rounds > 1:
-        DRAFTS_FILE.write_text(json.dumps(figures) + "\n")
     head = [
         "answers",
         *(f"K={draft}, {what}" for draft in (3, 7) for what in ("speed", "accepted")),

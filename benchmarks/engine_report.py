@@ -17,7 +17,6 @@ from benchmarks.ladder_report import Comparison, Part, Row, format_parts, load_p
 
 MARKS = re.compile(r"(<!-- engine:begin -->\n).*?(<!-- engine:end -->)", re.DOTALL)
 JSON_FILE = Path("build") / "engine.json"
-DRAFTS_FILE = Path("build") / "engine-drafts.json"
 NO_PEER = "not measured: no llama-server"
 # What the bars are about, told under the table.
 FIRST_TOKEN = (
@@ -56,22 +55,6 @@ def compare_ways(rows: Mapping[str, Mapping[str, str]], ways: Sequence[str]) -> 
         tuple(ways),
         tuple((what, *(told.get(way, "-") for way in ways)) for what, told in rows.items()),
     )
-
-
-def find_drafts(file: Path = DRAFTS_FILE) -> Measured | None:
-    """What `engine_settings.py --only drafts` found, where it was run."""
-    if not file.exists():
-        return None
-    kept = json.loads(file.read_text())
-    quoting, others = float(kept["quoting_ratio"]), float(kept["other_ratio"])
-    row = Row(
-        "answers that quote a passage, drafts / none",
-        f"{quoting:.2f} × (accepted {100 * float(kept['quoting_accepted']):.0f} %); "
-        f"answers that quote nothing {others:.2f} ×",
-        "drafts stay only if ≥ 1.1 × and ≥ 0.97 ×: "
-        + ("they do" if quoting >= 1.1 and others >= 0.97 else "left out"),
-    )
-    return Measured(Part((row,)), kept)
 
 
 def format_report(measured: Mapping[str, Measured], where: Sequence[str]) -> str:

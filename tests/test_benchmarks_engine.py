@@ -18,19 +18,19 @@ from benchmarks.engine_drafts import count_common
 from benchmarks.engine_labs import format_lines, show
 from benchmarks.engine_peers import read_completion, read_generations, read_own_s
 from benchmarks.engine_process import WrongAnswer
+from benchmarks.engine_quoting import report_drafts
 from benchmarks.engine_report import (
     MARKS,
     Measured,
     bound,
     compare_ways,
-    find_drafts,
     format_report,
     load_json,
     save_json,
 )
 from benchmarks.engine_turns import make_visits
 from benchmarks.engine_wire import Heard, ignore, read_frames
-from benchmarks.ladder_report import Part, Row
+from benchmarks.ladder_report import Part, Row, load_parts, save_part
 
 HELD = Answer(10.0, shown_s=[10.31, 10.42], token_s=[10.1, 10.2, 10.3, 10.4], tokens=4)
 # Both kinds of line ends, a comment and an end that is no JSON.
@@ -140,13 +140,28 @@ def test_kept_figures_come_back_and_others_stay(tmp_path: Path) -> None:
     assert load_json(file) == {"one": one, "two": Measured(Part())}
 
 
-def test_drafts_are_a_row_only_where_they_were_measured(tmp_path: Path) -> None:
-    file = tmp_path / "drafts.json"
-    assert find_drafts(file) is None
-    file.write_text('{"quoting_ratio": 1.05, "quoting_accepted": 0.5, "other_ratio": 0.9}')
-    found = find_drafts(file)
-    assert found is not None
-    assert "left out" in found.part.rows[0].bar
+@pytest.mark.parametrize(
+    ("quoting", "others", "holds"),
+    [
+        ([1.5, 1.2, 1.1], [1.0, 0.97], True),
+        ([1.5, 1.05, 1.0], [1.0], False),
+        ([1.5], [0.9], False),
+        ([], [1.0], None),
+    ],
+)
+def test_guesses_hold_where_they_win_at_quoting_and_lose_nowhere(
+    quoting: list[float], others: list[float], holds: bool | None
+) -> None:
+    assert report_drafts(quoting, others).part.rows[0].holds is holds
+
+
+def test_the_ladder_s_kept_parts_come_back_and_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "build" / "ladder.json"
+    beside = compare_ways({"speed": {"ours": "3"}}, ("ours",))
+    one = Part((Row("a", "1", "≤ 2", True),), beside, ("a note",))
+    save_part("one", one, file)
+    save_part("two", Part(), file)
+    assert load_parts(file) == {"one": one, "two": Part()}
 
 
 def test_every_customer_comes_back_as_often_and_in_the_order_of_turns() -> None:

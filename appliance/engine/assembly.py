@@ -126,7 +126,7 @@ def make_loop(
         disk.write_prefix(prefix, cells.copy_prefix(), table.snapshot())
     bounds = Bounds(gap_ms=PLANNED_SHARE * settings.gap_ms)
     scheduler = Scheduler[Job](settings.parallel, bounds, table)
-    return EngineLoop(backend, cells, scheduler, table, tally)
+    return EngineLoop(backend, cells, scheduler, table, tally, drafts=settings.drafts == "auto")
 
 
 def _is_delicate(folder: Path) -> bool:

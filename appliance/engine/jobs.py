@@ -28,6 +28,7 @@ from appliance.engine.engine import (
 )
 from appliance.engine.logprobs import LEAST, Candidate, LogprobQueue, TokenLogprob
 from appliance.engine.prompt import TokenIds
+from appliance.engine.prompt_lookup import PromptLookup
 from appliance.engine.sequences import Placement
 from appliance.engine.text import LoopDetector, StopMatcher, TextDecoder
 
@@ -65,6 +66,8 @@ class Job:
     _loops: LoopDetector = field(default_factory=LoopDetector)
     _logprobs: LogprobQueue = field(default_factory=LogprobQueue)
     _is_loop: bool = False
+    _lookup: PromptLookup | None = None
+    _guesses: TokenIds = ()
     _text: str = ""
     _given_ids: int = 0
     _whole_ids: int = 0
@@ -95,10 +98,18 @@ class Job:
         return None if self.tokens_to_say else Ending("length")
 
     def next_tokens(self, count: int) -> Sequence[int]:
-        """What its share of the next step computes: `count` of its prompt, or its last word."""
+        """What its share of the next step computes: `count` of its prompt, or its last word and
+        the guesses behind it."""
         if self.unread_tokens:
             return self.to_read[self.read_tokens : self.read_tokens + count]
-        return self.ids[-1:]
+        return (self.ids[-1], *self._guesses[: count - 1])
+
+    def guess(self, predict_ms: Callable[[int, int], float]) -> int:
+        """Look up what comes next; how many guesses are worth to be verified in the next step."""
+        if self._lookup is None:
+            self._lookup = PromptLookup((*self.generation.prompt.ids, *self.ids))
+        self._guesses = self._lookup.guess(self.tokens_to_say - 1, predict_ms)
+        return len(self._guesses)
 
     def resume(self, get_piece: Callable[[int], bytes]) -> None:
         """Hear again what was said before the process died; none of it is given out twice."""
@@ -148,6 +159,8 @@ class Job:
 
     def _hear(self, token: int, data: bytes) -> None:
         self.ids.append(token)
+        if self._lookup is not None:
+            self._lookup.hear(token)
         self._text += self._stops.feed(self._decoder.feed(data))
         if self._decoder.is_between_characters:
             self._whole_ids = len(self.ids)

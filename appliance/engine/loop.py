@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from appliance.engine.backend import Backend, DecodeResult, Entry
+from appliance.engine.backend import Backend, DecodeResult
+from appliance.engine.batch import add_guesses, fill_batch
 from appliance.engine.cells import Cells
 from appliance.engine.commands import Adopt, Command, Forget, Prepare, Stop
 from appliance.engine.delivery import Delivery
@@ -43,12 +44,16 @@ class EngineLoop:
         scheduler: Scheduler[Job],
         table: StepTable,
         tally: Tally,
+        *,
+        drafts: bool = True,
     ) -> None:
+        """`drafts`: verify guesses where nobody else is served and it pays."""
         self._backend = backend
         self._cells = cells
         self._scheduler = scheduler
         self._table = table
         self._tally = tally
+        self._drafts = drafts
         self._preparing = Preparing(backend, cells, tally)
         self._estimates = Estimates(scheduler, table)
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -156,6 +161,8 @@ class EngineLoop:
         self._scheduler.admit(self._place)
         self._estimates.tell_waiting()
         shares = self._scheduler.plan()
+        if self._drafts and len(self._scheduler.jobs) == 1:
+            shares = add_guesses(shares, self._table.predict_ms)
         if shares and not self._is_stopping:
             self._compute(shares)
         elif self._scheduler.is_idle and not self._preparing.is_idle and not self._is_stopping:
@@ -251,7 +258,7 @@ class EngineLoop:
             self._ended = self._begun
 
     def _compute(self, shares: Sequence[Share[Job]]) -> None:
-        entries, rows = self._fill_batch(shares)
+        entries, rows = fill_batch(shares, self._cells.get_length)
         prefill_tokens = sum(share.tokens for share in shares if share.job.unread_tokens)
         self._in_step = tuple(shares)
         started_at = time.monotonic()
@@ -267,21 +274,6 @@ class EngineLoop:
         for share, row in zip(shares, rows, strict=True):
             with self._alone(share.job):
                 self._take_result(share, row)
-
-    def _fill_batch(self, shares: Sequence[Share[Job]]) -> tuple[list[Entry], list[int]]:
-        """The batch's entries and, per share, the row that its next token is sampled from."""
-        entries: list[Entry] = []
-        rows: list[int] = []
-        for job, tokens in ((share.job, share.tokens) for share in shares):
-            assert job.placement is not None
-            slot = job.placement.slot
-            position = self._cells.get_length(slot)
-            for offset, token in enumerate(job.next_tokens(tokens)):
-                entries.append(Entry(token, position + offset, slot, False))
-            if tokens >= job.unread_tokens:
-                entries[-1] = Entry(entries[-1].token, entries[-1].position, slot, True)
-            rows.append(len(entries) - 1)
-        return entries, rows
 
     def _roll_back(self, shares: Sequence[Share[Job]], result: DecodeResult) -> None:
         """The step's cells go. A cancelled step is no fault; any other is computed again job by
@@ -299,30 +291,38 @@ class EngineLoop:
             self._compute([share])
 
     def _take_result(self, share: Share[Job], row: int) -> None:
-        job = share.job
-        assert job.placement is not None and job.sampler is not None
-        self._cells.extend(job.placement.slot, job.next_tokens(share.tokens))
+        job, tokens = share.job, share.job.next_tokens(share.tokens)
+        assert job.placement is not None
+        slot, guesses = job.placement.slot, tokens[1:]
         if job.unread_tokens:
+            self._cells.extend(slot, tokens)
             job.read_tokens += share.tokens
             if job.unread_tokens:
                 return
             job.begin_to_speak()
-        token = job.sampler.sample(row)
-        self._tell_time(job)
-        if self._backend.is_end(token):
-            self._finish(job, Ending("stop"))
-            return
-        job.say(row, token, self._backend.get_piece)
-        if job.ending:
-            self._finish(job, job.ending)
+            tokens = guesses = ()
+        right, ending = self._speak(job, row, guesses)
+        self._cells.extend(slot, tokens[: 1 + right])
+        if guesses:
+            self._tally.count_guesses(len(guesses), right)
+            self._cells.take_back(slot)
+        if ending is not None:
+            self._finish(job, ending)
 
-    def _tell_time(self, job: Job) -> None:
-        now = time.monotonic()
-        if job.said_at:
-            self._tally.gap_s.observe(now - job.said_at)
-        else:
-            self._tally.ttft_s.observe(now - job.arrived_at)
-        job.said_at = now
+    def _speak(self, job: Job, row: int, guesses: Sequence[int]) -> tuple[int, Ending | None]:
+        """Tell the job its next token, and those behind it while the guesses are what was drawn:
+        how many were right, and why nothing more is to be said."""
+        assert job.sampler is not None
+        right = 0
+        while True:
+            token = job.sampler.sample(row + right)
+            job.said_at = self._tally.observe_token(job.said_at, job.arrived_at)
+            if self._backend.is_end(token):
+                return right, Ending("stop")
+            job.say(row + right, token, self._backend.get_piece)
+            if job.ending or right == len(guesses) or token != guesses[right]:
+                return right, job.ending
+            right += 1
 
     def _finish(self, job: Job, ending: Ending) -> None:
         """The last output comes after the place is free: nobody asks for one more."""

@@ -6,6 +6,7 @@ break: only the engine's thread counts.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -25,6 +26,7 @@ class Tally:
     prefill_reused_tokens: int = 0
     prefill_idle_tokens: int = 0
     decoded_tokens: int = 0
+    drafts_accepted_tokens: int = 0
     steps: int = 0
     evictions: int = 0
     restores: Counter[str] = field(default_factory=Counter)
@@ -47,6 +49,21 @@ class Tally:
         self.prefill_computed_tokens += prefill_tokens
         self.decoded_tokens += width - prefill_tokens
 
+    def observe_token(self, said_at: float, arrived_at: float) -> float:
+        """One more of an answer, now: the moment, by which the next one counts. `said_at` is that
+        of the token before it, 0 where there was none."""
+        now = time.monotonic()
+        if said_at:
+            self.gap_s.observe(now - said_at)
+        else:
+            self.ttft_s.observe(now - arrived_at)
+        return now
+
+    def count_guesses(self, guesses: int, right: int) -> None:
+        """Of the step just counted; those that were wrong are no tokens of an answer."""
+        self.drafts_accepted_tokens += right
+        self.decoded_tokens -= guesses - right
+
     def snapshot(
         self,
         *,
@@ -61,6 +78,7 @@ class Tally:
             prefill_reused_tokens=self.prefill_reused_tokens,
             prefill_idle_tokens=self.prefill_idle_tokens,
             decoded_tokens=self.decoded_tokens,
+            drafts_accepted_tokens=self.drafts_accepted_tokens,
             steps=self.steps,
             ttft_s=self.ttft_s.snapshot(),
             gap_s=self.gap_s.snapshot(),
