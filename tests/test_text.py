@@ -90,9 +90,13 @@ def test_overlapping_stop_strings_do_not_depend_on_the_cut(letters: list[str], a
 
 
 def test_a_sentence_told_four_times_is_a_loop() -> None:
-    detector = LoopDetector()
-    sentence = list(range(9))
-    assert [detector.feed(token) for token in sentence * 4][-1]
+    for length in range(1, 49):
+        detector = LoopDetector()
+        sentence = list(range(length))
+        looped = [detector.feed(token) for token in sentence * 30]
+        told = max(4 * length, 24)
+        assert not any(looped[: told - 1])
+        assert any(looped[told - 1 : told + 7])
 
 
 def test_a_short_laugh_and_a_list_are_no_loop() -> None:
