@@ -59,6 +59,22 @@ def test_no_conversation_is_in_both_halves() -> None:
     assert [said for said, count in counts.items() if count > 1] == []
 
 
+def test_nothing_that_is_reported_stands_among_the_examples(tmp_path: Path) -> None:
+    """Known by heart, it would tell nothing."""
+    registry = read_registry(EXAMPLES[-1], tmp_path)
+    known = {
+        *registry.others,
+        *(text for tool in registry.tools.values() for text in tool.examples),
+    }
+    plain = {squeeze(text) for text in known}
+    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY):
+        assert case.split != "report" or squeeze(case.said[-1]) not in plain, case.id
+
+
+def squeeze(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
 def test_right_is_the_tool_with_exactly_its_arguments() -> None:
     found = StoredCall("query", "found", {**MINE, "conversation": "abc"})
     assert SeenCall(CALL, (found,), "tool").is_right
