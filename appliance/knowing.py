@@ -154,7 +154,7 @@ class KnowledgeRung:
 
         data = self._settings.data
         self._tool_keeper = ToolKeeper(
-            self.folder, data, engine, calls, ladder, self._embedder, find_visitor
+            self.folder, data, engine, calls, ladder, self.library, self._embedder, find_visitor
         )
         ladder.tools = self._tool_keeper.tooling
 

@@ -35,14 +35,18 @@ if TYPE_CHECKING:
     from appliance.dialogue.ladder import Ladder
     from appliance.engine.engine import Engine
     from appliance.knowledge.embedder import Embedder
+    from appliance.knowledge.library import Library
     from appliance.store.calls import Calls
 
 # Computed once, as those of the knowledge are.
 VECTORS_FILE = "tool-vectors.db"
+# More are not compared with: the time to weigh them grows with their square.
+MOST_QUESTIONS = 1000
 
 
 class ToolKeeper:
-    """`tooling` is the rung; without `embedder` no meanings are compared."""
+    """`tooling` is the rung; without `embedder` words alone are compared. What the `library`
+    answers no tool is for."""
 
     def __init__(
         self,
@@ -51,15 +55,17 @@ class ToolKeeper:
         engine: Engine,
         calls: Calls,
         ladder: Ladder,
+        library: Library,
         embedder: Embedder | None,
         find_visitor: FindVisitor | None = None,
     ) -> None:
         self._folder = folder
         self._data = data
+        self._library = library
         self._embedder = embedder
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger(__name__)
-        self._seen = _measure(folder)
+        self._seen = (_measure(folder), "")
         registry = read_registry(folder, data)
         self._tell(registry.faults)
         self._kit = Kit(
@@ -79,6 +85,7 @@ class ToolKeeper:
 
     async def run_forever(self) -> None:
         """Until `stop`."""
+        self._seen = (self._seen[0], self._library.state.version)
         await self.tooling.prepare()
         while not await wait_at_most(self._stopping, LOOK_PAUSE_S):
             await self.refresh()
@@ -90,9 +97,9 @@ class ToolKeeper:
                 kit.likeness.stop()
 
     async def refresh(self) -> None:
-        """Take the file where it is another and right; where it is wrong, tell it and keep what
-        there is."""
-        seen = await asyncio.to_thread(_measure, self._folder)
+        """Take the file where it is another and right, or weigh it against another FAQ; where it
+        is wrong, tell it and keep what there is."""
+        seen = (await asyncio.to_thread(_measure, self._folder), self._library.state.version)
         if seen == self._seen:
             return
         self._seen = seen
@@ -121,10 +128,12 @@ class ToolKeeper:
             Tools(registry).prepare()
         return replace(registry, faults=tuple(check_tools(registry)))
 
-    def _make_likeness(self, registry: Registry) -> Likeness | None:
-        if self._embedder is None:
-            return None
-        return Likeness(registry, self._embedder, self._data / VECTORS_FILE)
+    def _make_likeness(self, registry: Registry) -> Likeness:
+        path = self._data / VECTORS_FILE
+        return Likeness(registry, self._embedder, path, self._list_questions)
+
+    async def _list_questions(self) -> tuple[str, ...]:
+        return await self._library.list_questions(MOST_QUESTIONS)
 
     def _tell(self, faults: tuple[Fault, ...]) -> None:
         for fault in faults:

@@ -46,6 +46,12 @@ def test_the_first_entries_of_each_language_stand_in_the_owner_s_order(index: In
     assert index.first_entries == ENTRIES
 
 
+def test_of_each_entry_one_phrasing_is_listed_before_the_second_of_any(index: Index) -> None:
+    first = tuple(entry.question for entry in ENTRIES)
+    assert index.list_questions(4) == first
+    assert index.list_questions(9) == (*first, "我想退货", "东西不想要了")
+
+
 @pytest.mark.parametrize("question", ["請問怎麼申請退貨", "我想退货！", "怎么申请退货呢，谢谢"])
 def test_an_exact_question_is_answered_with_the_entry_to_the_letter(
     index: Index, question: str

@@ -12,7 +12,6 @@ import pytest
 from appliance.app import House
 from appliance.dialogue.steps import Act
 from appliance.dialogue.tool_likeness import Likeness
-from appliance.dialogue.tooling import is_clear
 from appliance.engine.scripted import Line, ScriptedEngine
 from appliance.evaluation import open_house, wait_indexed
 from appliance.knowledge.embedder import Matrix
@@ -236,7 +235,7 @@ class Meanings:
         return rows + np.float32(1e-6)
 
 
-async def test_a_message_is_like_the_examples_of_a_tool_by_its_margin_over_the_others(
+async def test_a_message_is_like_the_examples_of_a_tool_and_unlike_the_others(
     tmp_path: Path,
 ) -> None:
     tools = TOOLS.replace("bare = true", 'bare = true\nexamples = ["催催", "查查"]')
@@ -245,12 +244,76 @@ async def test_a_message_is_like_the_examples_of_a_tool_by_its_margin_over_the_o
     assert (await likeness.find("帮我催一催")).tool == ""
     await likeness.prepare()
     clear, open_ = await likeness.find("帮我催一催"), await likeness.find("帮我查一问")
-    assert (clear.tool, is_clear(clear)) == ("query_order", True)
-    assert open_.margin < 0.0
+    assert (clear.tool, clear.is_clear) == ("query_order", True)
+    assert open_.margin < clear.margin and not open_.is_clear
     assert (await likeness.find("催一催", ["request_return"])).tool == ""
     again = Likeness(registry, Meanings(), tmp_path / "vectors.db")
     await again.prepare()
     assert await again.find("帮我催一催") == clear
+
+
+async def test_without_an_embedder_words_alone_are_compared(tmp_path: Path) -> None:
+    tools = TOOLS.replace("bare = true", 'bare = true\nexamples = ["催催我那个", "查查我那个"]')
+    registry = read_shop_tools(tmp_path, 'others = ["问问价钱", "问问天气"]\n' + tools)
+    likeness = Likeness(registry, None, tmp_path / "vectors.db")
+    await likeness.prepare()
+    assert (await likeness.find("催一下我那个")).is_clear
+    assert not (await likeness.find("问一下天气")).is_clear
+    assert not (tmp_path / "vectors.db").exists()
+
+
+async def test_what_the_faq_asks_no_tool_is_for_but_for_what_is_plainly_a_wish(
+    tmp_path: Path,
+) -> None:
+    tools = TOOLS.replace("bare = true", 'bare = true\nexamples = ["催催我那个", "查查我那个"]')
+    registry = read_shop_tools(tmp_path, 'others = ["问问价钱", "问问天气"]\n' + tools)
+
+    async def list_questions() -> Sequence[str]:
+        return ["催奶用的茶有吗", "那个茶怎么泡", "帮我申请退货"]
+
+    without = Likeness(registry, None, tmp_path / "vectors.db")
+    likeness = Likeness(registry, None, tmp_path / "vectors.db", list_questions)
+    for one in (without, likeness):
+        await one.prepare()
+    asked = "催奶的茶"
+    assert (await likeness.find(asked)).margin < 0.0 < (await without.find(asked)).margin
+    assert (await likeness.find("催一下我那个")).is_clear
+    wish = "申请退货"
+    assert (await likeness.find(wish)).margin == pytest.approx(
+        (await without.find(wish)).margin, abs=0.2
+    )
+
+
+async def test_a_wish_is_guessed_by_the_examples_and_how_it_is_done_is_left_to_the_faq(
+    tmp_path: Path,
+) -> None:
+    tools = TOOLS.replace("bare = true", 'bare = true\nexamples = ["催催我那个", "查查我那个"]')
+    folder = make_shop(tmp_path / "shop", 'others = ["问问价钱", "问问天气"]\n' + tools)
+    async with serve(folder) as house:
+        tooling = house.knowledge.tools
+        assert tooling is not None
+        await tooling.is_prepared.wait()
+        [wish] = await talk(house, "催一下我那个")
+        [general] = await talk(house, "如何催一下我那个")
+        likeness = tooling._kit.likeness
+        assert likeness is not None and (await likeness.find("如何催一下我那个")).is_clear
+    assert wish.rule == "query_order/asking"
+    assert general.source != "tool"
+
+
+async def test_another_faq_is_weighed_without_a_restart(shop: Path) -> None:
+    async with serve(shop) as house:
+        keeper = house.knowledge._tool_keeper
+        assert keeper is not None
+        before = keeper.tooling._kit
+        await keeper.refresh()
+        assert keeper.tooling._kit is before
+        with (shop / "faq.csv").open("a", encoding="utf-8") as faq:
+            faq.write("茶怎么泡？,用热水。\n")
+        await house.knowledge.library.catch_up()
+        await wait_indexed(house)
+        await keeper.refresh()
+        assert keeper.tooling._kit is not before
 
 
 async def test_a_person_who_owns_the_conversation_is_not_disturbed_by_tools(shop: Path) -> None:

@@ -18,7 +18,7 @@ from appliance.dialogue.shop import Shop
 from appliance.dialogue.steps import Act, Words
 from appliance.dialogue.tool_arguments import Arguments, Heard, Recall
 from appliance.dialogue.tool_choice import Weighed, find_bare, leave_out_values, weigh
-from appliance.dialogue.tool_likeness import UNLIKE, Liked, Likeness
+from appliance.dialogue.tool_likeness import UNLIKE, Likeness
 from appliance.dialogue.tool_model import ToolModel
 from appliance.dialogue.tool_slots import find_values, read_reply_to, resembles
 from appliance.dialogue.tool_throttle import Throttle
@@ -35,12 +35,6 @@ LOOKED_AT = "looked at"
 # A value that came out wrong is asked for once more, and no third time.
 AGAIN = " again"
 KEY_BYTES = 12
-# By the halves of the evaluation sets that are there to be looked at: what no tool is for is not
-# so near to a tool's examples, but for two who want to send something back.
-LEAST_MARGIN = 0.03
-LEAST_SCORE = 0.90
-# Of 31 questions that the FAQ answers and no pattern tells apart, one is as near as 0.04.
-SURER_MARGIN = 0.05
 # Who the host site has signed the visitor of a conversation to be; "" where it has not.
 FindVisitor: TypeAlias = Callable[[str], Awaitable[str]]
 
@@ -119,7 +113,8 @@ class Tooling:
 
     async def choose(self, conversation: str, text: str, *, may_guess: bool) -> Words | Act | None:
         """What a tool has to say to a new question; None where no tool is for it. Where something
-        else answers it, and so may not be guessed at, it has to be much more like a tool."""
+        else answers it, and so may not be guessed at, it has to be surely like a tool; where it
+        asks how things are done, none is guessed at."""
         kit = self._kit
         if not kit.registry.tools:
             return None
@@ -141,13 +136,12 @@ class Tooling:
         if kit.likeness is not None:
             liked = await kit.likeness.find(said, weighed.open if weighed.names_subject else ())
         if not may_guess:
-            is_surer = is_clear(liked) and liked.margin >= SURER_MARGIN
-            return (liked.tool, "likeness") if is_surer else ("", "")
-        is_unlike = not liked.tool or liked.margin < 0.0
+            return (liked.tool, "likeness") if liked.is_sure else ("", "")
+        is_unlike = liked.margin < 0.0
         if weighed.names_subject and is_unlike:
             # Whoever names an order and asks nothing general wants to know of it.
             return find_bare(kit.registry, weighed.open), "rule"
-        if weighed.names_subject or is_clear(liked):
+        if weighed.names_subject or liked.is_clear:
             return liked.tool, "likeness"
         if kit.model is None or not weighed.open or (liked.tool and is_unlike):
             return "", ""
@@ -281,10 +275,6 @@ def tell(acted: Sequence[tuple[StoredCall, str]]) -> Words:
     assert calls, "a step of tools runs at least one"
     text = "\n\n".join(words for _, words in acted)
     return Words("tool", text, rule=next(iter(states)), calls=calls)
-
-
-def is_clear(liked: Liked) -> bool:
-    return liked.margin >= LEAST_MARGIN and liked.score >= LEAST_SCORE
 
 
 def is_open(call: StoredCall) -> bool:

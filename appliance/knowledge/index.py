@@ -256,6 +256,10 @@ class Index:
         self._matcher.attach(matrix[:cut], matrix[cut:end])
         self._search.attach(matrix[end:])
 
+    def list_questions(self, limit: int) -> tuple[str, ...]:
+        """Phrasings as they were written, of as many entries as can be."""
+        return self._rows.list_questions(limit)
+
     def match(self, question: str, on: date) -> Match:
         return self._matcher.match(question, on, self._embed(find_essence(question)))
 

@@ -149,6 +149,10 @@ class Library:
     async def find_evidence(self, question: str) -> Evidence:
         return await self._ask(lambda index: index.find_evidence(question), Evidence())
 
+    async def list_questions(self, limit: int) -> tuple[str, ...]:
+        nothing: tuple[str, ...] = ()
+        return await self._ask(lambda index: index.list_questions(limit), nothing)
+
     async def _ask(self, look_up: Callable[[Index], Answer], nothing: Answer) -> Answer:
         if self._index is None or self._stopping.is_set():
             return nothing

@@ -164,6 +164,16 @@ class Rows:
         for (text,) in self._db.execute("select text from phrasings order by position"):
             yield text
 
+    def list_questions(self, limit: int) -> tuple[str, ...]:
+        """Of each entry one phrasing in turn, so that none is left out for another's many."""
+        found = self._db.execute(
+            "select text from (select text, entry, row_number() over"
+            " (partition by entry order by position) as place from phrasings)"
+            " order by place, entry limit ?",
+            (limit,),
+        )
+        return tuple(text for (text,) in found)
+
     def list_passages(self) -> Iterator[Passage]:
         for (body,) in self._db.execute("select body from passages order by position"):
             yield unpack_passage(body)
