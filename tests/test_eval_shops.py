@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from appliance.eval_cases import LANGUAGES, read_cases
+from appliance.eval_judging import says_all
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.importer import read_folder
 from appliance.knowledge.trade import measure_known, rate_trade
 
 EVALS = Path(__file__).parents[1] / "evals"
 SHOPS = ("workshop", "bakery")
+# Those of documents alone.
+READ_SHOPS = ("dentist", "gym", "campsite")
 
 
 @pytest.mark.parametrize("shop", SHOPS)
@@ -44,3 +47,19 @@ def test_both_languages_have_questions_near_and_far(shop: str) -> None:
 def test_the_table_of_concepts_is_no_table_of_these_trades(shop: str) -> None:
     texts = [text for one in read_folder(EVALS / shop / "shop").entries for text in one.questions]
     assert rate_trade(sum(map(measure_known, texts)) / len(texts)) == 0.0
+
+
+@pytest.mark.parametrize("shop", READ_SHOPS)
+def test_half_of_the_questions_to_a_shop_of_documents_are_answered_there(shop: str) -> None:
+    read = read_folder(EVALS / shop / "shop")
+    assert (len({one.origin.file for one in read.passages}), read.faults) == (3, ())
+    cases = read_cases([EVALS / shop / "cases.toml"])
+    counts = Counter((case.kind, case.language) for case in cases)
+    for language in LANGUAGES:
+        assert counts["grounded", language] >= 8
+        assert counts["unanswerable", language] >= 8
+    assert abs(2 * sum(case.kind == "grounded" for case in cases) - len(cases)) <= 1
+    answered = [case for case in cases if case.kind == "grounded"]
+    for case in answered:
+        texts = (one.text for one in read.passages if one.language == case.language)
+        assert any(says_all(text, case.literals) for text in texts), case.id
