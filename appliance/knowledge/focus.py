@@ -34,7 +34,7 @@ EMPTY_EN = (
     " things take get gets give want need know tell say like use make let go come its him her one"
     " two being wants possible able there who whom whose why already ever always within during"
     " between charge cost costs price pay maximum minimum normal because since customers customer"
-    " people person don m re ve ll last lasts single good valid"
+    " people person don m re ve ll last lasts single good valid must until extra else whether"
 )
 # Two names of one thing that customers and owners use in turns, of no shop in particular.
 SAME_ZH = (
@@ -50,6 +50,9 @@ SAME_EN = (
     "ahead advance", "ring call phone telephone", "kid child children teenager",
 )  # fmt: skip
 
+NAMED_ZH = dict(SAME_ZH)
+# 小朋友 is no 好友.
+_NAMES = re.compile("|".join(sorted(NAMED_ZH, key=lambda word: -len(word))))
 _EMPTY = re.compile("|".join(sorted(EMPTY_ZH.split(), key=lambda word: (-len(word), word))))
 _EMPTY_STEMS = frozenset(map(stem, (*COMMON, *EMPTY_EN.split())))
 _SAME_STEMS = tuple(frozenset(map(stem, group.split())) for group in SAME_EN)
@@ -61,9 +64,7 @@ LONGEST_ENDING = 2
 
 def name_alike(folded: str) -> str:
     """Chinese words by the name that owners rather write."""
-    for said, written in SAME_ZH:
-        folded = folded.replace(said, written)
-    return folded
+    return _NAMES.sub(lambda found: NAMED_ZH[found[0]], folded)
 
 
 def find_focus(rest: str) -> tuple[list[str], list[str]]:

@@ -24,10 +24,11 @@ from appliance.knowledge.concepts import find_concepts
 from appliance.knowledge.denials import is_denied
 from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.entries import Entry, Found, Match, Passage
-from appliance.knowledge.evidence import PASSAGES, Evidence, compare_with, find_evidence
+from appliance.knowledge.evidence import PASSAGES, Evidence, find_evidence
 from appliance.knowledge.folding import fold, normalise
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.lexicon import count_terms, measure, weigh_word
+from appliance.knowledge.line_search import LineSearch, list_line_texts
 from appliance.knowledge.matching import FUSED, Matcher, Weights
 from appliance.knowledge.rows import Rows, pack_entry, pack_passage
 from appliance.knowledge.search import PassageSearch
@@ -225,6 +226,7 @@ class Index:
             self._embedded: tuple[str, Matrix] | None = None
             self._matcher = Matcher(self._rows, weights, Calibration.from_dict(json.loads(stored)))
             self._search = PassageSearch(self._rows)
+            self._lines = LineSearch(self._rows.read_passage)
             self.first_entries = self._rows.list_first(FIRST_ENTRIES)
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             self._db.close()
@@ -232,15 +234,17 @@ class Index:
 
     @property
     def has_vectors(self) -> bool:
-        return self._matcher.has_vectors
+        """Of the owner's questions, or of the documents where there are no questions."""
+        return self._matcher.has_vectors or self._search.centre is not None
 
     def texts_to_embed(self) -> tuple[str, ...]:
-        """What `attach` wants one row for each of, in this order: phrasings, answers,
-        passages."""
+        """What `attach` wants one row for each of, in this order: phrasings, answers, passages
+        and their lines."""
         return (
             *map(find_essence, self._rows.list_phrasings()),
             *self._rows.list_answers(),
             *self._list_passage_texts(),
+            *list_line_texts(self._rows.list_passages()),
         )
 
     def attach(self, matrix: Matrix) -> None:
@@ -251,10 +255,12 @@ class Index:
         matrix = np.ascontiguousarray(matrix, np.float32)
         cut = len(self._rows.owners)
         end = cut + self._rows.entries
-        if len(matrix) != end + self._rows.passages:
+        lines = end + self._rows.passages
+        if len(matrix) < lines:
             raise ValueError("not the vectors of this index")
+        self._lines.attach(self._rows.list_passages(), matrix[lines:])
         self._matcher.attach(matrix[:cut], matrix[cut:end])
-        self._search.attach(matrix[end:])
+        self._search.attach(matrix[end:lines])
 
     def list_questions(self, limit: int) -> tuple[str, ...]:
         """Phrasings as they were written, of as many entries as can be."""
@@ -267,13 +273,11 @@ class Index:
         return self._search.find(question, limit, self._embed(find_essence(question)))
 
     def find_evidence(self, question: str, limit: int = PASSAGES) -> Evidence:
-        """The line of the best passages that answers, and whether it does."""
+        """The line of the documents that answers, and whether it does."""
         vector = self._embed(find_essence(question))
         found = self._search.find(question, limit, vector, floor=0.0)
-        centre, compare = self._search.centre, None
-        if self._embedder is not None and vector is not None and centre is not None:
-            compare = compare_with(vector, centre, self._embedder)
-        return find_evidence(question, found, self._rows.passage_lexicon, compare)
+        lines = self._lines.gather(found, vector)
+        return find_evidence(question, lines, self._rows.passage_lexicon)
 
     def close(self) -> None:
         self._db.close()

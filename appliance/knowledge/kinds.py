@@ -115,7 +115,7 @@ KINDS = (
     ),
     _make(
         "duration",
-        rf"多久|多长时间|(?:几|多少)(?:{LASTING})|什么时候能|期限"
+        rf"多久|多长时间|(?<!哪)(?:几|多少)(?:{LASTING})|什么时候能|期限"
         r"|\bhow (?:long|soon|often|quickly|fast)\b|\bhow many (?:\w+ ){0,2}(?:minutes|hours|days|"
         r"nights|weeks|months|years)\b|\bhow much time\b",
         DURATION,
@@ -127,7 +127,8 @@ KINDS = (
     ),
     _make(
         "clock",
-        r"几点|营业时间|\bwhat time|\b(?:which|what) hours\b"
+        r"(?:开门|关门|营业|开放|打烊)?到?几点钟?(?:开门|关门|开始|结束|营业|开放|打烊)?|营业时间"
+        r"|\bwhat time|\b(?:which|what) hours\b"
         r"|\b(?:opening|business|working) hours\b",
         CLOCK,
     ),

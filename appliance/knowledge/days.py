@@ -1,0 +1,148 @@
+"""Which days a text names: holidays, days of the week, months; and whether another text has them.
+
+Opening hours of Monday to Friday say nothing of Good Friday. It reads one text at a time by fixed
+patterns and knows no calendar but the few holidays that have a date of their own. The rule that
+must not break: a text that names no day of a sort contradicts none of that sort but a holiday.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+from appliance.knowledge.folding import fold
+
+Numbering: TypeAlias = Callable[[Sequence[str | None]], int]
+
+# Each line is one holiday; what stands for it, the date it has every year included.
+HOLIDAYS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"元旦|1\s?月\s?1\s?日|new year'?s|1 january|january 1\b",
+        r"除夕|年三十|(?:spring festival|new year'?s) eve",
+        r"春节|过年|大年(?=初|三十|夜)|年初|农历新年|初[一二三四五六七八九十]"
+        r"|spring festival|chinese new year|lunar new year",
+        r"元宵|lantern festival",
+        r"清明|qingming|tomb.sweeping",
+        r"五一|劳动节|5\s?月\s?1\s?日|labou?r day|may day|\b1 may\b|\bmay 1\b",
+        r"端午|dragon boat",
+        r"七夕|qixi",
+        r"中秋|mid.?autumn|moon festival",
+        r"国庆|十一(?=假|长假|黄金|期间)|10\s?月\s?1\s?日"
+        r"|national day|1(?:–7)? october|october 1\b",
+        r"重阳|double ninth",
+        r"圣诞|平安夜|12\s?月\s?2[4-6]\s?日|christmas|xmas|boxing day"
+        r"|2[4-6](?: and 2[4-6])? december|december 2[4-6]",
+        r"复活节|\beaster\b",
+        r"good friday",
+        r"ascension day|\bwhit\b|pentecost",
+        r"情人节|valentine",
+        r"妇女节|三八节|women'?s day",
+        r"儿童节|六一|children'?s day",
+        r"母亲节|mother'?s day",
+        r"父亲节|father'?s day",
+        r"教师节|teachers'? day",
+        r"万圣节|halloween",
+        r"感恩节|thanksgiving",
+        r"双十一|双11|singles'? day",
+        r"ramadan|\beid\b|diwali|hanukkah|斋月|开斋",
+    )
+)
+# What is open on all of them names each.
+EVERY_HOLIDAY = re.compile(
+    r"全年无休|全年不休|365\s?天|节假日|法定假|\b(?:bank|public) holidays?\b|\b365 days\b"
+    r"|\bevery day of the year\b|\ball (?:year|holidays)\b"
+)
+# Between two days of which it names all between: "12 月 5 日至 9 日" has a day behind the month.
+SPAN = re.compile(
+    r"\s*(?:\d{1,2}\s?[日号]?)?\s*(?:至|到|[-–—~]|to|through|until)\s*(?:\d{1,2})?\s*"
+)
+WEEK_ZH = "一二三四五六日"
+WEEK_EN = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAY = re.compile(
+    r"(?:周|星期|礼拜)([一二三四五六日天])"
+    r"|\b(mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b"
+)
+SPANS = (
+    (re.compile(r"周末|\bweekends?\b"), frozenset((5, 6))),
+    (re.compile(r"工作日|平日|\bweekdays?\b"), frozenset(range(5))),
+    (re.compile(r"每[天日]|天天|\bdaily\b|\bevery ?day\b"), frozenset(range(7))),
+)
+WORKING_TIME = re.compile(r"\d\s*(?:个\s*)?工作日|个工作日")
+MONTHS_EN = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTH = re.compile(
+    r"(?<!\d)(1[0-2]|[1-9])\s?月(?!内)"
+    r"|\b(january|february|march|april|(?<=in )may|(?<=\d )may|may(?= \d)|june|july|august"
+    r"|september|october|november|december)\b"
+)
+LUNAR_DAYS = "一二三四五六七八九十"
+LUNAR = re.compile(rf"初([{LUNAR_DAYS}])")
+
+
+def misses_day(question: str, line: str, place: str) -> bool:
+    """Whether `question` names a day that neither `line` nor its headings have."""
+    asked, said = fold(question).text, fold(f"{place} {line}").text
+    holidays = list_holidays(asked)
+    if holidays and not EVERY_HOLIDAY.search(said) and not holidays <= list_holidays(said):
+        return True
+    for find in (list_weekdays, list_months, list_lunar_days):
+        wanted, named = find(asked), find(said)
+        if wanted and named and not wanted & named:
+            return True
+    return False
+
+
+@lru_cache(maxsize=512)
+def list_holidays(folded: str) -> frozenset[int]:
+    return frozenset(place for place, one in enumerate(HOLIDAYS) if one.search(folded))
+
+
+@lru_cache(maxsize=512)
+def list_weekdays(folded: str) -> frozenset[int]:
+    """0 is Monday; "Tuesday to Sunday" are six days."""
+    plain = WORKING_TIME.sub(" ", folded)
+    days = set(_list_spanned(WEEKDAY, plain, _number_weekday, 7))
+    for pattern, several in SPANS:
+        if pattern.search(plain):
+            days |= several
+    return frozenset(days)
+
+
+@lru_cache(maxsize=512)
+def list_months(folded: str) -> frozenset[int]:
+    return frozenset(_list_spanned(MONTH, folded, _number_month, 12))
+
+
+@lru_cache(maxsize=512)
+def list_lunar_days(folded: str) -> frozenset[int]:
+    return frozenset(_list_spanned(LUNAR, folded, _number_lunar, len(LUNAR_DAYS)))
+
+
+def _list_spanned(
+    pattern: re.Pattern[str], text: str, number: Numbering, size: int
+) -> Iterator[int]:
+    """All that are named, and those between two of them with a "to" in the middle."""
+    found = list(pattern.finditer(text))
+    for place, one in enumerate(found):
+        first = number(one.groups())
+        yield first
+        following = found[place + 1] if place + 1 < len(found) else None
+        if following and SPAN.fullmatch(text[one.end() : following.start()]):
+            last = number(following.groups())
+            yield from ((first + step) % size for step in range((last - first) % size))
+
+
+def _number_weekday(groups: Sequence[str | None]) -> int:
+    han, other = groups
+    return WEEK_EN.index(other) if other else WEEK_ZH.index((han or "").replace("天", "日"))
+
+
+def _number_month(groups: Sequence[str | None]) -> int:
+    digits, name = groups
+    return MONTHS_EN.index(name[:3]) if name else int(digits or 1) - 1
+
+
+def _number_lunar(groups: Sequence[str | None]) -> int:
+    return LUNAR_DAYS.index(groups[0] or "一")

@@ -1,0 +1,41 @@
+"""Days that a question names must be among those of the line, by name, date or span."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.knowledge.days import list_months, list_weekdays, misses_day
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "place", "misses"),
+    [
+        ("opening hours on Good Friday", "Monday to Friday 6:00–23:00", "", True),
+        ("opening hours on Easter Monday", "On Easter Monday we open 9:00–15:00.", "", False),
+        ("are you open at Christmas", "We are closed on 25 and 26 December.", "", False),
+        ("国庆节几点开门", "周一到周六 8:30–18:00", "开诊时间", True),
+        ("国庆节几点开门", "全年无休，10:00–22:00", "", False),
+        ("春节开门吗", "初四起 10:00–18:00 开放。", "假期", False),
+        ("初二几点开门", "初一到初三闭馆", "春节", False),
+        ("初五几点开门", "初一到初三闭馆", "春节", True),
+        ("星期天开到几点", "周二到周日 10:00–20:00", "", False),
+        ("周一开到几点", "周二到周日 10:00–20:00", "", True),
+        ("are you open on Sundays", "open daily 9:00–18:00", "", False),
+        ("what does a pitch cost in June", "July and August: €26", "", True),
+        ("what does a pitch cost in July", "June to August: €26", "", False),
+        ("几点开门", "元旦 11:00–19:00", "", False),
+        ("周六能来吗", "提前 3 个工作日预约", "", False),
+    ],
+)
+def test_a_line_of_other_days_is_told_from_one_of_these(
+    question: str, line: str, place: str, *, misses: bool
+) -> None:
+    assert misses_day(question, line, place) is misses
+
+
+def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
+    assert list_weekdays("saturday to monday") == {5, 6, 0}
+    assert list_weekdays("周末") == {5, 6}
+    assert list_weekdays("7 个工作日") == frozenset()
+    assert list_months("11 月到 2 月") == {10, 11, 0, 1}
+    assert list_months("how many trout may i catch") == frozenset()

@@ -1,0 +1,43 @@
+"""A line that is about the right thing and says something else of it than what is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.knowledge.particulars import find_conflict
+from appliance.knowledge.wishes import find_wish
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "conflict"),
+    [
+        ("how deep is the pool", "The pool is 20 metres long.", "dimension"),
+        ("how deep is the lake", "The lake is 12 metres deep.", ""),
+        ("床有多宽", "床长 2 米", "dimension"),
+        ("离车站多远", "车站步行 5 分钟", ""),
+        ("what is the deposit for a locker", "Lockers cost €8.", "payment"),
+        ("睡袋要交多少押金", "睡袋：每晚：25 元；押金：100 元", ""),
+        ("教练从业几年了", "时长：60 分钟", "length of time"),
+        ("几天能到", "72 小时内送到", ""),
+        ("流瑜伽每周哪几天上", "周一、周四 19:00；时长：60 分钟", ""),
+        ("parking after the free time", "2 hours free from ¥100", ""),
+        ("how much is parking after the free time", "2 hours free if you spend ¥100", "free"),
+        ("how much is parking after the free time", "free for 2 hours, then €1.50", ""),
+        ("诊室有几把牙椅", "适合 6 到 12 岁", "counted"),
+        ("最多收几个人", "名额：12 人", ""),
+        ("how many showers are there", "14 treadmills and 6 rowing machines", "counted"),
+        ("how many treadmills do you have", "14 treadmills and 6 rowing machines", ""),
+        ("六人帐篷多少钱", "四人帐篷：95 元", "number"),
+        ("price of a gas bottle of 11 kg", "Gas bottles of 5 kg are exchanged for €19.", "number"),
+        ("price of a gas bottle of 5 kilos", "Gas bottles of 5 kg are exchanged for €19.", ""),
+        ("买五十块的东西运费多少", "不满 99 元：28 元；满 99 元：18 元", ""),
+        ("一千元的礼品卡打几折", "面值 100 元、300 元", "number"),
+        ("中秋节几点关门", "每天 10:00–21:00", "day"),
+    ],
+)
+def test_only_what_is_plainly_something_else_is_turned_away(
+    question: str, line: str, conflict: str
+) -> None:
+    found = find_conflict(question, find_wish(question), line, "")
+    assert conflict in found
+    assert bool(found) is bool(conflict)
