@@ -114,6 +114,9 @@ def test_what_nobody_wrote_is_never_called_an_answer(index: Index, question: str
         ("Who is the teacher?", ("person",)),
         ("people who speak English", ()),
         ("how many square metres", ("area", "count")),
+        ("How fast may I drive on the motorway?", ("speed",)),
+        ("How fast do I get it?", ("duration",)),
+        ("每周哪几天上课", ("weekday",)),
         ("hello", ()),
     ],
 )

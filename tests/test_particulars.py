@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.knowledge.particulars import find_conflict
+from appliance.knowledge.particulars import count_shared_numbers, find_conflict
 from appliance.knowledge.wishes import find_wish
 
 
@@ -32,6 +32,10 @@ from appliance.knowledge.wishes import find_wish
         ("price of a gas bottle of 5 kilos", "Gas bottles of 5 kg are exchanged for €19.", ""),
         ("买五十块的东西运费多少", "不满 99 元：28 元；满 99 元：18 元", ""),
         ("一千元的礼品卡打几折", "面值 100 元、300 元", "number"),
+        ("成人游泳班多少钱", "少儿游泳班一期 1,560 元", "opposite"),
+        ("非会员体测多少钱", "会员每 3 个月免费体测一次", "opposite"),
+        ("非会员单次多少钱", "会员免费，非会员单次 68 元", ""),
+        ("九座车一天多少钱", "商务车：7 座；388 元/天", "number"),
         ("中秋节几点关门", "每天 10:00–21:00", "day"),
     ],
 )
@@ -41,3 +45,8 @@ def test_only_what_is_plainly_something_else_is_turned_away(
     found = find_conflict(question, find_wish(question), line, "")
     assert conflict in found
     assert bool(found) is bool(conflict)
+
+
+def test_a_number_is_shared_however_it_is_written_and_only_with_its_unit() -> None:
+    assert count_shared_numbers("七座车多少钱", "7 座：388 元") == 1
+    assert count_shared_numbers("a car for 7 people", "7 座") == 0

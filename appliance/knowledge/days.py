@@ -146,3 +146,9 @@ def _number_month(groups: Sequence[str | None]) -> int:
 
 def _number_lunar(groups: Sequence[str | None]) -> int:
     return LUNAR_DAYS.index(groups[0] or "一")
+
+
+def drop_weekdays(folded: str) -> str:
+    """What is left to be looked for once `misses_day` has compared the days: Sunday stands in
+    "Tuesday to Sunday" and "daily" without being a word of either."""
+    return WEEKDAY.sub(" ", folded)

@@ -25,7 +25,8 @@ EMPTY_ZH = (
     " 叫 和 跟 与 及 对 对于 关于 按 按照 用 以 为 由 于 之 时 时候 的话 以后 之后 以前 之前"
     " 后 前 里 中 上 下 内 外 间 期间 当 当天 有 是 做 弄 拿 买 说 看 问 知道 告诉 东西 事"
     " 情况 处理 方面 里面 一 二 三 两 四 五 六 七 八 九 十 百 千 个 种 些 次 件 位 家 店里"
-    " 你家 咱家 钱 块 元 寄 送 发 放 开 好 第 打算 愿意 每 请 收 本 该 带"
+    " 你家 咱家 钱 块 元 最短 最长 最快 最慢 最早 最晚 最迟 加 扣 交 付 花 算 就要"
+    " 寄 送 发 放 开 好 第 打算 愿意 每 请 收 本 该 带"
 )
 EMPTY_EN = (
     "how much many long often no not without only just also too very more most less least than then"
@@ -40,6 +41,7 @@ EMPTY_EN = (
 SAME_ZH = (
     ("朋友", "好友"), ("礼拜", "星期"), ("邮费", "运费"), ("仓库", "仓"), ("快件", "包裹"),
     ("退钱", "退款"), ("宝宝", "儿童"), ("小孩", "儿童"), ("孩子", "儿童"), ("小朋友", "儿童"),
+    ("过年", "春节"), ("司机", "驾驶人"), ("保修", "质保"),
 )  # fmt: skip
 SAME_EN = (
     "shop store branch", "guarantee warranty", "parcel package", "buy bought purchase order",
@@ -48,6 +50,8 @@ SAME_EN = (
     "picture photo", "mobile phone cellphone", "begin start", "end finish close", "trip tour",
     "car vehicle", "room bedroom", "doctor physician", "class course lesson", "rent hire",
     "ahead advance", "ring call phone telephone", "kid child children teenager",
+    "licence license", "plan contract", "appointment booking book", "bag luggage baggage",
+    "toilet restroom bathroom",
 )  # fmt: skip
 
 NAMED_ZH = dict(SAME_ZH)

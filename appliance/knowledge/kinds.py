@@ -114,6 +114,12 @@ KINDS = (
         rf"{N}\s?(?:平|㎡|m²|sqm|sq|square)",
     ),
     _make(
+        "speed",
+        r"限速|时速|开多快|\bspeed limit"
+        r"|\bhow fast (?:may|can|should|do) (?:i|we|you) (?:drive|go|ride|sail)\b",
+        rf"{N}\s?(?:公里|千米|km/h|kmh|mph|km per)",
+    ),
+    _make(
         "duration",
         rf"多久|多长时间|(?<!哪)(?:几|多少)(?:{LASTING})|什么时候能|期限"
         r"|\bhow (?:long|soon|often|quickly|fast)\b|\bhow many (?:\w+ ){0,2}(?:minutes|hours|days|"

@@ -17,6 +17,22 @@ from appliance.knowledge.folding import fold
 from appliance.knowledge.kinds import COUNTING, MONEY, N
 from appliance.knowledge.wishes import Wish
 
+# Who or what is one thing is not the other; each side as a text names it.
+OPPOSITES = tuple(
+    (re.compile(one), re.compile(other))
+    for one, other in (
+        (
+            r"成人|成年|大人|\badults?\b|\bgrown-?ups?\b",
+            r"儿童|少儿|孩|小朋友|岁以[下内]|\bchild|\bkids?\b",
+        ),
+        (r"(?<!非)会员|(?<!non-)\bmembers?\b", r"非会员|\bnon-?members?\b"),
+        (r"男|\bm[ae]n(?:'s)?\b", r"女|\bwom[ae]n(?:'s)?\b"),
+        (r"国产|\bdomestic\b", r"进口|\bimported\b"),
+        (r"平日|(?<!个)工作日(?!内)|\bweekdays?\b", r"周末|\bweekends?\b"),
+        (r"初诊|首次|第一次|\bfirst\b", r"复诊|再次|第二次|之后每次|\bsecond\b|\blater\b"),
+        (r"大件|\blarge\b", r"小件|\bsmall\b"),
+    )
+)
 # How far a thing goes in each direction, as it is asked and as it is said.
 DIMENSIONS = tuple(
     (re.compile(asked), re.compile(said))
@@ -79,7 +95,7 @@ PEOPLE = frozenset("人位名个口")
 OF_COUNTING = frozenset(["of", "the", "your", "my", "different", "more", "other", "such"])
 NUMBERED = re.compile(
     r"(\d[\d,.]*|[一二两三四五六七八九十百千]+)[\s-]?"
-    r"(人|寸|公斤|千克|kg|斤|升|ml|毫升|瓦|w|元|块|米|cm|厘米|people|persons?|inch(?:es)?"
+    r"(人|座|寸|公斤|千克|kg|斤|升|ml|毫升|瓦|w|元|块|米|cm|厘米|people|persons?|seats?|inch(?:es)?"
     r"|kilos?|litres?|liters?)(?![a-z])"
 )
 BOUND = re.compile(
@@ -89,7 +105,8 @@ BOUND = re.compile(
 # So near to a number stands what makes it the end of a span.
 BEFORE, BEHIND = 9, 3
 UNITS = {"千克": "公斤", "kg": "公斤", "kilo": "公斤", "块": "元", "people": "人", "person": "人",
-         "毫升": "ml", "厘米": "cm", "liter": "升", "litre": "升", "inch": "寸"}  # fmt: skip
+         "毫升": "ml", "厘米": "cm", "liter": "升", "litre": "升", "inch": "寸",
+         "seat": "座"}  # fmt: skip
 DIGITS_ZH = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 POWERS_ZH = {"十": 10, "百": 100, "千": 1000}
 
@@ -103,6 +120,8 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
         return "another day in the lines"
     if _is_of_another_direction(asked, said):
         return "another dimension in the lines"
+    if _is_of_the_opposite(asked, around):
+        return "the opposite in the lines"
     if any(wanted.search(asked) and not named.search(around) for wanted, named in PAYMENTS):
         return "another payment in the lines"
     if "duration" in wish.names and _is_of_another_time(asked, said):
@@ -114,6 +133,16 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
     if _has_another_number(asked, around):
         return "another number in the lines"
     return ""
+
+
+def _is_of_the_opposite(asked: str, around: str) -> bool:
+    """Whether a question names one side alone and the line the other alone."""
+    for sides in OPPOSITES:
+        wanted = [side.search(asked) is not None for side in sides]
+        named = [side.search(around) is not None for side in sides]
+        if sum(wanted) == sum(named) == 1 and wanted != named:
+            return True
+    return False
 
 
 def _is_of_another_direction(asked: str, said: str) -> bool:
@@ -158,6 +187,15 @@ def _has_another_number(asked: str, around: str) -> bool:
         if same and all(one != value and not is_bound for one, is_bound in same):
             return True
     return False
+
+
+def count_shared_numbers(question: str, text: str) -> int:
+    """How many numbers with their units both have."""
+    asked, said = (
+        {(unit, value) for unit, value, _ in _list_numbers(fold(one).text)}
+        for one in (question, text)
+    )
+    return len(asked & said)
 
 
 def _list_numbers(folded: str) -> Iterator[tuple[str, float, bool]]:
