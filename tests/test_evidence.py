@@ -116,6 +116,7 @@ def test_what_nobody_wrote_is_never_called_an_answer(index: Index, question: str
         ("how many square metres", ("area", "count")),
         ("How fast may I drive on the motorway?", ("speed",)),
         ("How fast do I get it?", ("duration",)),
+        ("I lost my card, what do I have to pay", ("money",)),
         ("每周哪几天上课", ("weekday",)),
         ("hello", ()),
     ],

@@ -21,7 +21,6 @@ from appliance.dialogue.excerpts import (
     cite_entry,
     cite_passage,
     quote_line,
-    shorten,
     take_lines,
 )
 from appliance.dialogue.handoff import Handoffs
@@ -245,7 +244,7 @@ class Ladder:
         passage = evidence.passage
         lines = [self._say("resting" if passage else "resting_empty", asked.language)]
         if passage is not None:
-            lines += [f"《{passage.title}》", shorten(passage.text)]
+            lines += [f"《{passage.title}》", "\n".join(evidence.lines)]
         return Words(
             "fallback",
             "\n\n".join(lines),

@@ -149,6 +149,7 @@ KINDS = (
         r"|[运邮路车取件管押租金费](?:费|金)(?:是|要)?(?:多少钱?|几)|怎么(?:收|收费|算钱)|贵不贵"
         r"|多少[^,。?]{0,4}(?:押金|券|费|红包)|(?:扣|赔|付|交|补|收|花|退|加|减)(?:我|您|你们?|给我)?多少钱?"
         r"|\b(?:price|cost|costs|fee|fees|charge|charges|surcharge|deposit|fare|tariff|rate)\b"
+        r"|\bwhat (?:do|must|will|would|should) (?:i|we) (?:have to )?pay\b|\bhave to pay\b"
         r"|\bhow (?:much (?:is|are|do|does|did|would|will|to|for|extra|more)\b|expensive)",
         MONEY,
     ),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from appliance.knowledge.bigrams import IS_HAN, stem
+from appliance.knowledge.concepts import find_concepts, is_about_another, read_concepts
 from appliance.knowledge.days import misses_day
 from appliance.knowledge.focus import is_known, list_known
 from appliance.knowledge.folding import fold
@@ -116,6 +117,8 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
     nothing."""
     asked, said = fold(question).text, fold(line).text
     around = fold(f"{place} {line}").text
+    if _is_of_another_thing(question, f"{place} {line}"):
+        return "another thing in the lines"
     if misses_day(question, line, place):
         return "another day in the lines"
     if _is_of_another_direction(asked, said):
@@ -133,6 +136,13 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
     if _has_another_number(asked, around):
         return "another number in the lines"
     return ""
+
+
+def _is_of_another_thing(question: str, text: str) -> bool:
+    """By the table of concepts; of places a table names those that have no column of their own
+    in words that are none of it."""
+    things = read_concepts().kinds["thing"]
+    return is_about_another(things & find_concepts(question), things & find_concepts(text))
 
 
 def _is_of_the_opposite(asked: str, around: str) -> bool:
