@@ -24,6 +24,8 @@ from appliance.knowledge.days import list_months, list_weekdays, misses_day
         ("what does a pitch cost in June", "July and August: €26", "", True),
         ("what does a pitch cost in July", "June to August: €26", "", False),
         ("几点开门", "元旦 11:00–19:00", "", False),
+        ("去年双十一买的水壶还保修吗", "自签收起 1 年", "", False),
+        ("still under warranty, I bought it at Christmas", "1 year", "", False),
         ("周六能来吗", "提前 3 个工作日预约", "", False),
     ],
 )

@@ -41,6 +41,12 @@ def test_everyday_hours_do_not_answer_for_a_holiday() -> None:
     assert ask(HOURS, Evidence(wish=find_wish(question)), question) == "sure"
 
 
+def test_an_entry_that_says_another_dimension_is_offered() -> None:
+    question = "how deep are the pools"
+    pools = Entry("p", "How long are the pools?", "They are 20 metres long.", Origin("faq.csv"))
+    assert ask(pools, Evidence(wish=find_wish(question)), question) == "near"
+
+
 def test_an_entry_in_its_own_words_is_never_doubted() -> None:
     exact = Match("sure", (Hit(ENTRY, 1.0),))
     assert doubt("Where are your stores?", exact, TOLD) is exact

@@ -7,14 +7,13 @@ doubted, and a doubted one is still offered.
 
 from __future__ import annotations
 
-from appliance.knowledge.days import misses_day
 from appliance.knowledge.entries import Entry, Match
 from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.particulars import find_conflict
 
 # Of what is asked, an entry that is given has more than LEAST_SAID, or the documents have less
 # than MOST_ELSEWHERE of the rest.
 LEAST_SAID, MOST_ELSEWHERE = 0.2, 0.5
-OF_DAYS = frozenset(("clock", "when", "weekday"))
 
 
 def is_exact(match: Match) -> bool:
@@ -27,18 +26,12 @@ def doubt(question: str, match: Match, evidence: Evidence) -> Match:
     best = match.hits[0]
     if (
         not evidence.wish.is_met_by(best.entry.answer)
-        or _is_of_another_day(question, best.entry, evidence)
+        or find_conflict(question, evidence.wish, best.entry.answer, " ".join(best.entry.questions))
         or _is_told_better(best.entry, best.score, evidence)
         or _speaks_of_something_else(best.entry, evidence)
     ):
         return Match("near", match.hits)
     return match
-
-
-def _is_of_another_day(question: str, entry: Entry, evidence: Evidence) -> bool:
-    """Everyday hours do not answer for a holiday."""
-    asks_for_days = not OF_DAYS.isdisjoint(evidence.wish.names)
-    return asks_for_days and misses_day(question, entry.answer, " ".join(entry.questions))
 
 
 def _is_told_better(entry: Entry, score: float, evidence: Evidence) -> bool:

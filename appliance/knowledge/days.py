@@ -50,6 +50,10 @@ HOLIDAYS = tuple(
         r"ramadan|\beid\b|diwali|hanukkah|斋月|开斋",
     )
 )
+# When something was bought is not what is asked.
+BOUGHT_THEN = re.compile(
+    r"[^,。?]*?(?:买|下单|下的单|拍下|订)的|\b(?:bought|ordered|purchased|got)\b[^,.?]*"
+)
 # What is open on all of them names each.
 EVERY_HOLIDAY = re.compile(
     r"全年无休|全年不休|365\s?天|节假日|法定假|\b(?:bank|public) holidays?\b|\b365 days\b"
@@ -83,7 +87,7 @@ LUNAR = re.compile(rf"初([{LUNAR_DAYS}])")
 
 def misses_day(question: str, line: str, place: str) -> bool:
     """Whether `question` names a day that neither `line` nor its headings have."""
-    asked, said = fold(question).text, fold(f"{place} {line}").text
+    asked, said = BOUGHT_THEN.sub(" ", fold(question).text), fold(f"{place} {line}").text
     holidays = list_holidays(asked)
     if holidays and not EVERY_HOLIDAY.search(said) and not holidays <= list_holidays(said):
         return True

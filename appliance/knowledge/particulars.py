@@ -55,7 +55,10 @@ PAYMENTS = tuple(
     for asked, said in (
         (r"押金|定金|订金|保证金|\bdeposits?\b", r"押金|定金|订金|保证金|\bdeposits?\b"),
         (r"手续费|\b(?:handling|processing) (?:fee|charge)s?\b", r"手续费|\bhandling|\bprocessing"),
-        (r"违约金|罚款|滞纳金|\bfines?\b|\bpenalt", r"违约|罚|滞纳|\bfine|\bpenalt"),
+        (
+            r"违约金|罚款|滞纳金|\b(?:a|the) fine\b|\bfines\b|\bpenalt",
+            r"违约|罚|滞纳|\bfine|\bpenalt",
+        ),
         (r"小费|\btips?\b|\bgratuit", r"小费|\btip|\bgratuit"),
         (r"利息|\binterest\b", r"利息|免息|\binterest\b"),
         (r"保险费|保费|保价|\binsur", r"保险|保费|保价|\binsur"),
