@@ -144,7 +144,7 @@ def test_a_calibration_survives_being_written_down() -> None:
     [
         ("邮费多少钱", 0.9, 1.0),
         ("how much is shipping?", 0.9, 1.0),
-        ("太阳离地球多远", 0.0, 0.2),
+        ("太阳为什么发光", 0.0, 0.2),
         ("who wrote Hamlet", 0.0, 0.2),
         ("", 0.0, 0.0),
         ("🙂 12", 0.0, 0.0),
@@ -181,7 +181,7 @@ def test_two_ways_to_say_a_thing_share_a_concept(text: str, other: str) -> None:
     assert find_concepts(text) & find_concepts(other)
 
 
-@pytest.mark.parametrize("text", ["", "🙂", "今朝有酒", "they pointed"])
+@pytest.mark.parametrize("text", ["", "🙂", "今朝有雨", "they pointed"])
 def test_what_is_not_in_the_table_has_no_concept(text: str) -> None:
     assert "concept0" not in find_concepts(text)
     assert find_concepts(text) <= find_concepts("they pointed")

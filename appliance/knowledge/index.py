@@ -27,6 +27,7 @@ from appliance.knowledge.entries import Entry, Found, Match, Passage
 from appliance.knowledge.evidence import PASSAGES, Evidence, find_evidence
 from appliance.knowledge.folding import fold, normalise
 from appliance.knowledge.frames import find_essence
+from appliance.knowledge.intents import read_intents
 from appliance.knowledge.lexicon import count_terms, measure, weigh_word
 from appliance.knowledge.line_search import LineSearch, list_line_texts
 from appliance.knowledge.matching import FUSED, Matcher, Weights
@@ -258,8 +259,9 @@ class Index:
         lines = end + self._rows.passages
         if len(matrix) < lines:
             raise ValueError("not the vectors of this index")
+        intents = read_intents(self._embedder.name)
         self._lines.attach(self._rows.list_passages(), matrix[lines:])
-        self._matcher.attach(matrix[:cut], matrix[cut:end])
+        self._matcher.attach(matrix[:cut], matrix[cut:end], intents)
         self._search.attach(matrix[end:lines])
 
     def list_questions(self, limit: int) -> tuple[str, ...]:

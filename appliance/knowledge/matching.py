@@ -14,21 +14,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.knowledge.calibration import Bounds, Calibration, Trial, calibrate
-from appliance.knowledge.concepts import (
-    find_concepts,
-    is_about_another,
-    is_thing,
-    lacks_aspect,
-)
+from appliance.knowledge.concepts import find_concepts, is_thing
 from appliance.knowledge.denials import is_denied
+from appliance.knowledge.doubts import DOUBTS, Doubts
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Hit, Match
 from appliance.knowledge.folding import normalise
+from appliance.knowledge.intents import Intents
 from appliance.knowledge.lexicon import Weighted, count_terms
 from appliance.knowledge.rows import CHINESE, OTHER, Phrasing, Rows, find_language
-from appliance.knowledge.semantic import Meanings
+from appliance.knowledge.semantic import Meanings, scale
 from appliance.knowledge.trade import measure_known, rate_trade
 from appliance.knowledge.wishes import Wish, find_wish
 
@@ -42,39 +40,47 @@ TRUST_OF_A_QUESTION = 0.5
 
 LEXICAL_BOUNDS = Bounds(sure=0.75, near=0.22, lowest_sure=0.45, highest_sure=1.2, slope=6.0)
 FUSED_BOUNDS = Bounds(0.72, near=0.25, lowest_sure=0.45, highest_sure=1.1, slope=8.0, strange=0.2)
+TOLD_BOUNDS = Bounds(0.9, near=0.35, lowest_sure=0.6, highest_sure=1.3, slope=8.0, strange=0.2)
+# From so much doubt beyond the likeness on, not even a suggestion.
+FAR = -0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
     """How much each sign counts: words, concepts and meaning of the phrasing that is most alike,
-    the share of what is asked that the entry speaks of, the meaning of its answer. `unknown`,
-    `another` and `unmet` are taken off for being sure only. Where the table of concepts does not
-    know the trade, `plain` more is given to words, and meaning counts `strange` times more."""
+    the share of what is asked that the entry speaks of, the meaning of its answer, being
+    what the entry's customers come for. `doubts` are taken off for being sure only. Where the
+    table of concepts does not know the trade, `plain` more is given to words, and meaning counts
+    `strange` times more."""
 
-    words: float = 0.1
-    concepts: float = 0.3
+    words: float = 0.02
+    concepts: float = 0.15
     meaning: float = 0.4
-    cover: float = 0.2
-    answer: float = 0.3
+    cover: float = 0.1
+    answer: float = 0.6
     lead: float = 0.3
     foreign: float = 0.5
-    unknown: float = 0.6
-    another: float = 0.6
-    unmet: float = 0.3
     denial: float = 0.08
     phrasings: int = 2
     plain: float = 0.1
     strange: float = 1.0
+    intent: float = 0.5
+    doubts: Doubts = DOUBTS
 
 
 FUSED = Weights()
+# What counts where nobody has told the embedder what customers come for.
+MEANINGS_ALONE = Weights(words=0.1, concepts=0.3, cover=0.2, answer=0.3, intent=0.0)
 # What counts where no vectors are attached.
-WORDS_ALONE = Weights(words=0.2, meaning=0.0, cover=0.3, answer=0.0, plain=0.3)
+WORDS_ALONE = Weights(
+    words=0.2, concepts=0.3, meaning=0.0, cover=0.3, answer=0.0, plain=0.3, intent=0.0
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question made ready for comparison; `trust` is how far its concepts are relied on."""
+    """A question made ready for comparison; `trust` is how far its concepts are relied on,
+    `left_out` the place of a phrasing that is to be taken for not written."""
 
     words: Weighted
     concepts: Weighted
@@ -83,6 +89,8 @@ class Asked:
     placed: Matrix | None
     trust: float
     wish: Wish
+    profile: Matrix | None = None
+    left_out: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +112,25 @@ class Matcher:
         self._wanted = weights
         self._weights = WORDS_ALONE
         self._meanings: Meanings | None = None
+        self._intents: Intents | None = None
+        self._profiles: NDArray[np.float16] | None = None
         self.calibration = calibration or calibrate((), LEXICAL_BOUNDS, LANGUAGES, 0.0)
 
     @property
     def has_vectors(self) -> bool:
         return self._meanings is not None
 
-    def attach(self, matrix: Matrix, answers: Matrix) -> None:
+    def attach(self, matrix: Matrix, answers: Matrix, intents: Intents | None = None) -> None:
         """Compare meanings too from now on, with bounds of their own."""
         if len(matrix) and self._wanted.meaning > 0:
-            self._weights = self._wanted
+            is_told = intents is not None or self._wanted != FUSED
+            self._weights = self._wanted if is_told else MEANINGS_ALONE
             rows = self._rows
             self._meanings = Meanings(matrix, answers, rows.owners, rows.languages)
+            if intents is not None:
+                self._intents = intents
+                languages = rows.languages[rows.owners]
+                self._profiles = intents.profile(matrix, languages).astype(np.float16)
             self.calibration = self.calibrate()
 
     def match(self, question: str, on: date, vector: Matrix | None = None) -> Match:
@@ -147,25 +162,21 @@ class Matcher:
         )
         if is_best and not exact and sure >= bounds.sure:
             return Match("sure", hits)
-        return Match("near" if best[0][1] >= bounds.near else "none", hits)
+        is_near = best[0][1] >= bounds.near and sure >= FAR
+        return Match("near" if is_near else "none", hits)
 
     def _doubt(self, asked: Asked, entry: int, absent: int | None = None) -> float:
         """What speaks against an answer that is the most alike: something is asked about that
         nobody wrote of, or another thing or place than the entry's. `absent` is an entry to be
         taken for not written."""
         is_unmet = not asked.wish.is_met_by(self._rows.read_entry(entry).answer)
-        unmet = self._weights.unmet * is_unmet
         names = asked.concepts.counts
-        if not names:
-            return unmet
         spoken = self._rows.read_concepts([entry] if absent is None else [entry, absent])
         counts = self._rows.lexicon.read_counts(names)
         if absent is not None:
             counts = {name: n - (name in spoken[absent]) for name, n in counts.items()}
-        is_unknown = any(not counts.get(name) for name in names if not is_thing(name))
-        is_unknown = is_unknown or lacks_aspect(names, spoken[entry])
-        doubt = unmet + (self._weights.unknown if is_unknown else 0.0)
-        return doubt + self._weights.another * is_about_another(names, spoken[entry])
+        unknown = sum(not counts.get(name) for name in names if not is_thing(name))
+        return self._weights.doubts.weigh(names, spoken[entry], unknown, is_unmet)
 
     def rank(self, question: str, vector: Matrix | None = None) -> list[tuple[int, float]]:
         """All candidates with their raw scores, best first, whatever day it is."""
@@ -174,6 +185,7 @@ class Matcher:
 
     def calibrate(self) -> Calibration:
         bounds = FUSED_BOUNDS if self.has_vectors else LEXICAL_BOUNDS
+        bounds = bounds if self._profiles is None else TOLD_BOUNDS
         known = self._measure_known()
         # The trials themselves are judged with it.
         self.calibration = replace(self.calibration, known=known)
@@ -214,20 +226,27 @@ class Matcher:
         counts = count_terms(question)
         words = self._rows.lexicon.weigh(counts)
         language = find_language("", question)
-        placed = None
+        placed = profile = None
         if self._meanings is not None:
             if place is not None:
                 placed = self._meanings.rows[place].astype(np.float32)
                 language = int(self._rows.languages[self._rows.owners[place]])
+                if self._profiles is not None:
+                    profile = self._profiles[place].astype(np.float32)
             elif vector is not None:
                 placed = self._meanings.place(vector, language)
+                if self._intents is not None:
+                    profile = self._intents.profile(vector[None, :], np.array([language], np.int8))[
+                        0
+                    ]
         names = Counter(find_concepts(question))
         concepts = self._rows.lexicon.weigh(names)
         trade = rate_trade(self.calibration.known)
         # In a shop the table knows, what it does not know is no business of the shop's.
         trust = trade + (1 - trade) * TRUST_OF_A_QUESTION * measure_known(question)
         denied, wish = is_denied(question), find_wish(question)
-        return Asked(words, concepts, denied, language, placed, trust, wish)
+        left_out = -1 if place is None else place
+        return Asked(words, concepts, denied, language, placed, trust, wish, profile, left_out)
 
     def _score_phrasings(self, asked: Asked) -> list[Candidate]:
         query = self._rows.lexicon.build_query(asked.words, asked.concepts)
@@ -240,14 +259,32 @@ class Matcher:
         for phrasing, score in zip(phrasings, self._fuse(asked, phrasings), strict=True):
             scored.setdefault(phrasing.entry, []).append((phrasing.position, score))
         answers = self._score_answers(asked, candidates)
+        intents = self._score_intents(asked, phrasings)
         return [
             Candidate(
                 entry,
                 tuple(sorted(scored[entry], key=lambda pair: (-pair[1], pair[0]))),
-                answers[entry],
+                answers[entry] + intents.get(entry, 0.0),
             )
             for entry in candidates
         ]
+
+    def _score_intents(self, asked: Asked, phrasings: Sequence[Phrasing]) -> dict[int, float]:
+        """How far the entries are what whoever asks has come for."""
+        if self._profiles is None or asked.profile is None:
+            return {}
+        places: dict[int, list[int]] = {}
+        for each in phrasings:
+            if each.position != asked.left_out:
+                places.setdefault(each.entry, []).append(each.position)
+        sums = [self._profiles[some].sum(axis=0, dtype=np.float32) for some in places.values()]
+        if not sums:
+            return {}
+        likeness: list[float] = (scale(np.stack(sums)) @ asked.profile).tolist()
+        return {
+            entry: self._weights.intent * alike
+            for entry, alike in zip(places, likeness, strict=True)
+        }
 
     def _score_answers(self, asked: Asked, entries: Sequence[int]) -> dict[int, float]:
         """How far the answer speaks of what is asked, where no phrasing does."""

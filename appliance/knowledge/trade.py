@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from appliance.knowledge.bigrams import IS_HAN, stem
-from appliance.knowledge.concepts import HAN_RUN, WORD, read_concepts
+from appliance.knowledge.bigrams import IS_HAN
+from appliance.knowledge.concepts import TOPIC, cut_words, find_chinese, find_others, read_concepts
 from appliance.knowledge.focus import is_empty_word, list_empty_places
 from appliance.knowledge.folding import normalise
 
@@ -38,12 +38,11 @@ def measure_known(text: str) -> float:
 
 def _count_characters(normal: str) -> tuple[int, int]:
     """Chinese characters inside the table's words, and all that tell something."""
-    table = read_concepts()
     covered: set[int] = set()
-    for first in table.firsts.finditer(normal):
-        for word in table.begun[first[0]]:
-            if normal.startswith(word, first.start()):
-                covered.update(range(first.start(), first.start() + len(word)))
+    topics = read_concepts().kinds[TOPIC]
+    for name, start, end in find_chinese(normal):
+        if name not in topics:
+            covered.update(range(start, end))
     places = {place for place, char in enumerate(normal) if IS_HAN.match(char)}
     known = places & covered
     return len(known), len(known | (places - list_empty_places(normal)))
@@ -51,13 +50,12 @@ def _count_characters(normal: str) -> tuple[int, int]:
 
 def _count_words(normal: str) -> tuple[float, float]:
     """The same for words of other scripts; an empty word inside a phrase counts half."""
-    table = read_concepts()
-    words = [stem(word) for word in WORD.findall(HAN_RUN.sub(" ", normal)) if not word.isdigit()]
-    covered: set[int] = {place for place, word in enumerate(words) if word in table.chinese}
-    for start, word in enumerate(words):
-        for length in table.lengths.get(word, ()):
-            if tuple(words[start : start + length]) in table.others:
-                covered.update(range(start, start + length))
+    words = tuple(word for word in cut_words(normal) if not word.isdigit())
+    covered: set[int] = set()
+    topics = read_concepts().kinds[TOPIC]
+    for name, start, end in find_others(words):
+        if name not in topics:
+            covered.update(range(start, end))
     known = total = 0.0
     for place, word in enumerate(words):
         weight = 1.0 if not is_empty_word(word) else 0.5 if place in covered else 0.0
