@@ -22,7 +22,7 @@ FEWEST_TRIALS = 40
 # was taken away. Customers ask further from the entries than their owner, so fewer are allowed
 # in a shop where the table of concepts cannot tell one thing from another.
 MOST_WRONG = 0.06
-MOST_ABSENT = 0.10
+MOST_ABSENT = 0.07
 SHARE_OF_A_STRANGER = 0.25
 PRIOR_TRIALS = 20.0
 # How far a measured bound for suggestions may lie from the shipped one, as its multiple.

@@ -44,12 +44,21 @@ class Intents:
         for start in range(0, len(matrix), CHUNK_ROWS):
             some = slice(start, start + CHUNK_ROWS)
             centred = scale(matrix[some] - CENTRED * self.centres[languages[some]])
-            likeness = (centred @ self.rows.T)[:, self.groups]
+            likeness = self._compare(centred)[:, self.groups]
             likeness[:, ~self.is_filled] = -1.0
             best = np.partition(likeness, -BEST, axis=2)[:, :, -BEST:].mean(axis=2)
             steps = (best - best.max(axis=1, keepdims=True)) / SHARPNESS
             profiles[some] = scale(np.exp(steps / 2))
         return profiles
+
+    def _compare(self, placed: Matrix) -> Matrix:
+        # A library's product of many numbers waits for a second thread, which a machine that
+        # is busy has not: one question is compared in 0.2 ms without and in 16 ms with it.
+        is_one = len(placed) == 1
+        product: Matrix = (
+            np.einsum("ij,kj->ik", placed, self.rows) if is_one else placed @ self.rows.T
+        )
+        return product
 
 
 def read_sentences() -> list[list[str]]:
