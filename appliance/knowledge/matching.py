@@ -339,11 +339,11 @@ class Matcher:
         totals.sort(key=lambda pair: (-pair[1], pair[0]))
         if totals:
             first, score = totals[0]
-            # The same entry in the other language is no rival.
+            # The same entry in the other language is no rival, and where there is none is no lead.
             rivals = (
                 total
                 for entry, total in totals[1:]
                 if self._rows.languages[entry] == self._rows.languages[first]
             )
-            totals[0] = (first, score + weights.lead * (score - next(rivals, 0.0)))
+            totals[0] = (first, score + weights.lead * (score - next(rivals, score)))
         return totals
