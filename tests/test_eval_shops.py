@@ -61,6 +61,9 @@ def test_half_of_the_questions_to_a_shop_of_documents_are_answered_there(shop: s
 
 def test_no_case_is_a_sentence_of_the_intents() -> None:
     told = {normalise(sentence) for wish in read_sentences() for sentence in wish}
-    files = [*EVALS.glob("*.toml"), *(EVALS / shop / "cases.toml" for shop in (*SHOPS, *READ_SHOPS))]
+    files = [
+        *EVALS.glob("*.toml"),
+        *(EVALS / shop / "cases.toml" for shop in (*SHOPS, *READ_SHOPS)),
+    ]
     asked = [case for file in files for case in read_cases([file])]
     assert [case.id for case in asked if normalise(case.question) in told] == []
