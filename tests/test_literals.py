@@ -268,6 +268,7 @@ NO_LITERAL = (
 
 # Of each group every two say the same.
 EQUAL = (
+    ("保修期：5 年", "保修 5年", "warranty: five years"),
     ("七天", "7天", "7 days", "seven days", "一周", "７天", "七日内", "a 7-day"),
     ("9点", "九点", "9 am", "上午九点", "9:00", "nine o'clock", "早上9点钟"),
     ("1,299元", "¥1299", "一千二百九十九元", "RMB1299", "￥1,299.00", "1299块"),

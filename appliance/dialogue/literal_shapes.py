@@ -208,7 +208,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _counted("duration", "half_more", rf"(?P<a>{N})(?P<unit>年|天|分钟|周|小时)半(?![天年价])"),
     _counted("duration", "composite", rf"(?P<a>{N})(?:个)?小时(?P<b>{N})分钟?"),
-    _counted("duration", "lasting", rf"(?<![点时:第]){SPAN}[ -]?(?P<unit>{LASTING})"),
+    _counted("duration", "lasting", rf"(?<![点时第])(?<!\d:){SPAN}[ -]?(?P<unit>{LASTING})"),
     _shape(
         "duration",
         "an",
