@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.knowledge.days import list_months, list_weekdays, misses_day
+from appliance.knowledge.days import is_of_holiday, list_months, list_weekdays, misses_day
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
     assert list_weekdays("7 个工作日") == frozenset()
     assert list_months("11 月到 2 月") == {10, 11, 0, 1}
     assert list_months("how many trout may i catch") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "is_holiday"),
+    [
+        ("你们店几点开门", "除夕（2 月 5 日），安排：两店 10:00–16:00", True),
+        ("除夕几点开门", "除夕（2 月 5 日），安排：两店 10:00–16:00", False),
+        ("what time do you open", "New Year's Day – Both stores: 11:00–19:00", True),
+        ("what time do you open", "Daily 10:00–20:00, on New Year's Day from 11:00", False),
+        ("几点关门", "10:00–20:00，春节休息", False),
+        ("几点关门", "", False),
+    ],
+)
+def test_hours_of_a_holiday_are_not_those_of_every_day(
+    question: str, line: str, is_holiday: bool
+) -> None:
+    assert is_of_holiday(question, line) is is_holiday

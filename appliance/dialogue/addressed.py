@@ -32,6 +32,8 @@ PUT_TO_SHOP = re.compile(
         (
             r"[你您咱]们?(?:家|店|那里|那边|这里|这边)(?!人)|[你您]们(?!人类|机器|俩|两)",
             r"贵店|本店|这家店|店里|店内",
+            r"(?:我|想|要|打算|准备)(?:再)?买(?:一|个|件|把|套|只|双|台|点|些|几)",
+            r"(?:有什么|有啥|有没有|求|给我|帮我|麻烦)(?:好)?推荐|有推荐吗|推荐一[下款个]|哪[款个种]比?较?(?:好|合适|适合)",
             r"有(?:没有)?.{0,12}(?:卖|现货|货)[吗么不]?|卖不卖",
             r"(?:哪里|哪儿|在哪)(?:有卖|能买|可以买|买得到)",
             r"(?:什么时候|何时|几时|还会?|能不能|会不会)(?:再)?(?:补货|到货|上架|上新|打折)",
@@ -42,6 +44,9 @@ PUT_TO_SHOP = re.compile(
             rf"\bdo you{ALSO} (?:have|do|make|keep|get) "
             rf"(?:(?:an?|any|the|some|these|those|more|other)\b(?! (?:{OWN}))|(?!{OWN})\w+s\b)",
             rf"\byour (?:{HOUSE})\b",
+            r"\bi(?: am|'m) looking (?:for|to buy)\b",
+            r"\bi(?: want|'d like| would like| need) to buy\b",
+            r"\b(?:which|what) (?:one |of (?:these|your) )?(?:do|would|can|could) you recommend\b",
             r"\b(?:in|at) (?:your|the|this) (?:shop|store|branch|place)\b",
             r"\bfrom (?:you guys|your)\b",
             r"\b(?:can|could|may) (?:i|we|you) (?:still )?"

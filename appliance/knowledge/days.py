@@ -85,6 +85,9 @@ LUNAR_DAYS = "一二三四五六七八九十"
 LUNAR = re.compile(rf"初([{LUNAR_DAYS}])")
 
 
+FIRST_CLOCK = re.compile(r"\d{1,2}(?:[:点]| ?[ap]\.?m)")
+
+
 def misses_day(question: str, line: str, place: str) -> bool:
     """Whether `question` names a day that neither `line` nor its headings have."""
     asked, said = BOUGHT_THEN.sub(" ", fold(question).text), fold(f"{place} {line}").text
@@ -99,6 +102,13 @@ def misses_day(question: str, line: str, place: str) -> bool:
 
 
 @lru_cache(maxsize=512)
+def is_of_holiday(question: str, line: str) -> bool:
+    """Whether the times of day in `line` are those of a holiday that `question` does not name: the
+    day stands before the first of them, while "daily from ten, not at New Year" is of every day."""
+    before = FIRST_CLOCK.split(fold(line).text, maxsplit=1)[0]
+    return bool(list_holidays(before)) and not list_holidays(fold(question).text)
+
+
 def list_holidays(folded: str) -> frozenset[int]:
     return frozenset(place for place, one in enumerate(HOLIDAYS) if one.search(folded))
 

@@ -8,6 +8,7 @@ rule that must not break: nothing found, or only something near it, is never cal
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,9 @@ LINES = 3
 HEADING_SHARE = 0.5
 PASSAGE_SHARE = 0.5
 LACKING_BESIDE_A_NUMBER = 0.5
+OPENING = re.compile(
+    r"开门|关门|营业|打烊|开放|\b(?:open|opens|opening|close|closes|closing|hours)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,14 @@ def find_fault(question: str, wish: Wish, line: Line) -> str:
     """Why the line cannot answer, however many words of the question it has; or nothing."""
     if not wish.is_met_by(line.text):
         return f"no {wish.kinds[0].name} in the lines"
+    if not find_focus(wish.rest)[0] and not _are_of_opening(question, f"{line.place} {line.text}"):
+        return "the question does not say of what"
     return find_conflict(question, wish, line.text, line.place)
+
+
+def _are_of_opening(*texts: str) -> bool:
+    """The one subject that stands in the asking words themselves: "when do you open?"."""
+    return all(OPENING.search(fold(text).text) for text in texts)
 
 
 def rank_line(asked: Weighted, line: Line) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from appliance.knowledge.bigrams import IS_HAN, stem
 from appliance.knowledge.concepts import find_concepts, is_about_another, read_concepts
-from appliance.knowledge.days import misses_day
+from appliance.knowledge.days import is_of_holiday, misses_day
 from appliance.knowledge.focus import is_known, list_known
 from appliance.knowledge.folding import fold
 from appliance.knowledge.kinds import COUNTING, MONEY, N
@@ -122,7 +122,9 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
     around = fold(f"{place} {line}").text
     if _is_of_another_thing(question, f"{place} {line}"):
         return "another thing in the lines"
-    if misses_day(question, line, place):
+    if misses_day(question, line, place) or (
+        "clock" in wish.names and is_of_holiday(question, line)
+    ):
         return "another day in the lines"
     if _is_of_another_direction(asked, said):
         return "another dimension in the lines"
