@@ -10,6 +10,7 @@ import pytest
 from appliance.engine.backend import DecodeResult
 from appliance.engine.engine import Broken, Finished, Sampling
 from appliance.engine.grammar import Grammar
+from appliance.engine.jobs import Job
 from appliance.engine.prompt import TokenIds
 from appliance.engine.prompt_lookup import (
     FIRST_RATE,
@@ -17,6 +18,7 @@ from appliance.engine.prompt_lookup import (
     PromptLookup,
     choose_guesses,
 )
+from appliance.engine.scheduler import Bounds, Scheduler
 from appliance.engine.step_table import StepTable, StepTimes
 from appliance.errors import EngineFailure
 from tests.test_loop import Bench
@@ -122,6 +124,14 @@ def test_how_often_guesses_are_right_is_learnt_without_a_draft() -> None:
 )
 def test_guesses_are_verified_where_that_pays(rate: float, table: StepTable, guesses: int) -> None:
     assert choose_guesses(rate, 15, table.predict_ms) == guesses
+
+
+@pytest.mark.parametrize(("gap_ms", "guesses"), [(150.0, 15), (139.0, 15), (85.0, 7), (30.0, 0)])
+def test_a_step_with_guesses_is_no_longer_than_a_stream_may_be_silent(
+    gap_ms: float, guesses: int
+) -> None:
+    scheduler = Scheduler[Job](1, Bounds(gap_ms=gap_ms), EPYC)
+    assert choose_guesses(1.0, 15, scheduler.predict_within) == guesses
 
 
 def test_a_quotation_takes_fewer_steps_and_says_the_same(free_steps: None) -> None:

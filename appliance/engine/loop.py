@@ -162,7 +162,7 @@ class EngineLoop:
         self._estimates.tell_waiting()
         shares = self._scheduler.plan()
         if self._drafts and len(self._scheduler.jobs) == 1:
-            shares = add_guesses(shares, self._table.predict_ms)
+            shares = add_guesses(shares, self._scheduler.predict_within)
         if shares and not self._is_stopping:
             self._compute(shares)
         elif self._scheduler.is_idle and not self._preparing.is_idle and not self._is_stopping:

@@ -55,7 +55,8 @@ class PromptLookup:
 
     def guess(self, most: int, predict_ms: Callable[[int, int], float]) -> tuple[int, ...]:
         """The next tokens, `most` at most, or none where to verify them would not pay.
-        `predict_ms` tells what a step of so many tokens with so many rows of logits takes."""
+        `predict_ms` tells what a step of so many tokens with so many rows of logits takes, and
+        infinity where one is too long."""
         if self._next is None:
             return ()
         found = self._ids[self._next : self._next + min(most, MOST_GUESSES)]

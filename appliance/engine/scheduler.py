@@ -9,6 +9,7 @@ step.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,12 @@ class Scheduler(Generic[J]):
     def jobs(self) -> list[J]:
         """Those that run and then those that wait, the oldest first."""
         return [*self.running, *self.waiting]
+
+    def predict_within(self, width: int, rows: int) -> float:
+        """What such a step takes, and for ever where that is longer than an open stream may be
+        silent."""
+        step_ms = self._table.predict_ms(width, rows)
+        return step_ms if width == 1 or step_ms <= self._bounds.gap_ms else math.inf
 
     def submit(self, job: J) -> None:
         self.waiting.append(job)
