@@ -196,14 +196,14 @@ def test_a_response_goes_on_where_its_client_was_lost(client: openai.OpenAI) -> 
 
 
 def test_ollama_s_client_chats(server: HouseServer[LocalEngine]) -> None:
-    client = ollama.Client(host=server.url, headers={**bear(server), **OFF})
-    parts = list(
-        client.chat(
-            model="m",
-            messages=[{"role": "user", "content": CAPITAL}],
-            stream=True,
-            options={"temperature": 0, "num_predict": 16},
+    with ollama.Client(host=server.url, headers={**bear(server), **OFF}) as client:
+        parts = list(
+            client.chat(
+                model="m",
+                messages=[{"role": "user", "content": CAPITAL}],
+                stream=True,
+                options={"temperature": 0, "num_predict": 16},
+            )
         )
-    )
     assert "Paris" in "".join(part.message.content or "" for part in parts)
     assert parts[-1].done and (parts[-1].eval_count or 0) > 0

@@ -46,6 +46,9 @@ RESTING = "resting"
 # 0.22 at most, on 16 such questions; what the shop might know but has not written, mostly more.
 LEAST_EVIDENCE = 0.12
 LEAST_PASSAGE_SCORE = 0.24
+# Less likely entries are offered only to who speaks of the shop: "the opposite of hot" is like a
+# thermos by 0.03, and customers in their own words are seldom liker to what they mean.
+LEAST_OFFERED = 0.15
 NO_EVIDENCE = Evidence()
 
 
@@ -195,6 +198,24 @@ class Ladder:
             return self._quote(asked, match, evidence)
         if evidence.can_answer:
             return self._make_task(asked, match, evidence)
+        is_likely = match.outcome == "near" and match.hits[0].score >= LEAST_OFFERED
+        if is_likely or await self._is_of_the_shop(asked, evidence, knowledge):
+            return self._offer(asked, match)
+        return self._make_task(asked, match, NO_EVIDENCE)
+
+    async def _is_of_the_shop(self, asked: Asked, evidence: Evidence, knowledge: Retriever) -> bool:
+        """Whether it is put to a shop that has written anything, or its documents speak of it and
+        do not answer it: then the model, which knows less, is not asked."""
+        has_written = self._library.state.entries or self._library.state.passages
+        if not self._answers_all or evidence.score >= LEAST_EVIDENCE:
+            return True
+        if has_written and is_put_to_shop(asked.text):
+            return True
+        found = await knowledge.find_passages(asked.text, 1)
+        return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
+
+    def _offer(self, asked: Asked, match: Match) -> Words:
+        """Nothing here is sure to answer: the closest questions, or that nobody knows."""
         if match.outcome == "near":
             return Words(
                 "faq",
@@ -203,9 +224,7 @@ class Ladder:
                 score=round(match.hits[0].score, 3),
                 suggestions=suggest(match),
             )
-        if not self._answers_all or await _is_of_the_shop(asked, evidence, knowledge):
-            return self._admit(asked, match)
-        return self._make_task(asked, match, NO_EVIDENCE)
+        return self._admit(asked, match)
 
     def _quote(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
         """A price, a time, a number: said by the document itself and by no model."""
@@ -258,15 +277,6 @@ class Ladder:
 
     def _make_key(self, asked: Asked, persona: str, model: str) -> Key:
         return Key(normalise(asked.text), self._library.state.version, model, persona)
-
-
-async def _is_of_the_shop(asked: Asked, evidence: Evidence, knowledge: Retriever) -> bool:
-    """Whether it is put to the shop, or the documents speak of it, though they do not answer it:
-    then the model, which knows less, is not asked."""
-    if evidence.score >= LEAST_EVIDENCE or is_put_to_shop(asked.text):
-        return True
-    found = await knowledge.find_passages(asked.text, 1)
-    return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
 
 
 def answer_from(match: Match) -> Words:
