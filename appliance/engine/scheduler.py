@@ -37,7 +37,7 @@ class Bounds:
     read `alone` tokens at a time; one that finds no time at all gets up to `least` tokens."""
 
     gap_ms: float = 150.0
-    stretch: float = 1.65
+    stretch: float = 1.55
     long_tokens: int = 1024
     alone: int = 128
     least: int = 4
