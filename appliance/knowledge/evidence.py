@@ -29,6 +29,7 @@ LINES = 3
 HEADING_SHARE = 0.5
 PASSAGE_SHARE = 0.5
 LACKING_BESIDE_A_NUMBER = 0.5
+TIMES = re.compile(r"时间|\btimes?\b")
 OPENING = re.compile(
     r"开门|关门|营业|打烊|开放|\b(?:open|opens|opening|close|closes|closing|hours)\b"
 )
@@ -155,14 +156,18 @@ def find_fault(question: str, wish: Wish, line: Line) -> str:
     """Why the line cannot answer, however many words of the question it has; or nothing."""
     if not wish.is_met_by(line.text):
         return f"no {wish.kinds[0].name} in the lines"
-    if not find_focus(wish.rest)[0] and not _are_of_opening(question, f"{line.place} {line.text}"):
+    of_opening = OPENING.search(fold(question).text) is not None
+    if of_opening and "clock" in wish.names and not _is_of_opening(line):
+        return "no opening hours in the lines"
+    if not find_focus(wish.rest)[0] and not of_opening:
         return "the question does not say of what"
     return find_conflict(question, wish, line.text, line.place)
 
 
-def _are_of_opening(*texts: str) -> bool:
+def _is_of_opening(line: Line) -> bool:
     """The one subject that stands in the asking words themselves: "when do you open?"."""
-    return all(OPENING.search(fold(text).text) for text in texts)
+    place = fold(line.place).text
+    return bool(OPENING.search(f"{place} {fold(line.text).text}") or TIMES.search(place))
 
 
 def rank_line(asked: Weighted, line: Line) -> float:
