@@ -83,8 +83,6 @@ MONTH = re.compile(
 )
 LUNAR_DAYS = "一二三四五六七八九十"
 LUNAR = re.compile(rf"初([{LUNAR_DAYS}])")
-
-
 FIRST_CLOCK = re.compile(r"\d{1,2}(?:[:点]| ?[ap]\.?m)")
 
 
@@ -101,7 +99,6 @@ def misses_day(question: str, line: str, place: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=512)
 def is_of_holiday(question: str, line: str) -> bool:
     """Whether the times of day in `line` are those of a holiday that `question` does not name: the
     day stands before the first of them, while "daily from ten, not at New Year" is of every day."""
@@ -109,6 +106,7 @@ def is_of_holiday(question: str, line: str) -> bool:
     return bool(list_holidays(before)) and not list_holidays(fold(question).text)
 
 
+@lru_cache(maxsize=512)
 def list_holidays(folded: str) -> frozenset[int]:
     return frozenset(place for place, one in enumerate(HOLIDAYS) if one.search(folded))
 
