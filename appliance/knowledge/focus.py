@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from appliance.knowledge.bigrams import HAN, IS_HAN, RUN, list_words, stem
 from appliance.knowledge.frames import COMMON
@@ -71,13 +72,15 @@ def name_alike(folded: str) -> str:
     return _NAMES.sub(lambda found: NAMED_ZH[found[0]], folded)
 
 
-def find_focus(rest: str) -> tuple[list[str], list[str]]:
-    """Of a folded question: its telling words, and of these what the clause that asks has.
+@lru_cache(maxsize=64)
+def find_focus(rest: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a folded question: its telling words, and of these what the clause that asks has. Every
+    line that may answer is held against the same ones.
 
     Chinese words are single characters here: pairs across the borders of words are noise."""
-    every = list_telling(rest)
+    every = tuple(list_telling(rest))
     clauses = [clause for clause in CLAUSE_END.split(rest) if clause.strip()]
-    last = list_telling(clauses[-1]) if clauses else []
+    last = tuple(list_telling(clauses[-1])) if clauses else ()
     is_enough = IS_HAN.search(rest) is not None and len(last) > 1
     return every, last if is_enough else every
 
