@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.events import Failed
 from appliance.store.audit import Checked, check_chain
 from appliance.store.masters import derive
+from appliance.store.messages import Answer
 from tests.sealed_house import FIRST_DAY, Calendar, answer, open_sealed
 
 ROWS = 40
@@ -220,6 +222,16 @@ async def test_a_forgotten_session_gives_a_receipt_and_the_chain_holds(tmp_path:
     assert (row.kind, row.mac.hex(), row.said) == ("forget", receipt.mac, {"keys_destroyed": 1})
     destroyed = [one for one in entries if one.kind == "turn" and one.said is None]
     assert {one.session_key for one in destroyed} == {receipt.session}
+
+
+async def test_a_session_in_which_nothing_was_answered_can_be_forgotten(tmp_path: Path) -> None:
+    async with open_sealed(tmp_path) as sealed:
+        session_id = await sealed.sessions.create()
+        accepted = await sealed.sessions.accept(session_id, "hello")
+        failed = Failed("engine_failed", "The model stopped.")
+        await sealed.sessions.finish(accepted.session_key, accepted.run_id, Answer(""), failed)
+        receipt = (await sealed.sessions.forget(session_id)).receipt
+    assert receipt is not None and receipt.keys_destroyed == 1
 
 
 async def test_the_chain_holds_over_purges_anchors_and_restarts(tmp_path: Path) -> None:

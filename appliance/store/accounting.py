@@ -19,7 +19,8 @@ from appliance.store.turn_record import describe_turn
 from appliance.store.verdicts import StoredVerdict
 
 HEADS = f"""
-SELECT DISTINCT substr(text, 1, {LEAST_BYTES}) FROM messages WHERE session_key = :key
+SELECT DISTINCT substr(text, 1, {LEAST_BYTES}) FROM messages
+WHERE session_key = :key AND length(text) > 0
 UNION SELECT DISTINCT substr(body, 1, {LEAST_BYTES}) FROM events WHERE session_key = :key
 """
 
