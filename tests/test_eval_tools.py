@@ -29,6 +29,7 @@ CASES = read_tool_cases([SETS / "cases.toml"])
 COLLOQUIAL = read_tool_cases([SETS / "colloquial.toml"])
 SPEECH = read_tool_cases([SETS / "speech.toml"])
 EVERYDAY = read_tool_cases([SETS / "everyday.toml"])
+UNSEEN = read_tool_cases([SETS / "unseen.toml"])
 PRACTICE = read_tool_cases([SETS / "practice.toml"])
 MINE = {"order_no": "A10023", "phone_tail": "6688"}
 CALL = ToolCase("1", "zh", "call", "tune", ("A10023 尾号6688",), "query", "", MINE)
@@ -47,7 +48,7 @@ def test_there_are_more_than_two_hundred_in_two_languages_and_halves() -> None:
 
 def test_each_case_names_declared_tools_and_quotes_its_arguments(tmp_path: Path) -> None:
     registry = read_registry(EXAMPLES[-1], tmp_path)
-    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY, *PRACTICE):
+    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY, *UNSEEN, *PRACTICE):
         assert not case.tool or case.tool in registry.tools, case.id
         assert not case.missing or case.missing in registry.tools[case.tool].parameters, case.id
         assert all(is_quoted(value, case.said) for value in case.arguments.values()), case.id
@@ -56,7 +57,7 @@ def test_each_case_names_declared_tools_and_quotes_its_arguments(tmp_path: Path)
 
 
 def test_no_conversation_is_in_both_halves() -> None:
-    counts = Counter(case.said for case in (*CASES, *COLLOQUIAL, *EVERYDAY, *PRACTICE))
+    counts = Counter(case.said for case in (*CASES, *COLLOQUIAL, *EVERYDAY, *UNSEEN, *PRACTICE))
     assert [said for said, count in counts.items() if count > 1] == []
 
 
@@ -70,7 +71,7 @@ def test_nothing_that_is_reported_or_practised_with_stands_among_the_examples(
         *(text for tool in registry.tools.values() for text in tool.examples),
     }
     plain = {squeeze(text) for text in known}
-    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY):
+    for case in (*CASES, *COLLOQUIAL, *SPEECH, *EVERYDAY, *UNSEEN):
         assert case.split != "report" or squeeze(case.said[-1]) not in plain, case.id
     for case in PRACTICE:
         assert case.split == "tune" and squeeze(case.said[-1]) not in plain, case.id

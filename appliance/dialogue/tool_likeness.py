@@ -27,7 +27,7 @@ BATCH = 8
 LEAST_CHARS = 3
 # Of what no tool is for, so much is taken for a tool's: where nothing else answers it, and where
 # something does.
-CLEAR_SHARE, SURE_SHARE = 0.02, 0.005
+CLEAR_SHARE, SURE_SHARE = 0.04, 0.01
 # Where a shop has written too little to tell.
 LEAST_BOUND = 0.1
 # The questions of the shop's FAQ, all their phrasings.
