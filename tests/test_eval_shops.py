@@ -15,10 +15,12 @@ from appliance.eval_cases import LANGUAGES, read_cases
 from appliance.eval_judging import says_all
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.importer import read_folder
-from appliance.knowledge.intents import read_sentences
+from benchmarks.intents import read_sentences
 
 EVALS = Path(__file__).parents[1] / "evals"
 SHOPS = ("workshop", "bakery")
+# Those whose paraphrases ask for some entries twice and for some not at all.
+WIDER_SHOPS = ("guesthouse", "phones", "tailor")
 # Those of documents alone.
 READ_SHOPS = ("dentist", "gym", "rental", "campsite")
 
@@ -33,7 +35,20 @@ def test_each_entry_is_asked_for_once_and_never_in_its_own_words(shop: str) -> N
     assert [case.id for case in cases if normalise(case.question) in written] == []
 
 
-@pytest.mark.parametrize("shop", SHOPS)
+@pytest.mark.parametrize("shop", WIDER_SHOPS)
+def test_most_entries_are_asked_for_and_never_in_their_own_words(shop: str) -> None:
+    read = read_folder(EVALS / shop / "shop")
+    assert read.faults == ()
+    cases = read_cases([EVALS / shop / "cases.toml"])
+    asked = Counter(case.entry for case in cases if case.kind == "paraphrase")
+    questions = {entry.question for entry in read.entries}
+    assert asked.keys() <= questions and len(asked) >= 0.85 * len(questions)
+    assert max(asked.values()) <= 2
+    written = {normalise(text) for entry in read.entries for text in entry.questions}
+    assert [case.id for case in cases if normalise(case.question) in written] == []
+
+
+@pytest.mark.parametrize("shop", (*SHOPS, *WIDER_SHOPS))
 def test_both_languages_have_questions_near_and_far(shop: str) -> None:
     counts = Counter(
         (case.kind, case.language) for case in read_cases([EVALS / shop / "cases.toml"])
@@ -63,7 +78,7 @@ def test_no_case_is_a_sentence_of_the_intents() -> None:
     told = {normalise(sentence) for wish in read_sentences() for sentence in wish}
     files = [
         *EVALS.glob("*.toml"),
-        *(EVALS / shop / "cases.toml" for shop in (*SHOPS, *READ_SHOPS)),
+        *(EVALS / shop / "cases.toml" for shop in (*SHOPS, *WIDER_SHOPS, *READ_SHOPS)),
     ]
     asked = [case for file in files for case in read_cases([file])]
     assert [case.id for case in asked if normalise(case.question) in told] == []

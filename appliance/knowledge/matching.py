@@ -1,9 +1,9 @@
 """Which entry answers a question, and whether that is sure: words, concepts and meaning, summed.
 
-A question is compared with every phrasing of the likeliest entries; an entry is judged by its two
-best phrasings, by its answer and by its lead over the next one. The rule that must not break: an
-entry that is not valid today never answers, and only what stands out is sure; all else is offered
-or nothing.
+A question is compared with every phrasing of the likeliest entries; an entry is judged by its
+three best phrasings, by its answer and by its lead over the next one. The rule that must not
+break: an entry that is not valid today never answers, and only what stands out is sure; all else
+is offered or nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
-from numpy.typing import NDArray
 
 from appliance.knowledge.calibration import Bounds, Calibration, Trial, calibrate
 from appliance.knowledge.concepts import find_concepts, is_thing
@@ -23,10 +22,10 @@ from appliance.knowledge.doubts import DOUBTS, Doubts
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Hit, Match
 from appliance.knowledge.folding import normalise
-from appliance.knowledge.intents import Intents
+from appliance.knowledge.intents import Intents, Profiles
 from appliance.knowledge.lexicon import Weighted, count_terms
 from appliance.knowledge.rows import CHINESE, OTHER, Phrasing, Rows, find_language
-from appliance.knowledge.semantic import Meanings, scale
+from appliance.knowledge.semantic import Meanings
 from appliance.knowledge.trade import measure_known, rate_trade
 from appliance.knowledge.wishes import Wish, find_wish
 
@@ -55,16 +54,16 @@ class Weights:
 
     words: float = 0.02
     concepts: float = 0.15
-    meaning: float = 0.4
+    meaning: float = 0.3
     cover: float = 0.1
-    answer: float = 0.6
+    answer: float = 0.7
     lead: float = 0.3
     foreign: float = 0.5
     denial: float = 0.08
-    phrasings: int = 2
+    phrasings: int = 3
     plain: float = 0.1
     strange: float = 1.0
-    intent: float = 0.5
+    intent: float = 0.6
     doubts: Doubts = DOUBTS
 
 
@@ -112,8 +111,7 @@ class Matcher:
         self._wanted = weights
         self._weights = WORDS_ALONE
         self._meanings: Meanings | None = None
-        self._intents: Intents | None = None
-        self._profiles: NDArray[np.float16] | None = None
+        self._profiles: Profiles | None = None
         self.calibration = calibration or calibrate((), LEXICAL_BOUNDS, LANGUAGES, 0.0)
 
     @property
@@ -128,10 +126,8 @@ class Matcher:
             rows = self._rows
             self._meanings = Meanings(matrix, answers, rows.owners, rows.languages)
             if intents is not None:
-                self._intents = intents
-                languages = rows.languages[rows.owners]
-                self._profiles = intents.profile(matrix, languages).astype(np.float16)
-            self.calibration = self.calibrate()
+                self._profiles = Profiles(intents, matrix, rows.owners, rows.languages)
+            self.calibration = self.calibrate(matrix)
 
     def match(self, question: str, on: date, vector: Matrix | None = None) -> Match:
         day = on.toordinal()
@@ -183,13 +179,14 @@ class Matcher:
         asked = self._read(question, vector)
         return self._rank(self._score_phrasings(asked), asked.language)
 
-    def calibrate(self) -> Calibration:
+    def calibrate(self, matrix: Matrix | None = None) -> Calibration:
+        """`matrix` has the vectors of all phrasings."""
         bounds = FUSED_BOUNDS if self.has_vectors else LEXICAL_BOUNDS
         bounds = bounds if self._profiles is None else TOLD_BOUNDS
         known = self._measure_known()
         # The trials themselves are judged with it.
         self.calibration = replace(self.calibration, known=known)
-        return calibrate(list(self.run_trials()), bounds, LANGUAGES, known)
+        return calibrate(list(self.run_trials(matrix)), bounds, LANGUAGES, known)
 
     def _measure_known(self) -> float:
         """How much of the owner's questions the table of concepts knows, on the whole."""
@@ -198,7 +195,7 @@ class Matcher:
         texts = [each.text for entry in some for each in self._rows.read_phrasings([entry])]
         return sum(map(measure_known, texts)) / len(texts) if texts else 0.0
 
-    def run_trials(self) -> Iterable[Trial]:
+    def run_trials(self, matrix: Matrix | None = None) -> Iterable[Trial]:
         """Phrasings, evenly chosen, asked without themselves and without their entry."""
         owners = self._rows.owners
         # The first question of an entry is part of its answer's text, so only the others tell.
@@ -206,7 +203,8 @@ class Matcher:
         for place in places[:: len(places) // MOST_TRIALS + 1].tolist():
             owner = int(owners[place])
             own = next(p for p in self._rows.read_phrasings([owner]) if p.position == place)
-            asked = self._read(own.text, None, place)
+            vector = None if matrix is None else matrix[place]
+            asked = self._read(own.text, vector, place)
             scored = self._score_phrasings(asked)
             rest = [
                 replace(each, phrasings=tuple(p for p in each.phrasings if p[0] != place))
@@ -227,18 +225,12 @@ class Matcher:
         words = self._rows.lexicon.weigh(counts)
         language = find_language("", question)
         placed = profile = None
-        if self._meanings is not None:
-            if place is not None:
-                placed = self._meanings.rows[place].astype(np.float32)
-                language = int(self._rows.languages[self._rows.owners[place]])
-                if self._profiles is not None:
-                    profile = self._profiles[place].astype(np.float32)
-            elif vector is not None:
-                placed = self._meanings.place(vector, language)
-                if self._intents is not None:
-                    profile = self._intents.profile(vector[None, :], np.array([language], np.int8))[
-                        0
-                    ]
+        if place is not None:
+            language = int(self._rows.languages[self._rows.owners[place]])
+        if self._meanings is not None and vector is not None:
+            placed = self._meanings.place(vector, language)
+            if self._profiles is not None:
+                profile = self._profiles.read(vector, language)
         names = Counter(find_concepts(question))
         concepts = self._rows.lexicon.weigh(names)
         trade = rate_trade(self.calibration.known)
@@ -259,32 +251,23 @@ class Matcher:
         for phrasing, score in zip(phrasings, self._fuse(asked, phrasings), strict=True):
             scored.setdefault(phrasing.entry, []).append((phrasing.position, score))
         answers = self._score_answers(asked, candidates)
-        intents = self._score_intents(asked, phrasings)
+        intents = self._score_intents(asked, candidates)
         return [
             Candidate(
                 entry,
                 tuple(sorted(scored[entry], key=lambda pair: (-pair[1], pair[0]))),
-                answers[entry] + intents.get(entry, 0.0),
+                answers[entry] + intent,
             )
-            for entry in candidates
+            for entry, intent in zip(candidates, intents, strict=True)
         ]
 
-    def _score_intents(self, asked: Asked, phrasings: Sequence[Phrasing]) -> dict[int, float]:
+    def _score_intents(self, asked: Asked, entries: Sequence[int]) -> list[float]:
         """How far the entries are what whoever asks has come for."""
         if self._profiles is None or asked.profile is None:
-            return {}
-        places: dict[int, list[int]] = {}
-        for each in phrasings:
-            if each.position != asked.left_out:
-                places.setdefault(each.entry, []).append(each.position)
-        sums = [self._profiles[some].sum(axis=0, dtype=np.float32) for some in places.values()]
-        if not sums:
-            return {}
-        likeness: list[float] = (scale(np.stack(sums)) @ asked.profile).tolist()
-        return {
-            entry: self._weights.intent * alike
-            for entry, alike in zip(places, likeness, strict=True)
-        }
+            return [0.0] * len(entries)
+        owner = -1 if asked.left_out < 0 else int(self._rows.owners[asked.left_out])
+        likeness = self._profiles.compare(asked.profile, entries, owner)
+        return [self._weights.intent * alike for alike in likeness]
 
     def _score_answers(self, asked: Asked, entries: Sequence[int]) -> dict[int, float]:
         """How far the answer speaks of what is asked, where no phrasing does."""
