@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parents[1] / "appliance" / "knowledge"
 # Found on `evals/` and `evals/workshop`: docs/lab-notes.md.
 SCALE, DECAY, STEPS, RATE, SHARPNESS = 10.0, 3e-4, 300, 0.05, 0.7
 HELD_OUT = 10
+VAIN = "# In vain"
 # Adam's usual ones, https://arxiv.org/abs/1412.6980
 KEPT, KEPT_SQUARES, TINY = 0.9, 0.999, 1e-8
 TOLD_EVERY = 1000
@@ -36,6 +37,12 @@ def read_sentences() -> list[list[str]]:
     """The sentences of each wish."""
     lines = SENTENCES.read_text("utf-8").splitlines()
     return [line.split("|") for line in lines if line and not line.startswith("#")]
+
+
+def count_vain() -> int:
+    """How many wishes, the last ones, are no business of a shop."""
+    _, _, vain = SENTENCES.read_text("utf-8").partition(VAIN)
+    return len(vain.splitlines()) - 1
 
 
 def list_rows(wishes: Sequence[Sequence[str]]) -> tuple[list[str], NDArray[np.int64]]:
@@ -48,7 +55,9 @@ def read_languages(sentences: Sequence[str]) -> NDArray[np.int8]:
     return np.array([int(sentence.isascii()) for sentence in sentences], np.int8)
 
 
-def fit(rows: Matrix, languages: NDArray[np.int8], owners: NDArray[np.int64]) -> Intents:
+def fit(
+    rows: Matrix, languages: NDArray[np.int8], owners: NDArray[np.int64], vain: int = 0
+) -> Intents:
     """A softmax regression by Adam on all rows at once; each wish weighs alike, however many
     sentences it has. The same rows give the same weights."""
     centres = np.stack([rows[languages == language].mean(axis=0) for language in (0, 1)])
@@ -71,7 +80,7 @@ def fit(rows: Matrix, languages: NDArray[np.int8], owners: NDArray[np.int64]) ->
             square += (1 - KEPT_SQUARES) * (slope**2 - square)
             move = mean / (1 - KEPT**step)
             value -= RATE * move / (np.sqrt(square / (1 - KEPT_SQUARES**step)) + TINY)
-    return Intents(values[0] * SCALE / SHARPNESS, values[1] / SHARPNESS, centres)
+    return Intents(values[0] * SCALE / SHARPNESS, values[1] / SHARPNESS, centres, vain)
 
 
 def count_right(rows: Matrix, languages: NDArray[np.int8], owners: NDArray[np.int64]) -> int:
@@ -105,12 +114,13 @@ def main() -> None:
         asked = -(-len(rows) // HELD_OUT)
         tell(f"{right} of {asked} sentences left out: the right one of {len(wishes)} wishes")
         return
-    intents = fit(rows, languages, owners)
+    intents = fit(rows, languages, owners, count_vain())
     np.savez_compressed(
         FOLDER / name_weights(embedder.name),
         weights=intents.weights.astype(np.float16),
         bias=intents.bias.astype(np.float16),
         centres=intents.centres.astype(np.float16),
+        vain=np.int64(intents.vain),
     )
     tell(f"{len(sentences):,} sentences of {len(wishes)} wishes")
 

@@ -65,3 +65,37 @@ def test_what_is_asked_of_the_whole_world(question: str) -> None:
 
 def test_a_long_message_is_read_to_its_bound() -> None:
     assert not is_put_to_shop("啊" * 5000 + "你们店")
+
+
+@pytest.mark.parametrize(
+    ("question", "business", "is_first"),
+    [
+        ("羊毛地毯应该怎么保养", 0.95, True),
+        ("羊毛地毯应该怎么保养才不会坏", 0.95, False),
+        ("how should one look after a rug", 0.95, True),
+        ("how should one look after a rug", 0.95, False),
+        ("真的吗", 0.95, True),
+    ],
+)
+def test_what_is_likely_a_shops_business_is_asked_of_the_shop(
+    question: str, business: float, is_first: bool
+) -> None:
+    assert is_put_to_shop(question, business, is_first)
+
+
+@pytest.mark.parametrize(
+    ("question", "business", "is_first"),
+    [
+        ("彩虹是怎么来的", 0.3, True),
+        ("why is the sky blue", 0.1, True),
+        # It says something and asks nothing.
+        ("我家有一只很老的猫", 0.99, True),
+        # It may take up what was said before.
+        ("真的吗", 0.99, False),
+        ("which one is better", 0.99, False),
+    ],
+)
+def test_what_is_no_business_or_goes_on_is_not(
+    question: str, business: float, is_first: bool
+) -> None:
+    assert not is_put_to_shop(question, business, is_first)

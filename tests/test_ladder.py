@@ -50,6 +50,9 @@ class Shelf:
     async def find_passages(self, question: str, limit: int = 4) -> tuple[Found, ...]:
         return ()
 
+    async def rate_business(self, question: str) -> float:
+        return 0.0
+
 
 class Owner:
     """Who a conversation belongs to."""

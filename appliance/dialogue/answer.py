@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from appliance.dialogue.echoes import Echo
 from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.screen import Refused, Screen, Shown
 from appliance.dialogue.speech import Speech
@@ -21,6 +22,7 @@ from appliance.errors import EngineFailure
 from appliance.events import Done, FinishReason, Notice, Queued
 from appliance.store.verdicts import StoredVerdict
 
+ECHOED = StoredVerdict("out", "echo/dictated", "injection", "replace")
 REPETITION = Notice("repetition", "The answer began to repeat itself and was ended.")
 
 
@@ -38,6 +40,9 @@ class Answer:
         moderation: Moderation | None,
     ) -> None:
         self._moderation = moderation
+        # What stands in passages may be asked for in their own words, and half an answer goes on.
+        is_free = task.source == "model" and not turn.has_spoken
+        self._echo = Echo(turn.question) if is_free else None
         self._held: list[Shown] = []
         self._noted = 0
         self._turn = turn
@@ -71,6 +76,10 @@ class Answer:
             end = await self._show(self._screen.flush())
             if end is not None:
                 return end
+            if self._echo is not None and self._echo.is_all:
+                self._speech.verdicts.append(ECHOED)
+                return self._task.unknown
+            await self._let_go_echo()
             if words := await self._moderate():
                 return words
         if finished.is_repetition:
@@ -88,14 +97,23 @@ class Answer:
         for one in shown:
             if self._denies(one.text):
                 return self._task.unknown
+            await self._let_go((one,) if self._echo is None else self._echo.hold(one))
+        self._note_rules()
+        if any(cut.action == "end" for cut in self._screen.rules_met):
+            await self._let_go_echo()
+            return self.conclude("refused")
+        return self._screen.refused
+
+    async def _let_go(self, shown: Sequence[Shown]) -> None:
+        for one in shown:
             if self._moderation is not None:
                 self._held.append(one)
             else:
                 await self._say(one)
-        self._note_rules()
-        if any(cut.action == "end" for cut in self._screen.rules_met):
-            return self.conclude("refused")
-        return self._screen.refused
+
+    async def _let_go_echo(self) -> None:
+        if self._echo is not None:
+            await self._let_go(self._echo.release())
 
     def _note_rules(self) -> None:
         for cut in self._screen.rules_met[self._noted :]:

@@ -75,6 +75,8 @@ class Retriever(Protocol):
 
     async def find_evidence(self, question: str) -> Evidence: ...
 
+    async def rate_business(self, question: str) -> float: ...
+
 
 class Ladder:
     def __init__(
@@ -209,8 +211,10 @@ class Ladder:
         has_written = self._library.state.entries or self._library.state.passages
         if not self._answers_all or evidence.score >= LEAST_EVIDENCE:
             return True
-        if has_written and is_put_to_shop(asked.text):
-            return True
+        if has_written:
+            business = await knowledge.rate_business(asked.text)
+            if is_put_to_shop(asked.text, business, asked.is_first):
+                return True
         found = await knowledge.find_passages(asked.text, 1)
         return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
 

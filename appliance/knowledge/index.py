@@ -31,7 +31,7 @@ from appliance.knowledge.intents import read_intents
 from appliance.knowledge.lexicon import count_terms, measure, weigh_word
 from appliance.knowledge.line_search import LineSearch, list_line_texts
 from appliance.knowledge.matching import FUSED, Matcher, Weights
-from appliance.knowledge.rows import Rows, pack_entry, pack_passage
+from appliance.knowledge.rows import Rows, find_language, pack_entry, pack_passage
 from appliance.knowledge.search import PassageSearch
 
 SCHEMA = """
@@ -280,6 +280,14 @@ class Index:
         found = self._search.find(question, limit, vector, floor=0.0)
         lines = self._lines.gather(found, vector)
         return find_evidence(question, lines, self._rows.passage_lexicon)
+
+    def rate_business(self, question: str) -> float:
+        """How likely it is one for a shop, 0 to 1; 0 where no vectors are there to tell."""
+        vector = self._embed(find_essence(question))
+        intents = read_intents(self._embedder.name) if self._embedder is not None else None
+        if vector is None or intents is None:
+            return 0.0
+        return intents.rate_business(vector, find_language("", question))
 
     def close(self) -> None:
         self._db.close()

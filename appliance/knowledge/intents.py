@@ -29,11 +29,18 @@ LEAST = 0.01
 @dataclass(frozen=True, slots=True)
 class Intents:
     """`weights` has a row for each number of a vector and a column for each wish, `bias` one
-    number for each, `centres` a row for each language."""
+    number for each, `centres` a row for each language. The last wishes, `vain` of them, are no
+    business of a shop."""
 
     weights: Matrix
     bias: Matrix
     centres: Matrix
+    vain: int = 0
+
+    def rate_business(self, vector: Matrix, language: int) -> float:
+        """How likely a question is one for a shop, whatever it sells; 0 to 1."""
+        likely = self.profile(vector[None, :], np.array([language], np.int8))[0] ** 2
+        return float(likely[: len(likely) - self.vain].sum() / likely.sum())
 
     def profile(self, matrix: Matrix, languages: NDArray[np.int8]) -> Matrix:
         """A row of length 1 for each text, the roots of how likely it is each of the wishes: the
@@ -111,4 +118,5 @@ def read_intents(embedder: str) -> Intents | None:
         weights, bias, centres = (
             stored[name].astype(np.float32) for name in ("weights", "bias", "centres")
         )
-    return Intents(weights, bias, centres)
+        vain = int(stored["vain"])
+    return Intents(weights, bias, centres, vain)

@@ -149,6 +149,9 @@ class Library:
     async def find_evidence(self, question: str) -> Evidence:
         return await self._ask(lambda index: index.find_evidence(question), Evidence())
 
+    async def rate_business(self, question: str) -> float:
+        return await self._ask(lambda index: index.rate_business(question), 0.0)
+
     async def list_questions(self, limit: int) -> tuple[str, ...]:
         nothing: tuple[str, ...] = ()
         return await self._ask(lambda index: index.list_questions(limit), nothing)

@@ -46,6 +46,9 @@ class Trial:
     async def find_evidence(self, question: str) -> Evidence:
         return await self._ask(lambda index: index.find_evidence(question), Evidence())
 
+    async def rate_business(self, question: str) -> float:
+        return await self._ask(lambda index: index.rate_business(question), 0.0)
+
     async def _ask(self, look_up: Callable[[Index], Answer], nothing: Answer) -> Answer:
         index = self._index
         if index is None:
