@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.app import House
 from appliance.engine.engine import Engine
 from appliance.eval_cases import LANGUAGES, Case, Kind, Language, choose_cases
 from appliance.eval_cli import make_engine
@@ -28,6 +29,7 @@ LADDER, BM25, EMBEDDINGS, MODEL = WAYS = (
     "bare model",
 )
 TOLD_EVERY = 20
+LEASTS = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,41 @@ async def measure_quality(_: Path, sizes: Sizes) -> Part:
             judged.append(Judged(case, seen, judge.judge(case, seen)))
             if len(judged) % TOLD_EVERY == 0:
                 tell(f"  {len(judged)} of {len(cases)}")
+        curve = await draw_curve(house, cases)
         if sizes.has_model:
             bare = await ask_bare_cases(engine, settings, cases, 4 if sizes.is_quick else 40)
     for line in tell_failures(judged):
         tell(f"  {line}")
     figures = count_figures(judged)
     return Part(
-        rows=tuple(_show_row(one) for one in figures),
+        rows=(*(_show_row(one) for one in figures), *curve),
         comparison=Comparison(WAYS, tuple(compare(cases, figures, bare))),
         notes=(_describe(cases, bare, sizes),),
     )
+
+
+async def draw_curve(house: House, cases: Sequence[Case]) -> list[Row]:
+    """What would come of believing a document's line sooner or later, the FAQ and the model left
+    aside: right lines of questions that are answered, and none for those that are not."""
+    found = [
+        (case, await house.library.find_evidence(case.question))
+        for case in choose_cases(cases, None, ["grounded", "unanswerable"], 0)
+    ]
+    rows = []
+    for least in LEASTS:
+        grounded = [
+            one.score >= least and says_all(one.lines[0], case.literals)
+            for case, one in found
+            if case.kind == "grounded"
+        ]
+        refused = [one.score < least for case, one in found if case.kind == "unanswerable"]
+        shown = f"{share(grounded)}, and for {share(refused)} of the unanswerable none"
+        rows.append(Row(f"a document's line believed from {least:.2f}: right for", shown))
+    return rows
+
+
+def share(held: Sequence[bool]) -> str:
+    return f"{sum(held) / max(1, len(held)):.0%}"
 
 
 async def ask_bare_cases(
