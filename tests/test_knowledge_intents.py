@@ -92,3 +92,16 @@ def test_a_phrasing_left_out_counts_nothing_for_its_entry(fitted: Intents) -> No
     assert pair.compare(asked, [0], left_out=0) == pytest.approx(
         other.compare(asked, [0]), abs=0.01
     )
+
+
+def test_entries_are_the_same_however_many_are_summed_at_once(
+    fitted: Intents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = np.array([0, 0, 1, 2, 2, 2, 3], np.int32)
+    languages = np.array([0, 1, 0, 1], np.int8)
+    whole = Profiles(fitted, ROWS, owners, languages)
+    monkeypatch.setattr("appliance.knowledge.intents.CHUNK_ENTRIES", 1)
+    single = Profiles(fitted, ROWS, owners, languages)
+    asked = whole.read(ROWS[3], 1)
+    every = list(range(len(languages)))
+    assert whole.compare(asked, every) == single.compare(asked, every)

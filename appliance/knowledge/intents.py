@@ -18,11 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.knowledge.embedder import Matrix
-from appliance.knowledge.semantic import scale
+from appliance.knowledge.semantic import find_starts, scale
 
 # How far what all sentences of a language have in common is taken away.
 CENTRED = 0.9
 CHUNK_ROWS = 2048
+CHUNK_ENTRIES = 256
+# Of an entry; the others together hardly count.
+KEPT_WISHES = 32
 LEAST = 0.01
 
 
@@ -64,7 +67,8 @@ class Intents:
 
 
 class Profiles:
-    """What the customers of each entry come for: the sum of its phrasings' profiles."""
+    """What the customers of each entry come for: the likeliest wishes of its phrasings' profiles,
+    summed."""
 
     def __init__(
         self,
@@ -73,14 +77,21 @@ class Profiles:
         owners: NDArray[np.int32],
         languages: NDArray[np.int8],
     ) -> None:
-        """`owners[i]` is the entry of row i, `languages[e]` the language of entry e."""
+        """`owners[i]` is the entry of row i, in their order, each of one row at least;
+        `languages[e]` the language of entry e."""
         self._intents = intents
-        sums = np.zeros((len(languages), len(intents.bias)), np.float32)
-        for start in range(0, len(matrix), CHUNK_ROWS):
-            some = slice(start, start + CHUNK_ROWS)
-            profiles = intents.profile(matrix[some], languages[owners[some]])
-            np.add.at(sums, owners[some], profiles)
-        self._sums = sums.astype(np.float16)
+        kept = min(KEPT_WISHES, len(intents.bias))
+        self._wishes = np.empty((len(languages), kept), np.int16)
+        self._sums = np.empty((len(languages), kept), np.float16)
+        for start in range(0, len(languages), CHUNK_ENTRIES):
+            end = min(start + CHUNK_ENTRIES, len(languages))
+            first, last = np.searchsorted(owners, (start, end)).tolist()
+            own = owners[first:last]
+            profiles = intents.profile(matrix[first:last], languages[own])
+            sums = np.add.reduceat(profiles, find_starts(own), axis=0)
+            wishes = np.argpartition(-sums, kept - 1, axis=1)[:, :kept]
+            self._wishes[start:end] = wishes
+            self._sums[start:end] = np.take_along_axis(sums, wishes, axis=1)
 
     def read(self, vector: Matrix, language: int) -> Matrix:
         """The profile of one question."""
@@ -90,12 +101,14 @@ class Profiles:
     def compare(self, asked: Matrix, entries: Sequence[int], left_out: int = -1) -> list[float]:
         """How far each of `entries` is what `asked` comes for; from the entry `left_out` it is
         taken away, since it is a phrasing of it. An entry without any other is unlike."""
-        sums = self._sums[list(entries)].astype(np.float32)
-        own = np.array(entries) == left_out
-        sums[own] -= asked
+        rows = np.array(entries, np.int64)
+        sums = self._sums[rows].astype(np.float32)
+        wanted = asked[self._wishes[rows]]
+        own = rows == left_out
+        sums[own] -= wanted[own]
         # Half a float of what was taken away is left of it.
         sums[sums < LEAST] = 0.0
-        likeness: list[float] = np.einsum("ij,j->i", scale(sums), asked).tolist()
+        likeness: list[float] = (scale(sums) * wanted).sum(axis=1).tolist()
         return likeness
 
 
