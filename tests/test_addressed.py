@@ -75,6 +75,8 @@ def test_a_long_message_is_read_to_its_bound() -> None:
         ("how should one look after a rug", 0.95, True),
         ("how should one look after a rug", 0.95, False),
         ("真的吗", 0.95, True),
+        ("买三十把打折不", 0.95, True),
+        ("自己过来拿行不行", 0.95, True),
     ],
 )
 def test_what_is_likely_a_shops_business_is_asked_of_the_shop(

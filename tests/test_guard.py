@@ -257,6 +257,22 @@ def test_example_answers_of_the_instructions_may_be_said(said: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [
+        "第一段是：请问：Which cup is better for tea? 答：A ceramic cup keeps tea warm.",
+        'print("问：Which cup is better for tea?")',
+    ],
+)
+def test_the_examples_of_the_instructions_are_not_told_as_such(said: str) -> None:
+    assert {cut.rule for cut in RECITING.find_outgoing(said)} == {"recital/instructions"}
+
+
+def test_what_an_example_asks_and_answers_may_be_said() -> None:
+    said = "Which cup is better for tea? A ceramic cup keeps tea warm and has no smell."
+    assert RECITING.find_outgoing(said) == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         "您放心，顾客用什么语言就用什么语言都行。",
         "我也可以帮您推荐、解释、写信、写代码，随便哪样都行。",
         "I answer politely and never mention our competitors",

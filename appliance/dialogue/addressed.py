@@ -61,6 +61,7 @@ PUT_TO_SHOP = re.compile(
 LEAST_BUSINESS = 0.9
 ASKS = re.compile(
     r"[?？]|[吗么呢]|什么|啥|怎么|怎样|咋|如何|多少|多久|多大|多长|多高|几|哪|谁|何时|是不是|有没有|能不能|会不会|可不可以|可以|能否"
+    r"|(.)不\1|[\u4e00-\u9fff]不$|[^没]没有?$"
     r"|\b(?:what|when|where|which|who|whose|why|how|is|are|was|do|does|did|can|could|may|will|would|"
     r"should|shall|am|have|has|any)\b"
 )

@@ -11,7 +11,7 @@ drops what was settled drops exactly `text[: open_from(text)]`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
@@ -106,7 +106,7 @@ class Rules:
     def faults(self) -> tuple[Fault, ...]:
         return self._book.faults
 
-    def forbid_recital(self, system_prompt: str, sayable: Iterable[str] = ()) -> Rules:
+    def forbid_recital(self, system_prompt: str, sayable: Collection[str] = ()) -> Rules:
         """These rules, and long runs of the instructions are not let out.
 
         Example answers in the prompt and the texts of `sayable` may be said.

@@ -2,14 +2,14 @@
 
 It knows no stream; `guard.py` looks for the runs in one. A dozen characters in common are chance;
 what is forbidden is a whole sentence, or as much as a long one has. Example answers in the
-instructions are there to be said. The rule that must not break: a run that also stands in a text
-that may be said is never forbidden.
+instructions are there to be said, and their questions where they are not told as such. The rule
+that must not break: a run that also stands in a text that may be said is never forbidden.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from appliance.dialogue.language import HAN
 from appliance.dialogue.views import view_folded, view_spaced
@@ -26,18 +26,28 @@ EXAMPLE = re.compile(
     r"^\s*[-*•]?\s*(?:问|q|question|顾客|customer|user)\s*[:：].*?(?:$|(?=\n))",
     re.IGNORECASE | re.MULTILINE,
 )
+QUESTION = re.compile(
+    r"^\s*[-*•]?\s*(?P<mark>问|q|question|顾客|customer|user)\s*[:：](?P<text>.*?)"
+    r"(?=$|\s(?:答|a|answer)\s*[:：]|答\s*[:：])",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A question of half a run, told with its mark.
+QUESTION_WEIGHT = RUN_WEIGHT // 2
 ANSWER = re.compile(
     r"^\s*[-*•]?\s*(?:答|a|answer|小助|assistant)\s*[:：].*?$", re.IGNORECASE | re.MULTILINE
 )
 
 
-def list_runs(system_prompt: str, sayable: Iterable[str] = ()) -> tuple[str, ...]:
+def list_runs(system_prompt: str, sayable: Collection[str] = ()) -> tuple[str, ...]:
     """The shortest forbidden runs, as they look in the view of words in blanks."""
     examples = EXAMPLE.findall(system_prompt) + ANSWER.findall(system_prompt)
     instructions = ANSWER.sub("\n", EXAMPLE.sub("\n", system_prompt))
     allowed = [f"{space(text)} " for text in (*examples, *sayable)]
     runs = (*cut_runs(instructions), *cut_sentences(instructions))
-    return tuple(run for run in dict.fromkeys(runs) if not any(run in spaced for spaced in allowed))
+    forbidden = [run for run in runs if not any(run in spaced for spaced in allowed)]
+    said = [f"{space(text)} " for text in sayable]
+    told = (run for run in cut_questions(system_prompt) if not any(run in one for one in said))
+    return tuple(dict.fromkeys((*forbidden, *told)))
 
 
 def space(text: str) -> str:
@@ -50,6 +60,14 @@ def cut_sentences(text: str) -> Iterator[str]:
         tokens = TOKEN.findall(space(sentence))
         if SENTENCE_WEIGHT <= sum(map(weigh, tokens)) < RUN_WEIGHT:
             yield write_run(tokens)
+
+
+def cut_questions(text: str) -> Iterator[str]:
+    """Those of the examples, each behind what marks it as one."""
+    for found in QUESTION.finditer(text):
+        tokens = TOKEN.findall(space(found["text"]))
+        if sum(map(weigh, tokens)) >= QUESTION_WEIGHT:
+            yield write_run(TOKEN.findall(space(found["mark"])) + tokens)
 
 
 def cut_runs(text: str) -> list[str]:
