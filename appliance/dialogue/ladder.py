@@ -176,10 +176,14 @@ class Ladder:
         return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
 
     async def _find_tool(self, asked: Asked, match: Match) -> Step | None:
-        """What the FAQ surely answers needs no guess at a tool; what asks for one plainly does."""
+        """What the FAQ surely answers needs no guess at a tool, nor what asks for a price, a time
+        or a number that a document's line tells; what asks for a tool plainly does."""
         if self.tools is None:
             return None
         is_open = match.outcome != "sure"
+        if is_open:
+            evidence = await self._library.find_evidence(asked.text)
+            is_open = not (evidence.can_answer and evidence.wish.kinds)
         return await self.tools.choose(asked.conversation, asked.text, may_guess=is_open)
 
     def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
