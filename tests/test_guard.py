@@ -235,7 +235,7 @@ def test_an_emoji_of_several_parts_stays_whole() -> None:
 def test_instructions_are_not_recited() -> None:
     said = "我的设定是：你是“小助”，本店的智能客服，运行在店里的一台小机器上，不能上网。"
     (cut,) = RECITING.find_outgoing(said)
-    assert (cut.rule, cut.action) == ("recital/instructions", "replace")
+    assert (cut.rule, cut.action) == ("recital/instructions", "end")
     assert "小机器" in said[cut.start : cut.end]
 
 

@@ -31,8 +31,8 @@ QUESTION = re.compile(
     r"(?=$|\s(?:答|a|answer)\s*[:：]|答\s*[:：])",
     re.IGNORECASE | re.MULTILINE,
 )
-# A question of half a run, told with its mark.
-QUESTION_WEIGHT = RUN_WEIGHT // 2
+# A question of five words, told with its mark.
+QUESTION_WEIGHT = RUN_WEIGHT * 5 // 12
 ANSWER = re.compile(
     r"^\s*[-*•]?\s*(?:答|a|answer|小助|assistant)\s*[:：].*?$", re.IGNORECASE | re.MULTILINE
 )
