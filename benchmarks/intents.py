@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.intents               fit and write what the appliance ships
     .venv/bin/python -m benchmarks.intents --held-out    how often it is right about a tenth
 
-Two minutes, nearly all of them for the vectors. The rule that must not break: what is written is
+Four minutes, nearly all of them for the vectors. The rule that must not break: what is written is
 named for the embedder whose vectors it was fitted to.
 """
 
