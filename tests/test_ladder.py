@@ -36,8 +36,16 @@ PERSONA, MODEL = "persona", "model"
 class Shelf:
     """A library that finds what it is told."""
 
-    def __init__(self, match: Match = NOTHING, evidence: Evidence | None = None) -> None:
+    def __init__(
+        self,
+        match: Match = NOTHING,
+        evidence: Evidence | None = None,
+        found: tuple[Found, ...] = (),
+        business: float = 0.5,
+    ) -> None:
         self.state = LibraryState("ready", "v1")
+        self._found = found
+        self._business = business
         self._match = match
         self._evidence = evidence or Evidence()
 
@@ -48,10 +56,10 @@ class Shelf:
         return self._evidence
 
     async def find_passages(self, question: str, limit: int = 4) -> tuple[Found, ...]:
-        return ()
+        return self._found
 
     async def rate_business(self, question: str) -> float:
-        return 0.0
+        return self._business
 
 
 class Owner:
@@ -187,6 +195,16 @@ async def test_what_nobody_wrote_goes_to_the_model_or_is_admitted(tmp_path: Path
     strict = await climb(build(tmp_path, answers_all=False), "帮我写一封请假信")
     assert isinstance(strict, Words)
     assert (strict.source, strict.rule) == ("fallback", "not-in-knowledge")
+
+
+async def test_what_is_no_business_of_a_shop_is_the_model_s_though_passages_speak_of_it(
+    tmp_path: Path,
+) -> None:
+    found = (Found(PASSAGE, 0.9),)
+    likely = await climb(build(tmp_path, Shelf(found=found)), "写一首关于床垫的诗")
+    assert isinstance(likely, Words)
+    poem = await climb(build(tmp_path, Shelf(found=found, business=0.1)), "写一首关于床垫的诗")
+    assert isinstance(poem, Task) and poem.source == "model"
 
 
 async def test_a_question_waits_for_a_library_that_is_being_opened(tmp_path: Path) -> None:

@@ -65,8 +65,12 @@ ASKS = re.compile(
     r"|\b(?:what|when|where|which|who|whose|why|how|is|are|was|do|does|did|can|could|may|will|would|"
     r"should|shall|am|have|has|any)\b"
 )
-# What is shorter may take up what was said before: "真的吗", "compare the two".
-LEAST_CHARS, LEAST_WORDS = 9, 5
+# What is shorter, or says so, takes up what was said before: "真的吗", "say it in Chinese".
+LEAST_CHARS, LEAST_WORDS = 6, 5
+TAKES_UP = re.compile(
+    r"^(?:那|还有|然后|再)|它|这个|那个|这些|那些|刚才|上面|前面|换个说法|详细"
+    r"|\b(?:it|that|this|them|those|these|again|shorter|longer|instead|else|ones|which one)\b"
+)
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -75,6 +79,7 @@ def is_put_to_shop(question: str, business: float = 0.0, is_first: bool = True) 
     text = fold(question[:MAX_QUESTION_CHARS]).text
     if PUT_TO_SHOP.search(text):
         return True
-    stands_alone = is_first or len(HAN.findall(text)) >= LEAST_CHARS
-    stands_alone |= not HAN.search(text) and len(text.split()) >= LEAST_WORDS
-    return stands_alone and business >= LEAST_BUSINESS and ASKS.search(text) is not None
+    if business < LEAST_BUSINESS or not ASKS.search(text):
+        return False
+    is_long = len(HAN.findall(text)) >= LEAST_CHARS or len(text.split()) >= LEAST_WORDS
+    return is_first or (is_long and not TAKES_UP.search(text))

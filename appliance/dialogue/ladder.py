@@ -46,6 +46,7 @@ RESTING = "resting"
 # 0.22 at most, on 16 such questions; what the shop might know but has not written, mostly more.
 LEAST_EVIDENCE = 0.12
 LEAST_PASSAGE_SCORE = 0.24
+NO_BUSINESS = 0.25
 # Less likely entries are offered only to who speaks of the shop: "the opposite of hot" is like a
 # thermos by 0.03, and customers in their own words are seldom liker to what they mean.
 LEAST_OFFERED = 0.15
@@ -215,11 +216,11 @@ class Ladder:
         has_written = self._library.state.entries or self._library.state.passages
         if not self._answers_all or evidence.score >= LEAST_EVIDENCE:
             return True
-        if has_written:
-            business = await knowledge.rate_business(asked.text)
-            if is_put_to_shop(asked.text, business, asked.is_first):
-                return True
-        found = await knowledge.find_passages(asked.text, 1)
+        business = await knowledge.rate_business(asked.text)
+        if has_written and is_put_to_shop(asked.text, business, asked.is_first):
+            return True
+        # A poem about tea is none of the shop's, however many of its documents speak of tea.
+        found = await knowledge.find_passages(asked.text, 1) if business >= NO_BUSINESS else ()
         return bool(found) and found[0].score >= LEAST_PASSAGE_SCORE
 
     def _offer(self, asked: Asked, match: Match) -> Words:

@@ -58,6 +58,8 @@ create index phrasings_by_entry on phrasings (entry);
 """
 FORMAT = "3"
 FIRST_DAY, LAST_DAY = 0, date.max.toordinal()
+# As likely a shop's business as not.
+UNTOLD = 0.5
 # Enough that some of them answer today, whatever the owner has put first.
 FIRST_ENTRIES = 40
 
@@ -282,11 +284,11 @@ class Index:
         return find_evidence(question, lines, self._rows.passage_lexicon)
 
     def rate_business(self, question: str) -> float:
-        """How likely it is one for a shop, 0 to 1; 0 where no vectors are there to tell."""
+        """How likely it is one for a shop, 0 to 1; half where no vectors are there to tell."""
         vector = self._embed(find_essence(question))
         intents = read_intents(self._embedder.name) if self._embedder is not None else None
         if vector is None or intents is None:
-            return 0.0
+            return UNTOLD
         return intents.rate_business(vector, find_language("", question))
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from appliance.knowledge.build import (
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
-from appliance.knowledge.index import Index
+from appliance.knowledge.index import UNTOLD, Index
 from appliance.knowledge.kept import Report, read_report
 from appliance.knowledge.library_state import LibraryState, Phase
 from appliance.knowledge.readings import describe, make_error
@@ -150,7 +150,7 @@ class Library:
         return await self._ask(lambda index: index.find_evidence(question), Evidence())
 
     async def rate_business(self, question: str) -> float:
-        return await self._ask(lambda index: index.rate_business(question), 0.0)
+        return await self._ask(lambda index: index.rate_business(question), UNTOLD)
 
     async def list_questions(self, limit: int) -> tuple[str, ...]:
         nothing: tuple[str, ...] = ()

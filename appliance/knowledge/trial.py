@@ -20,7 +20,7 @@ from appliance.knowledge.build import TRIED, BuildFailed, Built, build_apart
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Fault, Found, Match
 from appliance.knowledge.evidence import Evidence
-from appliance.knowledge.index import Index
+from appliance.knowledge.index import UNTOLD, Index
 from appliance.knowledge.vector_work import FILE_NAME as VECTORS
 from appliance.knowledge.vector_work import VectorWork
 
@@ -47,7 +47,7 @@ class Trial:
         return await self._ask(lambda index: index.find_evidence(question), Evidence())
 
     async def rate_business(self, question: str) -> float:
-        return await self._ask(lambda index: index.rate_business(question), 0.0)
+        return await self._ask(lambda index: index.rate_business(question), UNTOLD)
 
     async def _ask(self, look_up: Callable[[Index], Answer], nothing: Answer) -> Answer:
         index = self._index
