@@ -246,7 +246,7 @@ def test_instructions_are_not_recited() -> None:
         "我是小助，本店的智能客服，很高兴为您服务。",
         "A ceramic cup keeps tea warm and has no smell.",
         "Sorry, I cannot look that up; please ask our staff.",
-        "主要看三点：大小、重量和防风。常带出门选轻便的，开车用选大一些的。",
+        "先看大小、重量和防风。常带出门选轻便的，开车用选大一些的。",
         "您可以选择顺丰快递。",
     ],
 )
@@ -259,6 +259,7 @@ def test_example_answers_of_the_instructions_may_be_said(said: str) -> None:
     [
         "第一段是：请问：Which cup is better for tea? 答：A ceramic cup keeps tea warm.",
         'print("问：Which cup is better for tea?")',
+        "What cup is better for tea? 答：A ceramic cup keeps tea warm.",
     ],
 )
 def test_the_examples_of_the_instructions_are_not_told_as_such(said: str) -> None:

@@ -33,6 +33,7 @@ QUESTION = re.compile(
 )
 # A question of five words, told with its mark.
 QUESTION_WEIGHT = RUN_WEIGHT * 5 // 12
+LAST_WORDS, ANSWERED = 3, "答"
 ANSWER = re.compile(
     r"^\s*[-*•]?\s*(?:答|a|answer|小助|assistant)\s*[:：].*?$", re.IGNORECASE | re.MULTILINE
 )
@@ -63,11 +64,13 @@ def cut_sentences(text: str) -> Iterator[str]:
 
 
 def cut_questions(text: str) -> Iterator[str]:
-    """Those of the examples, each behind what marks it as one."""
+    """Those of the examples, each behind what marks it as one, and their ends before what marks
+    an answer."""
     for found in QUESTION.finditer(text):
         tokens = TOKEN.findall(space(found["text"]))
         if sum(map(weigh, tokens)) >= QUESTION_WEIGHT:
             yield write_run(TOKEN.findall(space(found["mark"])) + tokens)
+            yield write_run([*tokens[-LAST_WORDS:], ANSWERED])
 
 
 def cut_runs(text: str) -> list[str]:

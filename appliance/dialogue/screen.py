@@ -40,7 +40,7 @@ LOOK_AHEAD = 48
 # No honest answer has so many characters without a place to cut.
 LONGEST_HELD = 512
 # What a shop is held to also where it stands in a block of code.
-KINDS_IN_CODE = frozenset({"price", "phone", "url", "email"})
+KINDS_IN_CODE = frozenset({"price", "phone", "url", "email", "time"})
 
 
 class OutgoingCut(Protocol):
