@@ -90,6 +90,9 @@ def test_what_is_likely_a_shops_business_is_asked_of_the_shop(
     [
         ("彩虹是怎么来的", 0.3, True),
         ("why is the sky blue", 0.1, True),
+        # Of words and not of things.
+        ("What is the opposite of hot?", 0.97, True),
+        ("热的反义词是什么", 0.97, True),
         # It says something and asks nothing.
         ("我家有一只很老的猫", 0.99, True),
         # It may take up what was said before.

@@ -71,6 +71,12 @@ TAKES_UP = re.compile(
     r"^(?:那|还有|然后|再)|它|这个|那个|这些|那些|刚才|上面|前面|换个说法|详细"
     r"|\b(?:it|that|this|them|those|these|again|shorter|longer|instead|else|ones|which one)\b"
 )
+# What is asked of words and not of things.
+OF_WORDS = re.compile(
+    r"反义词|近义词|同义词|翻译|成语|单词|怎么(?:读|写|拼)"
+    r"|\b(?:opposite|synonym|antonym|spell|spelt|translate|translation|plural|meaning) of\b"
+    r"|\b(?:translate|synonym|antonym|rhymes?|spell)\b"
+)
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -79,7 +85,7 @@ def is_put_to_shop(question: str, business: float = 0.0, is_first: bool = True) 
     text = fold(question[:MAX_QUESTION_CHARS]).text
     if PUT_TO_SHOP.search(text):
         return True
-    if business < LEAST_BUSINESS or not ASKS.search(text):
+    if business < LEAST_BUSINESS or not ASKS.search(text) or OF_WORDS.search(text):
         return False
     is_long = len(HAN.findall(text)) >= LEAST_CHARS or len(text.split()) >= LEAST_WORDS
     return is_first or (is_long and not TAKES_UP.search(text))
