@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from appliance.dialogue.language import HAN_CHAR
 from appliance.knowledge.folding import fold
 
 MAX_QUESTION_CHARS = 4000
@@ -77,7 +78,6 @@ OF_WORDS = re.compile(
     r"|\b(?:opposite|synonym|antonym|spell|spelt|translate|translation|plural|meaning) of\b"
     r"|\b(?:translate|synonym|antonym|rhymes?|spell)\b"
 )
-HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 def is_put_to_shop(question: str, business: float = 0.0, is_first: bool = True) -> bool:
@@ -87,5 +87,5 @@ def is_put_to_shop(question: str, business: float = 0.0, is_first: bool = True) 
         return True
     if business < LEAST_BUSINESS or not ASKS.search(text) or OF_WORDS.search(text):
         return False
-    is_long = len(HAN.findall(text)) >= LEAST_CHARS or len(text.split()) >= LEAST_WORDS
+    is_long = len(HAN_CHAR.findall(text)) >= LEAST_CHARS or len(text.split()) >= LEAST_WORDS
     return is_first or (is_long and not TAKES_UP.search(text))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from appliance.dialogue.language import HAN_CHAR
 from appliance.dialogue.screen import Shown
 from appliance.knowledge.folding import fold
 
@@ -18,7 +19,6 @@ LEAST_HAN, LEAST_OTHERS = 4, 8
 # So much of the message said back is the message.
 LARGE_SHARE = 0.6
 MAX_MESSAGE_CHARS = 4000
-HAN = re.compile(r"[\u4e00-\u9fff]")
 # What is to be said: in quotation marks, or behind a colon up to its sentence's end.
 DICTATED = re.compile(r"[“\"「『‘'《]([^”\"」』’'》]+)[”\"」』’'》]|[:：]([^。!！?？\n]+)")
 
@@ -54,7 +54,7 @@ class Echo:
         return not self._is_through and self._is_saying() and self._is_demanded()
 
     def _is_saying(self) -> bool:
-        han = len(HAN.findall(self._said))
+        han = len(HAN_CHAR.findall(self._said))
         return han >= LEAST_HAN or len(self._said) - han >= LEAST_OTHERS
 
     def _is_demanded(self) -> bool:

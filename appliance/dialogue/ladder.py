@@ -131,11 +131,12 @@ class Ladder:
         match = await self._library.match(asked.text)
         if is_exact(match):
             return answer_from(match)
-        if step := await self._find_tool(asked, match):
+        evidence = await self._library.find_evidence(asked.text)
+        if step := await self._find_tool(asked, match, evidence):
             return step
         if cached := self._find_cached(asked, persona, model_id):
             return cached
-        return await self._weigh(asked, match, self._library)
+        return await self._weigh(asked, match, evidence, self._library)
 
     async def foretell(self, question: str, knowledge: Retriever) -> Step:
         """What would be said to `question` at a conversation's beginning if the shop had written
@@ -148,7 +149,10 @@ class Ladder:
         if canned := self.charter.canned.reply(question, self._read_now()):
             return Words("rule", canned.text, rule=canned.rule)
         match = await knowledge.match(question)
-        return answer_from(match) if is_exact(match) else await self._weigh(asked, match, knowledge)
+        if is_exact(match):
+            return answer_from(match)
+        evidence = await knowledge.find_evidence(question)
+        return await self._weigh(asked, match, evidence, knowledge)
 
     async def take_up(self, asked: Asked, source: Source) -> Task:
         """The task of an answer that a process before this one had begun on rung `source`."""
@@ -176,15 +180,13 @@ class Ladder:
         )
         return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
 
-    async def _find_tool(self, asked: Asked, match: Match) -> Step | None:
+    async def _find_tool(self, asked: Asked, match: Match, evidence: Evidence) -> Step | None:
         """What the FAQ surely answers needs no guess at a tool, nor what asks for a price, a time
         or a number that a document's line tells; what asks for a tool plainly does."""
         if self.tools is None:
             return None
-        is_open = match.outcome != "sure"
-        if is_open:
-            evidence = await self._library.find_evidence(asked.text)
-            is_open = not (evidence.can_answer and evidence.wish.kinds)
+        is_told = evidence.can_answer and evidence.wish.kinds
+        is_open = match.outcome != "sure" and not is_told
         return await self.tools.choose(asked.conversation, asked.text, may_guess=is_open)
 
     def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
@@ -195,9 +197,10 @@ class Ladder:
             return None
         return Words("knowledge", kept.text, score=kept.score, sources=kept.sources, is_cached=True)
 
-    async def _weigh(self, asked: Asked, match: Match, knowledge: Retriever) -> Step:
+    async def _weigh(
+        self, asked: Asked, match: Match, evidence: Evidence, knowledge: Retriever
+    ) -> Step:
         """Documents that answer it come before questions that only sound like it."""
-        evidence = await knowledge.find_evidence(asked.text)
         match = doubt(asked.text, match, evidence)
         if match.outcome == "sure":
             return answer_from(match)
