@@ -17,7 +17,7 @@ from appliance.knowledge.concepts import find_concepts, is_about_another
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Entry, Origin
 from appliance.knowledge.index import Index, write_index
-from appliance.knowledge.matching import CANDIDATES, WORDS_ALONE
+from appliance.knowledge.matching import CANDIDATES
 from appliance.knowledge.trade import measure_known, rate_trade
 
 TODAY = date(2026, 11, 21)
@@ -97,15 +97,6 @@ def test_vectors_that_are_not_of_this_index_are_refused(path: Path) -> None:
     index.close()
 
 
-def test_words_alone_stay_words_alone_whatever_is_attached(path: Path) -> None:
-    index = Index(path, Letters(), WORDS_ALONE)
-    before = index.match("邮费要多少", TODAY)
-    index.attach(Letters().embed(index.texts_to_embed()))
-    assert not index.has_vectors
-    assert index.match("邮费要多少", TODAY) == before
-    index.close()
-
-
 def test_with_few_trials_the_shipped_bounds_stand() -> None:
     level = find_level([Trial(0.1, False, 0.9)] * 10, BOUNDS)
     assert (level.sure, level.near) == (BOUNDS.sure, BOUNDS.near)
@@ -122,9 +113,9 @@ def test_the_bound_rises_where_absent_entries_score_high_and_falls_where_they_do
 
 def test_each_language_has_its_own_level_where_it_has_enough_trials() -> None:
     trials = [Trial(0.95, True, 0.9, language=0)] * 100 + [Trial(0.95, True, 0.1, language=1)] * 100
-    first, second = calibrate(trials, BOUNDS, 2, 1.0).levels
+    first, second = calibrate(trials, [BOUNDS] * 2, 1.0).levels
     assert second.sure < first.sure
-    few = calibrate(trials[:110], BOUNDS, 2, 1.0).levels
+    few = calibrate(trials[:110], [BOUNDS] * 2, 1.0).levels
     assert few[1] == find_level(trials[:110], BOUNDS)
     assert few[0] == first
 
@@ -135,7 +126,7 @@ def test_fewer_wrong_answers_are_allowed_in_a_shop_of_another_trade() -> None:
 
 
 def test_a_calibration_survives_being_written_down() -> None:
-    calibration = calibrate([Trial(0.95, True, 0.1, n % 2) for n in range(200)], BOUNDS, 2, 0.6)
+    calibration = calibrate([Trial(0.95, True, 0.1, n % 2) for n in range(200)], [BOUNDS] * 2, 0.6)
     assert Calibration.from_dict(calibration.as_dict()) == calibration
 
 

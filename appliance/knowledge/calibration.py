@@ -20,10 +20,9 @@ from appliance.knowledge.trade import rate_trade
 FEWEST_TRIALS = 40
 # Of all questions that may be answered wrongly: those whose entry is there, and those whose entry
 # was taken away. Customers ask further from the entries than their owner, so fewer are allowed
-# in a shop where the table of concepts cannot tell one thing from another.
+# in a shop where the table of concepts cannot tell one thing from another (`Bounds.allowed`).
 MOST_WRONG = 0.06
 MOST_ABSENT = 0.07
-SHARE_OF_A_STRANGER = 0.25
 PRIOR_TRIALS = 20.0
 # How far a measured bound for suggestions may lie from the shipped one, as its multiple.
 LOWEST_NEAR, HIGHEST_NEAR, HIGHEST_STRANGE_NEAR = 0.8, 1.3, 2.2
@@ -41,8 +40,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The shipped bounds of one way to score, and how far measured ones may lie. `strange` is
-    added to `sure` in a shop that the table of concepts does not know."""
+    """The shipped bounds of one way to score, and how far measured ones may lie. In a shop that
+    the table of concepts does not know `strange` is added to `sure`, and only `allowed` of the
+    wrong answers are allowed that are elsewhere."""
 
     sure: float
     near: float
@@ -50,6 +50,7 @@ class Bounds:
     highest_sure: float
     slope: float
     strange: float = 0.0
+    allowed: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,14 @@ class Calibration:
         return cls(tuple(levels), float(values["known"]))
 
 
-def calibrate(trials: Sequence[Trial], bounds: Bounds, languages: int, known: float) -> Calibration:
-    """A language with too few trials of its own takes the level of all."""
+def calibrate(trials: Sequence[Trial], bounds: Sequence[Bounds], known: float) -> Calibration:
+    """`bounds` of each language; one with too few trials of its own takes the level of all."""
     trade = rate_trade(known)
     levels = []
-    for language in range(languages):
+    for language, shipped in enumerate(bounds):
         own = [trial for trial in trials if trial.language == language]
         chosen = own if len(own) >= FEWEST_TRIALS else trials
-        levels.append(find_level(chosen, bounds, trade))
+        levels.append(find_level(chosen, shipped, trade))
     return Calibration(tuple(levels), known)
 
 
@@ -104,7 +105,7 @@ def find_level(trials: Sequence[Trial], bounds: Bounds, trade: float = 1.0) -> L
     scores = np.array([trial.score for trial in trials])
     is_right = np.array([trial.is_right for trial in trials])
     absent = np.array([trial.absent_score for trial in trials])
-    allowed = SHARE_OF_A_STRANGER + (1 - SHARE_OF_A_STRANGER) * trade
+    allowed = bounds.allowed + (1 - bounds.allowed) * trade
     grid = np.linspace(bounds.lowest_sure, bounds.highest_sure, 81)
     passing = [
         float(bound)

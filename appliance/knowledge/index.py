@@ -30,7 +30,7 @@ from appliance.knowledge.frames import find_essence
 from appliance.knowledge.intents import read_intents
 from appliance.knowledge.lexicon import count_terms, measure, weigh_word
 from appliance.knowledge.line_search import LineSearch, list_line_texts
-from appliance.knowledge.matching import FUSED, Matcher, Weights
+from appliance.knowledge.matching import Matcher
 from appliance.knowledge.rows import Rows, find_language, pack_entry, pack_passage
 from appliance.knowledge.search import PassageSearch
 
@@ -217,9 +217,7 @@ def join_words(words: Counter[str]) -> str:
 class Index:
     """A finished file, open. Made, asked and closed by one thread at a time."""
 
-    def __init__(
-        self, path: Path, embedder: Embedder | None = None, weights: Weights = FUSED
-    ) -> None:
+    def __init__(self, path: Path, embedder: Embedder | None = None) -> None:
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         self._db = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
@@ -227,7 +225,7 @@ class Index:
             stored = self._rows.read_fact("calibration")
             self._embedder = embedder
             self._embedded: tuple[str, Matrix] | None = None
-            self._matcher = Matcher(self._rows, weights, Calibration.from_dict(json.loads(stored)))
+            self._matcher = Matcher(self._rows, Calibration.from_dict(json.loads(stored)))
             self._search = PassageSearch(self._rows)
             self._lines = LineSearch(self._rows.read_passage)
             self.first_entries = self._rows.list_first(FIRST_ENTRIES)

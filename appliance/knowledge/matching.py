@@ -9,16 +9,15 @@ is offered or nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
-from appliance.knowledge.calibration import Bounds, Calibration, Trial, calibrate
+from appliance.knowledge.calibration import Calibration, Trial, calibrate
 from appliance.knowledge.concepts import find_concepts, is_thing
 from appliance.knowledge.denials import is_denied
-from appliance.knowledge.doubts import DOUBTS, Doubts
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Hit, Match
 from appliance.knowledge.folding import normalise
@@ -27,6 +26,19 @@ from appliance.knowledge.lexicon import Weighted, count_terms
 from appliance.knowledge.rows import CHINESE, OTHER, Phrasing, Rows, find_language
 from appliance.knowledge.semantic import Meanings
 from appliance.knowledge.trade import measure_known, rate_trade
+from appliance.knowledge.weights import (
+    FUSED_BOUNDS,
+    LEXICAL_BOUNDS,
+    MEANINGS_ALONE,
+    TOLD,
+    TOLD_BOUNDS,
+    WORDED,
+    WORDED_BOUNDS,
+    WORDS_ALONE,
+    mix_bounds,
+    mix_weights,
+    rate_told,
+)
 from appliance.knowledge.wishes import Wish, find_wish
 
 # By words and by meaning each.
@@ -37,49 +49,14 @@ LANGUAGES = len((CHINESE, OTHER))
 # How far a question's own concepts are relied on in a shop that the table does not know.
 TRUST_OF_A_QUESTION = 0.5
 
-LEXICAL_BOUNDS = Bounds(sure=0.75, near=0.22, lowest_sure=0.45, highest_sure=1.2, slope=6.0)
-FUSED_BOUNDS = Bounds(0.72, near=0.25, lowest_sure=0.45, highest_sure=1.1, slope=8.0, strange=0.2)
-TOLD_BOUNDS = Bounds(0.9, near=0.35, lowest_sure=0.6, highest_sure=1.3, slope=8.0, strange=0.2)
 # From so much doubt beyond the likeness on, not even a suggestion.
 FAR = -0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each sign counts: words, concepts and meaning of the phrasing that is most alike,
-    the share of what is asked that the entry speaks of, the meaning of its answer, being
-    what the entry's customers come for. `doubts` are taken off for being sure only. Where the
-    table of concepts does not know the trade, `plain` more is given to words, and meaning counts
-    `strange` times more."""
-
-    words: float = 0.02
-    concepts: float = 0.15
-    meaning: float = 0.3
-    cover: float = 0.1
-    answer: float = 0.7
-    lead: float = 0.3
-    foreign: float = 0.5
-    denial: float = 0.08
-    phrasings: int = 3
-    plain: float = 0.1
-    strange: float = 1.0
-    intent: float = 0.6
-    doubts: Doubts = DOUBTS
-
-
-FUSED = Weights()
-# What counts where nobody has told the embedder what customers come for.
-MEANINGS_ALONE = Weights(words=0.1, concepts=0.3, cover=0.2, answer=0.3, intent=0.0)
-# What counts where no vectors are attached.
-WORDS_ALONE = Weights(
-    words=0.2, concepts=0.3, meaning=0.0, cover=0.3, answer=0.0, plain=0.3, intent=0.0
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """A question made ready for comparison; `trust` is how far its concepts are relied on,
-    `left_out` the place of a phrasing that is to be taken for not written."""
+    `left_out` the place of a phrasing that is to be taken for not written, or -1."""
 
     words: Weighted
     concepts: Weighted
@@ -88,31 +65,30 @@ class Asked:
     placed: Matrix | None
     trust: float
     wish: Wish
-    profile: Matrix | None = None
-    left_out: int = -1
+    vector: Matrix | None
+    profile: Matrix | None
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An entry, the places and scores of its phrasings, best first, what its answer adds."""
+    """An entry, the scores of its phrasings, best first, and what is added as a whole."""
 
     entry: int
-    phrasings: tuple[tuple[int, float], ...]
-    answer: float
+    phrasings: tuple[float, ...]
+    whole: float
 
 
 class Matcher:
     """Asked by one thread at a time."""
 
-    def __init__(
-        self, rows: Rows, weights: Weights = FUSED, calibration: Calibration | None = None
-    ) -> None:
+    def __init__(self, rows: Rows, calibration: Calibration | None = None) -> None:
         self._rows = rows
-        self._wanted = weights
-        self._weights = WORDS_ALONE
+        self._weights = [WORDS_ALONE] * LANGUAGES
+        self._bounds = [LEXICAL_BOUNDS] * LANGUAGES
         self._meanings: Meanings | None = None
         self._profiles: Profiles | None = None
-        self.calibration = calibration or calibrate((), LEXICAL_BOUNDS, LANGUAGES, 0.0)
+        self.calibration = calibration or calibrate((), self._bounds, 0.0)
 
     @property
     def has_vectors(self) -> bool:
@@ -120,14 +96,18 @@ class Matcher:
 
     def attach(self, matrix: Matrix, answers: Matrix, intents: Intents | None = None) -> None:
         """Compare meanings too from now on, with bounds of their own."""
-        if len(matrix) and self._wanted.meaning > 0:
-            is_told = intents is not None or self._wanted != FUSED
-            self._weights = self._wanted if is_told else MEANINGS_ALONE
-            rows = self._rows
-            self._meanings = Meanings(matrix, answers, rows.owners, rows.languages)
-            if intents is not None:
-                self._profiles = Profiles(intents, matrix, rows.owners, rows.languages)
-            self.calibration = self.calibrate(matrix)
+        if not len(matrix):
+            return
+        rows = self._rows
+        self._meanings = Meanings(matrix, answers, rows.owners, rows.languages)
+        self._weights = [MEANINGS_ALONE] * LANGUAGES
+        self._bounds = [FUSED_BOUNDS] * LANGUAGES
+        if intents is not None:
+            self._profiles = Profiles(intents, matrix, rows.owners, rows.languages)
+            told = self.rate_told(matrix)
+            self._weights = [mix_weights(TOLD, WORDED, share) for share in told]
+            self._bounds = [mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, share) for share in told]
+        self.calibration = self.calibrate(matrix)
 
     def match(self, question: str, on: date, vector: Matrix | None = None) -> Match:
         day = on.toordinal()
@@ -139,7 +119,7 @@ class Matcher:
             if self._rows.is_valid(entry, day):
                 return Match("sure", (Hit(self._rows.read_entry(entry), 1.0),))
         asked = self._read(question, vector)
-        ranked = self._rank(self._score_phrasings(asked), asked.language)
+        ranked = self._rank(self._score(asked, self._find_candidates(asked)), asked.language)
         valid = [(entry, score) for entry, score in ranked if self._rows.is_valid(entry, day)]
         return self._decide(asked, valid[:MOST_HITS], bool(valid) and valid[0] == ranked[0], exact)
 
@@ -172,21 +152,19 @@ class Matcher:
         if absent is not None:
             counts = {name: n - (name in spoken[absent]) for name, n in counts.items()}
         unknown = sum(not counts.get(name) for name in names if not is_thing(name))
-        return self._weights.doubts.weigh(names, spoken[entry], unknown, is_unmet)
+        return self._weights[asked.language].doubts.weigh(names, spoken[entry], unknown, is_unmet)
 
     def rank(self, question: str, vector: Matrix | None = None) -> list[tuple[int, float]]:
         """All candidates with their raw scores, best first, whatever day it is."""
         asked = self._read(question, vector)
-        return self._rank(self._score_phrasings(asked), asked.language)
+        return self._rank(self._score(asked, self._find_candidates(asked)), asked.language)
 
     def calibrate(self, matrix: Matrix | None = None) -> Calibration:
         """`matrix` has the vectors of all phrasings."""
-        bounds = FUSED_BOUNDS if self.has_vectors else LEXICAL_BOUNDS
-        bounds = bounds if self._profiles is None else TOLD_BOUNDS
         known = self._measure_known()
         # The trials themselves are judged with it.
         self.calibration = replace(self.calibration, known=known)
-        return calibrate(list(self.run_trials(matrix)), bounds, LANGUAGES, known)
+        return calibrate(list(self.run_trials(matrix)), self._bounds, known)
 
     def _measure_known(self) -> float:
         """How much of the owner's questions the table of concepts knows, on the whole."""
@@ -195,30 +173,48 @@ class Matcher:
         texts = [each.text for entry in some for each in self._rows.read_phrasings([entry])]
         return sum(map(measure_known, texts)) / len(texts) if texts else 0.0
 
+    def rate_told(self, matrix: Matrix) -> list[float]:
+        """For each language, how far what customers come for is to be believed and not how the
+        owner words it: which of the two finds his phrasings' entries more often without them."""
+        tried = [0] * LANGUAGES
+        told, worded = [0] * LANGUAGES, [0] * LANGUAGES
+        for asked, owner in self._ask_phrasings(matrix):
+            language = asked.language
+            rivals = [
+                entry
+                for entry in self._find_candidates(asked)
+                if entry != owner and self._rows.languages[entry] == language
+            ]
+            # Last, so that one who knows nothing and finds all alike does not find it.
+            entries = [*rivals, owner]
+            tried[language] += 1
+            told[language] += int(np.argmax(self._compare_intents(asked, entries))) == len(rivals)
+            worded[language] += int(np.argmax(self._regress(asked, entries))) == len(rivals)
+        return [rate_told(*counts) for counts in zip(told, worded, tried, strict=True)]
+
     def run_trials(self, matrix: Matrix | None = None) -> Iterable[Trial]:
         """Phrasings, evenly chosen, asked without themselves and without their entry."""
-        owners = self._rows.owners
-        # The first question of an entry is part of its answer's text, so only the others tell.
-        places = np.flatnonzero(owners[1:] == owners[:-1]) + 1
-        for place in places[:: len(places) // MOST_TRIALS + 1].tolist():
-            owner = int(owners[place])
-            own = next(p for p in self._rows.read_phrasings([owner]) if p.position == place)
-            vector = None if matrix is None else matrix[place]
-            asked = self._read(own.text, vector, place)
-            scored = self._score_phrasings(asked)
-            rest = [
-                replace(each, phrasings=tuple(p for p in each.phrasings if p[0] != place))
-                for each in scored
-            ]
-            others = [each for each in scored if each.entry != owner]
-            ranked = self._rank(rest, asked.language)
-            absent = self._rank(others, asked.language)
+        for asked, owner in self._ask_phrasings(matrix):
+            candidates = self._find_candidates(asked)
+            ranked = self._rank(self._score(asked, candidates), asked.language)
+            others = [entry for entry in candidates if entry != owner]
+            absent = self._rank(self._score(asked, others), asked.language)
             yield Trial(
                 ranked[0][1] - self._doubt(asked, ranked[0][0]) if ranked else 0.0,
                 bool(ranked) and ranked[0][0] == owner,
                 absent[0][1] - self._doubt(asked, absent[0][0], owner) if absent else 0.0,
                 asked.language,
             )
+
+    def _ask_phrasings(self, matrix: Matrix | None) -> Iterator[tuple[Asked, int]]:
+        """Each with the entry whose phrasing it is."""
+        owners = self._rows.owners
+        # The first question of an entry is part of its answer's text, so only the others tell.
+        places = np.flatnonzero(owners[1:] == owners[:-1]) + 1
+        for place in places[:: len(places) // MOST_TRIALS + 1].tolist():
+            owner = int(owners[place])
+            own = next(p for p in self._rows.read_phrasings([owner]) if p.position == place)
+            yield self._read(own.text, None if matrix is None else matrix[place], place), owner
 
     def _read(self, question: str, vector: Matrix | None, place: int | None = None) -> Asked:
         counts = count_terms(question)
@@ -238,40 +234,60 @@ class Matcher:
         trust = trade + (1 - trade) * TRUST_OF_A_QUESTION * measure_known(question)
         denied, wish = is_denied(question), find_wish(question)
         left_out = -1 if place is None else place
-        return Asked(words, concepts, denied, language, placed, trust, wish, profile, left_out)
+        return Asked(
+            words, concepts, denied, language, placed, trust, wish, vector, profile, left_out
+        )
 
-    def _score_phrasings(self, asked: Asked) -> list[Candidate]:
+    def _find_candidates(self, asked: Asked) -> list[int]:
         query = self._rows.lexicon.build_query(asked.words, asked.concepts)
         candidates = self._rows.find_by_words(query, CANDIDATES)
         if self._meanings is not None and asked.placed is not None:
             candidates += self._meanings.find_entries(asked.placed, CANDIDATES)
-        candidates = list(dict.fromkeys(candidates))
-        phrasings = self._rows.read_phrasings(candidates)
-        scored: dict[int, list[tuple[int, float]]] = {}
-        for phrasing, score in zip(phrasings, self._fuse(asked, phrasings), strict=True):
-            scored.setdefault(phrasing.entry, []).append((phrasing.position, score))
-        answers = self._score_answers(asked, candidates)
-        intents = self._score_intents(asked, candidates)
-        return [
-            Candidate(
-                entry,
-                tuple(sorted(scored[entry], key=lambda pair: (-pair[1], pair[0]))),
-                answers[entry] + intent,
-            )
-            for entry, intent in zip(candidates, intents, strict=True)
-        ]
+        return list(dict.fromkeys(candidates))
 
-    def _score_intents(self, asked: Asked, entries: Sequence[int]) -> list[float]:
+    def _score(self, asked: Asked, entries: Sequence[int]) -> list[Candidate]:
+        phrasings = self._read_phrasings(asked, entries)
+        scored: dict[int, list[float]] = {entry: [] for entry in entries}
+        for phrasing, score in zip(phrasings, self._fuse(asked, phrasings), strict=True):
+            scored[phrasing.entry].append(score)
+        weights = self._weights[asked.language]
+        answers = self._score_answers(asked, entries)
+        intents = self._compare_intents(asked, entries) if weights.intent else None
+        shares = self._regress(asked, entries) if weights.regression else None
+        found = []
+        for place, entry in enumerate(entries):
+            whole = answers[entry]
+            whole += weights.intent * intents[place] if intents is not None else 0.0
+            whole += weights.regression * shares[place] if shares is not None else 0.0
+            found.append(Candidate(entry, tuple(sorted(scored[entry], reverse=True)), whole))
+        return found
+
+    def _read_phrasings(self, asked: Asked, entries: Sequence[int]) -> list[Phrasing]:
+        every = self._rows.read_phrasings(entries)
+        return [each for each in every if each.position != asked.left_out]
+
+    def _compare_intents(self, asked: Asked, entries: Sequence[int]) -> list[float]:
         """How far the entries are what whoever asks has come for."""
         if self._profiles is None or asked.profile is None:
             return [0.0] * len(entries)
         owner = -1 if asked.left_out < 0 else int(self._rows.owners[asked.left_out])
-        likeness = self._profiles.compare(asked.profile, entries, owner)
-        return [self._weights.intent * alike for alike in likeness]
+        return self._profiles.compare(asked.profile, entries, owner)
+
+    def _regress(self, asked: Asked, entries: Sequence[int]) -> list[float]:
+        """How far the question is one of each entry's phrasings and of no other's."""
+        phrasings = self._read_phrasings(asked, entries)
+        if self._meanings is None or asked.vector is None or not phrasings:
+            return [0.0] * len(entries)
+        places = np.array([each.position for each in phrasings], np.int64)
+        shares = self._meanings.regress(asked.vector, asked.language, places)
+        sums = dict.fromkeys(entries, 0.0)
+        for phrasing, share in zip(phrasings, shares.tolist(), strict=True):
+            sums[phrasing.entry] += share
+        return [sums[entry] for entry in entries]
 
     def _score_answers(self, asked: Asked, entries: Sequence[int]) -> dict[int, float]:
         """How far the answer speaks of what is asked, where no phrasing does."""
-        weights = self._weights
+        weights = self._weights[asked.language]
         spoken = self._rows.read_concepts(entries)
         texts = self._rows.read_answer_words(entries)
         covers = {
@@ -289,7 +305,7 @@ class Matcher:
         }
 
     def _fuse(self, asked: Asked, phrasings: Sequence[Phrasing]) -> list[float]:
-        weights = self._weights
+        weights = self._weights[asked.language]
         words = np.array([asked.words.compare(one.words, one.length) for one in phrasings])
         concepts = np.array(
             [asked.concepts.compare(one.concepts, one.concepts_length) for one in phrasings]
@@ -306,16 +322,16 @@ class Matcher:
 
     def _stress(self, asked: Asked) -> float:
         """How many times more meaning counts where the table says little."""
-        return 1 + self._weights.strange * (1 - asked.trust)
+        return 1 + self._weights[asked.language].strange * (1 - asked.trust)
 
     def _rank(self, candidates: Iterable[Candidate], language: int) -> list[tuple[int, float]]:
-        weights = self._weights
+        weights = self._weights[language]
         totals = []
         for each in candidates:
-            best = [score for _, score in each.phrasings[: weights.phrasings]]
+            best = each.phrasings[: weights.phrasings]
             if not best:
                 continue
-            total = sum(best) / len(best) + each.answer
+            total = sum(best) / len(best) + each.whole
             if self._rows.languages[each.entry] != language:
                 total -= weights.foreign
             totals.append((each.entry, total))
