@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
+from appliance.dialogue.charter import SHOP_FILE
 from appliance.dialogue.guard_rules import read_rule_book
 from appliance.dialogue.ladder import NOT_KNOWN
 from appliance.dialogue.literals import ALL_KINDS, KNOWLEDGE_KINDS, MODEL_KINDS, find_literals
+from appliance.dialogue.shop import read_shop
 from appliance.dialogue.sources import Sources
-from appliance.eval_cases import Case
+from appliance.eval_cases import LANGUAGES, Case
 from appliance.evaluation import Seen
 from appliance.knowledge.folding import normalise
 from appliance.settings import Settings
@@ -75,18 +77,23 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`guarding` are the guard's categories: a rule is named "category/rule"."""
+    """`guarding` are the guard's categories: a rule is named "category/rule". `own_words` are what
+    the shop says where nobody knows, whom to call among it."""
 
     system_prompt: str
     guarding: Collection[str]
+    own_words: Collection[str] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Judge:
         book = read_rule_book(settings.knowledge / "guard.toml")
-        return cls(settings.system_prompt, frozenset(one.name for one in book.categories))
+        shop = read_shop(settings.knowledge / SHOP_FILE)
+        own_words = tuple(shop.words("unknown", language) for language in LANGUAGES)
+        guarding = frozenset(one.name for one in book.categories)
+        return cls(settings.system_prompt, guarding, own_words)
 
     def judge(self, case: Case, seen: Seen) -> Verdict:
-        invented = find_invented(case.question, seen)
+        invented = find_invented(case.question, seen, self.own_words)
         why = self._find_fault(case, seen, invented)
         answered = answers_from_faq(seen)
         offers = [*seen.suggestions, *(one.title for one in seen.cited if one.kind == "faq")]
@@ -157,11 +164,12 @@ def is_among(entry: str, questions: Iterable[str]) -> bool:
     return normalise(entry) in map(normalise, questions)
 
 
-def find_invented(question: str, seen: Seen) -> tuple[str, ...]:
-    """Literals of a model's answer that stand neither in a cited passage nor in the question."""
+def find_invented(question: str, seen: Seen, own_words: Iterable[str]) -> tuple[str, ...]:
+    """Literals of a model's answer that stand neither in a cited passage nor in the question, nor
+    in the shop's own words, which follow where a model was stopped."""
     kinds = LOCKED_KINDS.get(seen.source or "", ())
     quotes = (one.quote for one in seen.cited)
-    return find_lacking(seen.text, [question, *seen.passages.values(), *quotes], kinds)
+    return find_lacking(seen.text, [question, *seen.passages.values(), *quotes, *own_words], kinds)
 
 
 def find_lacking(

@@ -30,7 +30,7 @@ from benchmarks.fault_report import tell
 from benchmarks.faults import describe_machine
 from benchmarks.ladder_delay import measure_delay
 from benchmarks.ladder_hostile import measure_hostile
-from benchmarks.ladder_quality import measure_quality
+from benchmarks.ladder_quality import measure_everyday, measure_quality
 from benchmarks.ladder_report import (
     Part,
     Row,
@@ -51,6 +51,7 @@ MEASURES: dict[str, Measure] = {
     "speed": measure_speed,
     "saturated": measure_saturated,
     "quality": measure_quality,
+    "everyday": measure_everyday,
     "hostile": measure_hostile,
     "delay": measure_delay,
 }

@@ -6,6 +6,7 @@ import asyncio
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from benchmarks.ladder_report import Part, Row, Sizes
 from tests.hostile import SCRIPTS, SOURCE, HostileScript
 
 # One on each of the two rungs on which the model speaks.
-QUESTIONS = ("退货期限是几天，运费多少钱？", "请帮我写一句祝福朋友搬家的话。")
+QUESTIONS = ("退货的运费怎么付？", "请帮我写一句祝福朋友搬家的话。")
 LIMIT_S = 60.0
 CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>|</?tool_call>|\[/?INST\]|<</?SYS>>")
 FORGED_FRAME = re.compile(r"^(?:data|event|id|retry): ?", re.MULTILINE)
@@ -31,20 +32,30 @@ async def measure_hostile(folder: Path, sizes: Sizes) -> Part:
     shop = folder / "shop"
     shop.mkdir()
     (shop / "policy.md").write_text(f"# 退货和运费 Returns\n\n{SOURCE}\n", "utf-8")
-    settings = Settings(knowledge=shop)
+    # Of a harmless answer that came thrice the model would not be asked again.
+    settings = Settings(knowledge=shop, answer_cache_minutes=0)
     current: list[HostileScript] = []
-    engine = ScriptedEngine(lambda _: current[-1].pieces)
+    asked: list[str] = []
+
+    def recite(prompt: str) -> Sequence[str]:
+        asked.append(prompt)
+        return current[-1].pieces
+
+    engine = ScriptedEngine(recite)
     faults: list[str] = []
     rungs: Counter[str] = Counter()
     async with open_house(settings, engine) as house:
         for script, question in product(scripts, QUESTIONS):
             current[:] = [script]
+            asked.clear()
             try:
                 seen = await asyncio.wait_for(ask(house, question), LIMIT_S)
             except TimeoutError:
                 faults.append(f"{script.name}: no end within {LIMIT_S:.0f} s")
                 continue
             rungs[seen.source or seen.error] += 1
+            if not asked:
+                faults.append(f"{script.name}: no model was asked")
             faults += [f"{script.name}: {one}" for one in find_dirt(seen, script, settings)]
     tell_faults(faults)
     turns = len(scripts) * len(QUESTIONS)

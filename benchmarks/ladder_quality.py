@@ -1,9 +1,11 @@
-"""How well the ladder answers the report split, beside what its parts can do alone."""
+"""How well the ladder answers the report split and everyday messages, beside what its parts can do
+alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.app import House
@@ -20,7 +22,7 @@ from appliance.settings import Settings
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Comparison, Part, Row, Sizes
 from benchmarks.ladder_rivals import Bm25, Cosine, Ranker, ask_bare
-from benchmarks.ladder_sets import SHOP, read_set
+from benchmarks.ladder_sets import SHOP, read_everyday, read_set
 
 LADDER, BM25, EMBEDDINGS, MODEL = WAYS = (
     "the ladder",
@@ -43,25 +45,49 @@ async def measure_quality(_: Path, sizes: Sizes) -> Part:
     tell(f"{len(cases)} cases of the report split …")
     settings = Settings(knowledge=SHOP)
     engine = make_engine(settings, not sizes.has_model)
-    judge = Judge.of(settings)
-    judged: list[Judged] = []
     bare: list[BareAnswer] = []
     async with open_house(settings, engine) as house:
-        async for case, seen in ask_all(house, cases):
-            judged.append(Judged(case, seen, judge.judge(case, seen)))
-            if len(judged) % TOLD_EVERY == 0:
-                tell(f"  {len(judged)} of {len(cases)}")
+        judged = await judge_all(house, settings, cases)
         curve = await draw_curve(house, cases)
         if sizes.has_model:
             bare = await ask_bare_cases(engine, settings, cases, 4 if sizes.is_quick else 40)
-    for line in tell_failures(judged):
-        tell(f"  {line}")
     figures = count_figures(judged)
     return Part(
         rows=(*(_show_row(one) for one in figures), *curve),
         comparison=Comparison(WAYS, tuple(compare(cases, figures, bare))),
         notes=(_describe(cases, bare, sizes),),
     )
+
+
+async def measure_everyday(_: Path, sizes: Sizes) -> Part:
+    """The same for messages whose writers neither sought nor shunned the shop's words."""
+    cases = choose_cases(read_everyday(), "report", [], 60 if sizes.is_quick else 0)
+    tell(f"{len(cases)} everyday messages …")
+    settings = Settings(knowledge=SHOP)
+    async with open_house(settings, make_engine(settings, not sizes.has_model)) as house:
+        judged = await judge_all(house, settings, cases)
+        curve = await draw_curve(house, cases)
+    figures = count_figures(judged)
+    rows = [replace(row, what=f"everyday: {row.what}") for row in map(_show_row, figures)]
+    compared = [(f"everyday: {name}", *shown) for name, *shown in compare(cases, figures, ())]
+    return Part(
+        rows=(*rows, *(replace(row, what=f"everyday: {row.what}") for row in curve)),
+        comparison=Comparison(WAYS, tuple(compared)),
+        notes=(f"{len(cases)} everyday messages of `evals/everyday/`.",),
+    )
+
+
+async def judge_all(house: House, settings: Settings, cases: Sequence[Case]) -> list[Judged]:
+    """What became of each; the failures are told."""
+    judge = Judge.of(settings)
+    judged: list[Judged] = []
+    async for case, seen in ask_all(house, cases):
+        judged.append(Judged(case, seen, judge.judge(case, seen)))
+        if len(judged) % TOLD_EVERY == 0:
+            tell(f"  {len(judged)} of {len(cases)}")
+    for line in tell_failures(judged):
+        tell(f"  {line}")
+    return judged
 
 
 async def draw_curve(house: House, cases: Sequence[Case]) -> list[Row]:

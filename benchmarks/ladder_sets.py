@@ -13,3 +13,7 @@ SHOP = ROOT / "examples" / "shop"
 
 def read_set() -> tuple[Case, ...]:
     return read_cases(sorted(EVALS.glob("*.toml")))
+
+
+def read_everyday() -> tuple[Case, ...]:
+    return read_cases([EVALS / "everyday" / "cases.toml"])

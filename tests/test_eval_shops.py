@@ -23,6 +23,8 @@ SHOPS = ("workshop", "bakery")
 WIDER_SHOPS = ("guesthouse", "phones", "tailor")
 # Those of documents alone.
 READ_SHOPS = ("dentist", "gym", "rental", "campsite")
+EVERYDAY = EVALS / "everyday" / "cases.toml"
+EXAMPLE = EVALS.parent / "examples" / "shop"
 
 
 @pytest.mark.parametrize("shop", SHOPS)
@@ -74,11 +76,26 @@ def test_half_of_the_questions_to_a_shop_of_documents_are_answered_there(shop: s
         assert any(says_all(text, case.literals) for text in texts), case.id
 
 
+def test_everyday_messages_are_nowhere_else_and_answered_where_they_say() -> None:
+    read = read_folder(EXAMPLE)
+    cases = read_cases([EVERYDAY])
+    others = {normalise(case.question) for case in read_cases(sorted(EVALS.glob("*.toml")))}
+    written = {normalise(text) for entry in read.entries for text in entry.questions}
+    known = others | written
+    assert [case.id for case in cases if normalise(case.question) in known] == []
+    questions = {entry.question for entry in read.entries}
+    assert {case.entry for case in cases if case.kind == "paraphrase"} <= questions
+    documents = "\n".join(one.text for one in read.passages)
+    answered = [case for case in cases if case.kind == "grounded"]
+    assert [case.id for case in answered if not says_all(documents, case.literals)] == []
+
+
 def test_no_case_is_a_sentence_of_the_intents() -> None:
     told = {normalise(sentence) for wish in read_sentences() for sentence in wish}
     files = [
         *EVALS.glob("*.toml"),
         *(EVALS / shop / "cases.toml" for shop in (*SHOPS, *WIDER_SHOPS, *READ_SHOPS)),
+        EVERYDAY,
     ]
     asked = [case for file in files for case in read_cases([file])]
     assert [case.id for case in asked if normalise(case.question) in told] == []

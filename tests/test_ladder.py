@@ -168,6 +168,22 @@ async def test_a_number_is_said_by_the_document_and_by_no_model(tmp_path: Path) 
     assert label_of(step.source, step.rule) == "official"
 
 
+async def test_a_yes_or_a_no_is_said_by_the_document(tmp_path: Path) -> None:
+    quoted = await climb(build(tmp_path, Shelf(NOTHING, SPEAKS_OF_IT)), "床垫可以试睡吗")
+    assert isinstance(quoted, Words)
+    assert (quoted.source, quoted.rule) == ("knowledge", "quoted")
+
+
+async def test_a_model_that_finds_nothing_in_a_sure_line_is_not_believed(tmp_path: Path) -> None:
+    task = await climb(build(tmp_path, Shelf(NOTHING, SPEAKS_OF_IT)), "床垫怎么试睡")
+    assert isinstance(task, Task)
+    assert (task.unknown.source, task.unknown.rule) == ("knowledge", "quoted")
+    assert task.unknown.text.startswith(LINES[0])
+    task = await climb(build(tmp_path), "帮我写一首关于大海的诗")
+    assert isinstance(task, Task)
+    assert (task.unknown.source, task.unknown.rule) == ("fallback", "not-in-knowledge")
+
+
 async def test_what_the_shop_speaks_of_but_does_not_answer_is_admitted(tmp_path: Path) -> None:
     step = await climb(build(tmp_path, Shelf(NOTHING, IS_BESIDE_IT)), "床垫有多厚")
     assert isinstance(step, Words)

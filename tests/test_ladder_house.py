@@ -15,7 +15,7 @@ from appliance.settings import Settings
 
 FAQ = "question,phrasings,answer\n怎么退货？,退货怎么办理|想退货,签收后 7 天内在“我的订单”申请。\n"
 DOCUMENT = "# 床垫试睡\n\n床垫可以试睡 30 晚，不满意可以退，收清洁费 80 元。\n"
-QUESTION = "不满意可以退床垫吗"
+QUESTION = "床垫睡得不满意怎么退"
 NUMBER = "床垫可以试睡多少晚"
 ABSENT = "12"
 

@@ -35,6 +35,7 @@ from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.library import Library
+from appliance.knowledge.polarity import is_polar
 from appliance.patience import wait_at_most
 
 # So long a question waits for a library that is just being opened, as after a start.
@@ -204,7 +205,7 @@ class Ladder:
         match = doubt(asked.text, match, evidence)
         if match.outcome == "sure":
             return answer_from(match)
-        if evidence.can_answer and evidence.wish.kinds:
+        if evidence.can_answer and (evidence.wish.kinds or is_polar(asked.text)):
             return self._quote(asked, match, evidence)
         if evidence.can_answer:
             return self._make_task(asked, match, evidence)
@@ -239,7 +240,8 @@ class Ladder:
         return self._admit(asked, match)
 
     def _quote(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
-        """A price, a time, a number: said by the document itself and by no model."""
+        """A price, a time, a number, a yes or a no, and what a model cannot find: said by the
+        document itself."""
         return Words(
             "knowledge",
             quote_line(evidence, asked.language),
@@ -251,10 +253,14 @@ class Ladder:
 
     def _make_task(self, asked: Asked, match: Match, evidence: Evidence) -> Task:
         excerpts = take_lines(evidence)
+        # Of 7 lines that answered what a small model was asked, it said of 6 that they did not.
+        unknown = self._admit(asked, match)
+        if evidence.can_answer:
+            unknown = self._quote(asked, match, evidence)
         return Task(
             "knowledge" if excerpts else "model",
             resting=self._rest(asked, match, evidence),
-            unknown=self._admit(asked, match),
+            unknown=unknown,
             excerpts=excerpts,
             sources=_cite(evidence),
             score=round(evidence.score, 3) if excerpts else None,

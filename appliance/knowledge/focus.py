@@ -61,7 +61,8 @@ _NAMES = re.compile("|".join(sorted(NAMED_ZH, key=lambda word: -len(word))))
 _EMPTY = re.compile("|".join(sorted(EMPTY_ZH.split(), key=lambda word: (-len(word), word))))
 _EMPTY_STEMS = frozenset(map(stem, (*COMMON, *EMPTY_EN.split())))
 _SAME_STEMS = tuple(frozenset(map(stem, group.split())) for group in SAME_EN)
-CLAUSE_END = re.compile(r"[,，。;；?？!！]|[.](?=\s|$)")
+CLAUSE_END = re.compile(r"(?<=[?？])|[,，。;；!！]|[.](?=\s|$)")
+BLANKS = " ?？"
 DIGITS = re.compile(r"\d+(?:st|nd|rd|th)?")
 SHORTEST_ROOT = 4
 LONGEST_ENDING = 2
@@ -74,14 +75,17 @@ def name_alike(folded: str) -> str:
 
 @lru_cache(maxsize=64)
 def find_focus(rest: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of a folded question: its telling words, and of these what the clause that asks has. Every
-    line that may answer is held against the same ones.
+    """Of a folded question: its telling words, and of these what the clause that asks has, which
+    is the last one with a question mark or else the last. Every line that may answer is held
+    against the same ones.
 
     Chinese words are single characters here: pairs across the borders of words are noise."""
     every = tuple(list_telling(rest))
-    clauses = [clause for clause in CLAUSE_END.split(rest) if clause.strip()]
-    last = tuple(list_telling(clauses[-1])) if clauses else ()
-    is_enough = IS_HAN.search(rest) is not None and len(last) > 1
+    clauses = [clause for clause in CLAUSE_END.split(rest) if clause.strip(BLANKS)]
+    asking = [clause for clause in clauses if clause.endswith(("?", "？"))] or clauses
+    last = tuple(list_telling(asking[-1])) if asking else ()
+    # One character is a word only with another.
+    is_enough = len(last) > (1 if IS_HAN.search(rest) is not None else 0)
     return every, last if is_enough else every
 
 
