@@ -68,10 +68,10 @@ async def measure_everyday(_: Path, sizes: Sizes) -> Part:
         judged = await judge_all(house, settings, cases)
         curve = await draw_curve(house, cases)
     figures = count_figures(judged)
-    rows = [replace(row, what=f"everyday: {row.what}") for row in map(_show_row, figures)]
+    rows = (*map(_show_row, figures), *curve)
     compared = [(f"everyday: {name}", *shown) for name, *shown in compare(cases, figures, ())]
     return Part(
-        rows=(*rows, *(replace(row, what=f"everyday: {row.what}") for row in curve)),
+        rows=tuple(replace(row, what=f"everyday: {row.what}") for row in rows),
         comparison=Comparison(WAYS, tuple(compared)),
         notes=(f"{len(cases)} everyday messages of `evals/everyday/`.",),
     )

@@ -253,14 +253,13 @@ class Ladder:
 
     def _make_task(self, asked: Asked, match: Match, evidence: Evidence) -> Task:
         excerpts = take_lines(evidence)
-        # Of 7 lines that answered what a small model was asked, it said of 6 that they did not.
-        unknown = self._admit(asked, match)
-        if evidence.can_answer:
-            unknown = self._quote(asked, match, evidence)
         return Task(
             "knowledge" if excerpts else "model",
             resting=self._rest(asked, match, evidence),
-            unknown=unknown,
+            # Of 7 lines that answered what a small model was asked, it said of 6 that they did not.
+            unknown=self._quote(asked, match, evidence)
+            if evidence.can_answer
+            else self._admit(asked, match),
             excerpts=excerpts,
             sources=_cite(evidence),
             score=round(evidence.score, 3) if excerpts else None,

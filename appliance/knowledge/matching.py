@@ -179,17 +179,16 @@ class Matcher:
         tried = [0] * LANGUAGES
         told, worded = [0] * LANGUAGES, [0] * LANGUAGES
         for asked, owner in self._ask_phrasings(matrix):
-            language = asked.language
-            rivals = [
-                entry
-                for entry in self._find_candidates(asked)
-                if entry != owner and self._rows.languages[entry] == language
-            ]
+            language, spoken = asked.language, self._rows.languages
+            found = self._find_candidates(asked)
+            rivals = [one for one in found if one != owner and spoken[one] == language]
             # Last, so that one who knows nothing and finds all alike does not find it.
             entries = [*rivals, owner]
             tried[language] += 1
-            told[language] += int(np.argmax(self._compare_intents(asked, entries))) == len(rivals)
-            worded[language] += int(np.argmax(self._regress(asked, entries))) == len(rivals)
+            intents = self._compare_intents(asked, entries)
+            shares = self._regress(asked, entries, self._read_phrasings(asked, entries))
+            told[language] += int(np.argmax(intents)) == len(rivals)
+            worded[language] += int(np.argmax(shares)) == len(rivals)
         return [rate_told(*counts) for counts in zip(told, worded, tried, strict=True)]
 
     def run_trials(self, matrix: Matrix | None = None) -> Iterable[Trial]:
@@ -253,7 +252,7 @@ class Matcher:
         weights = self._weights[asked.language]
         answers = self._score_answers(asked, entries)
         intents = self._compare_intents(asked, entries) if weights.intent else None
-        shares = self._regress(asked, entries) if weights.regression else None
+        shares = self._regress(asked, entries, phrasings) if weights.regression else None
         found = []
         for place, entry in enumerate(entries):
             whole = answers[entry]
@@ -273,9 +272,10 @@ class Matcher:
         owner = -1 if asked.left_out < 0 else int(self._rows.owners[asked.left_out])
         return self._profiles.compare(asked.profile, entries, owner)
 
-    def _regress(self, asked: Asked, entries: Sequence[int]) -> list[float]:
-        """How far the question is one of each entry's phrasings and of no other's."""
-        phrasings = self._read_phrasings(asked, entries)
+    def _regress(
+        self, asked: Asked, entries: Sequence[int], phrasings: Sequence[Phrasing]
+    ) -> list[float]:
+        """How far the question is one of each entry's `phrasings` and of no other's."""
         if self._meanings is None or asked.vector is None or not phrasings:
             return [0.0] * len(entries)
         places = np.array([each.position for each in phrasings], np.int64)

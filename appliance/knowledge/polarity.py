@@ -21,7 +21,7 @@ OPEN = re.compile(
     r"\b(?:what|when|where|who|whose|which|why|how)\b"
 )
 POLAR = re.compile(
-    r"[吗嘛么](?=\W|$)|(.)不\1|(.)没\2|有没有|可不可以|能不能|要不要|是否|能否|可否|"
+    r"[吗嘛么](?=\W|$)|(.)不\1|(.)没\2|是否|能否|可否|"
     r"(?:^|[,.;!?] ?|\b(?:hi|hello|so|and|but|or|if not|please) )"
     r"(?:can|could|may|might|is|are|am|was|were|do|does|did|will|would|should|has|have|must)"
     r"(?:n'?t)? (?:i|you|u|we|he|she|it|they|there|this|that|the|an?|my|your|any|some|someone|"

@@ -3,7 +3,7 @@ a regression on those nearest to a question says of it.
 
 Pure arithmetic on a matrix; it knows no text and no database. The rule that must not break: the
 same matrix gives the same scores to the last bit, and no more is kept in memory than half a
-float for each number of the matrix.
+float for each number of the matrix and one for each of its rows.
 """
 
 from __future__ import annotations
