@@ -20,7 +20,7 @@ from appliance.events import Done, Token
 from appliance.settings import Settings
 from benchmarks.fault_report import tell
 from benchmarks.ladder_report import Part, Row, Sizes, show_times
-from benchmarks.ladder_sets import SHOP, read_set
+from benchmarks.ladder_sets import SHOP, read_everyday, read_set
 
 # Qwen2.5-0.5B decodes 40 to 50 tokens a second on two cores; a Chinese token has 1.5 characters.
 PACE_S = 0.022
@@ -64,7 +64,8 @@ async def measure_delay(_: Path, sizes: Sizes) -> Part:
     clauses_ms: list[float] = []
     others = 0
     async with open_house(settings, engine) as house:
-        for case in choose_cases(read_set(), None, KINDS, 6 if sizes.is_quick else 0):
+        cases = (*read_set(), *read_everyday())
+        for case in choose_cases(cases, None, KINDS, 6 if sizes.is_quick else 0):
             waits_ms = await measure_answer(house, engine, case)
             firsts_ms += waits_ms[:1]
             clauses_ms += waits_ms[1:]
