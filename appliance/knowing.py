@@ -8,6 +8,7 @@ keeps the appliance from starting, and what was right before goes on answering.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import structlog
 
 from appliance.http.ops import RungState
 from appliance.knowledge.folders import find_folder
+from appliance.patience import wait_at_most
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from appliance.store.calls import Calls
     from appliance.store.facts import Facts
     from appliance.toolbox import ToolKeeper
+
+LOOK_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class KnowledgeRung:
         self._parts: Parts | None = None
         self._tool_keeper: ToolKeeper | None = None
         self._embedder: Embedder | None = None
-        self._is_stopping = False
+        self._is_own_there = False
+        self._stopping = asyncio.Event()
         self._running: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger(__name__)
 
@@ -100,11 +105,17 @@ class KnowledgeRung:
         faults = (*self.library.state.faults, *self._parts.charter.faults)
         errors = [fault for fault in faults if fault.level == "error"]
         notes = []
-        if self.is_example:
+        if self._is_own_there:
             notes.append(
-                f"The example shop answers, because the folder {self._settings.knowledge} is not "
-                "there; `appliance init` makes one of your own. 当前使用示例店铺的资料，"
-                "`appliance init` 可以建立您自己的资料夹。"
+                f"Your own folder {self._settings.knowledge} is there; start the appliance again "
+                "to serve it instead of the example shop. 您自己的资料夹已经建好，"
+                "重新启动后就不再使用示例店铺的资料。"
+            )
+        elif self.is_example:
+            notes.append(
+                f"The example shop answers, because the folder {self._settings.knowledge} was not "
+                "there at the start; `appliance init` makes one of your own. "
+                "当前使用示例店铺的资料，`appliance init` 可以建立您自己的资料夹。"
             )
         if self.tools is not None and (tool_faults := self.tools.faults):
             notes.append(
@@ -137,7 +148,7 @@ class KnowledgeRung:
     async def open(self) -> None:
         """Returns when the library can answer, or cannot be had."""
         assert self._parts is not None
-        if self._is_stopping:
+        if self._stopping.is_set():
             return
         self._running = [asyncio.create_task(self._parts.charter.run_forever())]
         await self.library.open()
@@ -145,6 +156,20 @@ class KnowledgeRung:
         self._running.append(asyncio.create_task(self.library.run_forever()))
         if self._tool_keeper is not None:
             self._running.append(asyncio.create_task(self._tool_keeper.run_forever()))
+        if self.is_example:
+            self._running.append(asyncio.create_task(self._await_own_folder()))
+
+    async def _await_own_folder(self) -> None:
+        """What answers is chosen once, at the start; that another folder waits is told."""
+        own = self._settings.knowledge
+        while not await wait_at_most(self._stopping, LOOK_PAUSE_S):
+            if await asyncio.to_thread(os.path.exists, own):
+                self._is_own_there = True
+                self._log.warning(
+                    "your own folder is there; start the appliance again to serve it",
+                    folder=str(own),
+                )
+                return
 
     def equip(
         self, ladder: Ladder, engine: Engine, calls: Calls, find_visitor: FindVisitor
@@ -160,7 +185,7 @@ class KnowledgeRung:
 
     def stop(self) -> None:
         """A building under way ends too; `close` waits for it."""
-        self._is_stopping = True
+        self._stopping.set()
         if self._parts is not None:
             self._parts.library.stop()
             self._parts.charter.stop()

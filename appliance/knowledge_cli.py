@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 QUIET_S = 2.0
 MAX_SHOWN_CHARS = 200
 STOPPED = "Stopped."
+START_AGAIN = (
+    "An appliance that runs with the example shop serves this folder once it is started again."
+)
 PACKAGE = Path(__file__).parent
 # Of the owner's own, beside his questions and documents.
 OWN_FILES = ("dialogue/guard.toml", "dialogue/shop.toml", "tools/tools.toml")
@@ -58,7 +61,8 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
     """Copy files into the knowledge folder, each after it was read and checked.
 
     Questions: .csv .xlsx .toml .md with a name that begins with faq. Documents: .md .txt .html
-    .pdf .docx. A running appliance takes them within seconds.
+    .pdf .docx. A running appliance takes them within seconds; if this made the folder, it serves
+    the example shop until it is started again.
 
     \b
     Example: appliance knowledge import faq.xlsx returns.pdf
@@ -69,6 +73,7 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
     has_refused = False
     with failing_plainly(STOPPED):
         folder = load_settings().settings.knowledge
+        was_there = folder.exists()
         for file in files:
             with tempfile.TemporaryDirectory() as scratch:
                 # Alone in a folder it is read exactly as it will be among the others.
@@ -84,6 +89,8 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
             click.echo(f"{target}: {_count(reading)}")
         if not has_refused and len(files) > 1:
             click.echo(f"In all: {_count(_read(folder))}")
+        if not was_there and folder.exists():
+            click.echo(START_AGAIN)
     if has_refused:
         sys.exit(1)
 
@@ -197,7 +204,8 @@ def _tell_match(match: Match) -> None:
 def init(folder: Path | None) -> None:
     """Make the knowledge folder with templates: questions, documents, words and tools of the shop.
 
-    From then on it is served instead of the example shop. Nothing is written over.
+    From its next start on the appliance serves it instead of the example shop. Nothing is written
+    over.
 
     Example: appliance init
     """
@@ -205,10 +213,13 @@ def init(folder: Path | None) -> None:
 
     with failing_plainly(STOPPED):
         target = folder or load_settings().settings.knowledge
+        was_there = target.exists()
         written = make_folder(target, (PACKAGE / file for file in OWN_FILES))
     for path in written:
         click.echo(str(path))
     click.echo("Write your questions into faq.csv; `appliance knowledge check` reads them.")
+    if not was_there:
+        click.echo(START_AGAIN)
 
 
 def _find_folder() -> Path:

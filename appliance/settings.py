@@ -84,7 +84,7 @@ class Settings(BaseModel):
     knowledge: Path = Field(
         Path("knowledge"),
         description="Folder of the shop's questions, documents, words and rules; where it is "
-        "missing, the example shop is served.",
+        "missing at the start, the example shop is served.",
     )
     model: str = Field(
         "",
