@@ -196,7 +196,8 @@ class House:
 
     def measure(self) -> Figures:
         """Every number of the appliance at this moment."""
-        return self._meters.measure(self._list_rungs(), self._measure_age_s())
+        rungs, vectors = self._list_rungs(), self.knowledge.vectors
+        return self._meters.measure(rungs, vectors, self._measure_age_s())
 
     def excuse_loading(self) -> None:
         """The process is asked to end while the model may still load."""

@@ -81,6 +81,12 @@ class KnowledgeRung:
         return self._parts.library if self._parts is not None else None
 
     @property
+    def vectors(self) -> tuple[int, int]:
+        """How many of the knowledge's texts have their vector, and of how many."""
+        library = self.find_library()
+        return (library.state.vectors_done, library.state.vectors_total) if library else (0, 0)
+
+    @property
     def ladder(self) -> Ladder:
         """Only after `build`."""
         assert self._parts is not None

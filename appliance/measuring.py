@@ -31,8 +31,9 @@ class Meters:
     store: Store
     requests: RequestLog
 
-    def measure(self, rungs: Mapping[str, str], age_s: float) -> Figures:
-        """`rungs` are the states of the rungs, `age_s` the time since the process began."""
+    def measure(self, rungs: Mapping[str, str], vectors: tuple[int, int], age_s: float) -> Figures:
+        """`rungs` are the states of the rungs, `vectors` how many of the knowledge's are done and
+        of how many, `age_s` the time since the process began."""
         talk, log = self.conversations.measure(), self.events.measure()
         store, process = self.store.measure(), measure_process()
         said = self.sessions.measure()
@@ -59,6 +60,8 @@ class Meters:
             store_full=store.is_full,
             store_ready=rungs["store"] == "ready",
             model_ready=rungs["model"] == "ready",
+            knowledge_texts=vectors[1],
+            knowledge_vectors=vectors[0],
             uptime_seconds=age_s,
             process_resident_bytes=process.resident_bytes,
             process_threads=process.threads,

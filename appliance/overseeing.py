@@ -115,14 +115,15 @@ class Overseeing:
 
     def _tell_knowledge(self) -> ShownKnowledge:
         state = self._knowledge.state
-        if state == "loading":
-            return {"version": "", "state": state, "entries": 0, "passages": 0}
-        told = self._knowledge.library.state
+        told = None if state == "loading" else self._knowledge.library.state
+        done, total = self._knowledge.vectors
         return {
-            "version": told.version,
+            "version": told.version if told else "",
             "state": state,
-            "entries": told.entries,
-            "passages": told.passages,
+            "entries": told.entries if told else 0,
+            "passages": told.passages if told else 0,
+            "vectors_done": done,
+            "vectors_total": total,
         }
 
 

@@ -266,6 +266,7 @@ def test_an_operator_sees_what_customers_asked(settings: Settings) -> None:
         box = client.get("/console/box").json()
         assert box["memory"]["process"] > 0 and box["disk"]["free"] > 0
         assert box["model"]["phase"] == "ready" and box["knowledge"]["state"] == "ready"
+        assert (box["knowledge"]["vectors_done"], box["knowledge"]["vectors_total"]) == (0, 0)
 
 
 def test_a_span_that_is_none_is_refused(settings: Settings) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
+from appliance.knowledge import vector_work
 from appliance.knowledge.build import BuildFailed, Built, build_apart, build_here
 from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.library import Library
@@ -217,6 +219,22 @@ async def test_vectors_are_computed_only_while_nothing_else_works(tmp_path: Path
         state = shop.library.state
         assert state.vectors_done == state.vectors_total > 8
         assert (await shop.library.match("question aaa")).hits
+
+
+async def test_many_vectors_tell_in_the_log_how_far_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_faq(tmp_path / "shop", *(f"question {'a' * n},,answer {n}" for n in range(1, 30)))
+    told = []
+    for quiet_texts in (4, 400):
+        monkeypatch.setattr(vector_work, "QUIET_TEXTS", quiet_texts)
+        with capture_logs() as lines:
+            async with living(tmp_path, LetterCounts()) as shop:
+                await shop.wait_until(lambda: shop.library.is_settled)
+                total = shop.library.state.vectors_total
+        told.append([line["done"] for line in lines if line["event"] == "vectors computed"])
+        (tmp_path / "data" / vector_work.FILE_NAME).unlink()
+    assert told == [[*range(0, total, vector_work.BATCH), total], []]
 
 
 async def test_the_process_that_builds_gives_the_same_and_can_be_ended(tmp_path: Path) -> None:

@@ -111,6 +111,16 @@ async def test_instructions_in_a_question_are_refused_before_anything_else(shop:
     assert (seen.source, seen.finish_reason) == ("rule", "refused")
 
 
+async def test_the_figures_tell_how_many_vectors_are_computed(shop: Path) -> None:
+    async with serve(shop, lambda _: []) as house:
+        figures, state = house.measure(), house.library.state
+    assert state.vectors_total > 2
+    assert (figures.knowledge_vectors, figures.knowledge_texts) == (
+        state.vectors_done,
+        state.vectors_total,
+    )
+
+
 async def wait_until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not is_so():

@@ -109,12 +109,15 @@ class ShownModel(TypedDict):
 
 
 class ShownKnowledge(TypedDict):
-    """`version` is the hash of what answers now, empty while nothing does."""
+    """`version` is the hash of what answers now, empty while nothing does. Vectors are computed
+    in quiet moments; until all are done, words alone find what answers."""
 
     version: str
     state: str
     entries: int
     passages: int
+    vectors_done: int
+    vectors_total: int
 
 
 class Box(TypedDict):

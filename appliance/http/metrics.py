@@ -66,6 +66,8 @@ class Figures:
     store_full: bool = _tell("1 while the disk is too full to save a message.")
     store_ready: bool = _tell("1 while conversations can be saved and read.")
     model_ready: bool = _tell("1 while the model can answer.")
+    knowledge_texts: int = _tell("Texts of the knowledge that are to have a vector.")
+    knowledge_vectors: int = _tell("Texts of the knowledge that have their vector.")
     uptime_seconds: float = _tell("Time since the process began.")
     process_resident_bytes: int | None = _tell("Memory of the process that is in use.")
     process_threads: int | None = _tell("Threads of the process.")

@@ -1,7 +1,8 @@
 """The vectors of one index, computed a small batch at a time and then given to it.
 
-It decides neither when it works nor on which thread; `library.py` does. The rule that must not
-break: the index that answers is never touched: a second one is opened, prepared and handed over.
+Of many it tells in the log how far it is. It decides neither when it works nor on which thread;
+`library.py` does. The rule that must not break: the index that answers is never touched: a second
+one is opened, prepared and handed over.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import structlog
+
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.index import Index
 from appliance.knowledge.vectors import Vectors
 
 # At 12 ms a text a batch is done in a tenth of a second.
 BATCH = 8
+# Fewer are done before anybody looks.
+QUIET_TEXTS = 300
 FILE_NAME = "vectors.db"
 # A cache that forgets what it was told is asked no third time.
 MAX_TRIES = 2
@@ -34,6 +39,9 @@ class VectorWork:
         self._missing = self._vectors.missing(self._texts)
         self._tries = 0
         self.total = len(set(self._texts))
+        self._told = -1 if len(self._missing) > QUIET_TEXTS else 10
+        self._log = structlog.get_logger(__name__)
+        self._tell()
 
     @property
     def done(self) -> int:
@@ -43,6 +51,7 @@ class VectorWork:
         """One batch more; the prepared index when all is done. Raises OSError, sqlite3.Error."""
         batch, self._missing = self._missing[:BATCH], self._missing[BATCH:]
         self._vectors.add(batch)
+        self._tell()
         if self._missing:
             return None
         matrix = self._vectors.matrix(self._texts)
@@ -55,6 +64,12 @@ class VectorWork:
         self._index.attach(matrix)
         self._vectors.close()
         return self._index
+
+    def _tell(self) -> None:
+        """At the start, at each tenth, at the end."""
+        if (tenth := 10 * self.done // max(self.total, 1)) > self._told:
+            self._told = tenth
+            self._log.info("vectors computed", done=self.done, total=self.total)
 
     def close(self) -> None:
         """Of one that was not handed over."""

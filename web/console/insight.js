@@ -173,10 +173,11 @@ class Insight {
     const { language } = this.#words;
     const bytes = (value) => tellBytes(value, language);
     const of = (key, values) => this.#words.say(key, values);
+    const isBehind = knowledge.vectors_done < knowledge.vectors_total;
     return [
       ["boxModel", model.name || model.reason || null],
       ["boxKnowledge", knowledge.version
-        ? of("boxKnowledgeOf", { ...knowledge, version: knowledge.version.slice(0, 12) }) : null],
+        ? of(isBehind ? "boxKnowledgeBehind" : "boxKnowledgeOf", { ...knowledge, version: knowledge.version.slice(0, 12) }) : null],
       ["boxMemory", memory.total
         ? of("boxMemoryOf", { available: bytes(memory.available), total: bytes(memory.total) }) : null],
       ["boxProcess", bytes(memory.process)],
