@@ -123,6 +123,13 @@ class KnowledgeRung:
                 "there at the start; `appliance init` makes one of your own. "
                 "当前使用示例店铺的资料，`appliance init` 可以建立您自己的资料夹。"
             )
+        moderation = self._parts.moderation
+        if moderation is not None and (reason := moderation.last_failure):
+            notes.append(
+                f"The moderation service cannot be asked, so every message is refused: {reason}. "
+                "Look at the setting moderation_url. "
+                f"内容审核服务无法使用，所有消息都被拒绝：{reason}。请检查设置 moderation_url。"
+            )
         if self.tools is not None and (tool_faults := self.tools.faults):
             notes.append(
                 f"{len(tool_faults)} errors in the tools, the first: {tool_faults[0].message} "
@@ -226,7 +233,9 @@ class KnowledgeRung:
         moderation: Moderation | None = None
         if settings.moderation_url:
             moderation = Moderation(
-                settings.moderation_url, settings.moderation_timeout_s, charter.current.shop
+                settings.moderation_url,
+                settings.moderation_timeout_s,
+                lambda: charter.current.shop,
             )
         ladder = Ladder(
             library,

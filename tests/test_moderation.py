@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.dialogue.guard import Verdict
 from appliance.dialogue.moderation import Moderation
@@ -23,7 +25,7 @@ FAILED = "审核暂时无法进行"
 
 
 async def check(handle: Handler, text: str = "你好", url: str = URL) -> Verdict | None:
-    moderation = Moderation(url, 0.05, read_shop(), httpx2.MockTransport(handle))
+    moderation = Moderation(url, 0.05, read_shop, httpx2.MockTransport(handle))
     try:
         return await moderation.check(text, "in")
     finally:
@@ -100,3 +102,48 @@ async def test_an_address_that_is_none_is_a_refusal() -> None:
     verdict = await check(lambda _: httpx2.Response(200), url="nonsense://")
     assert verdict is not None
     assert verdict.rule == "moderation/failed"
+
+
+async def test_a_reason_is_told_once_until_it_works_again() -> None:
+    statuses = [500, 500, 404, 500, 200, 500]
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(statuses.pop(0), json={"allowed": True})
+
+    moderation = Moderation(URL, 5, read_shop, httpx2.MockTransport(handle))
+    with capture_logs() as lines:
+        seen = []
+        while statuses:
+            await moderation.check("你好", "in")
+            seen.append(moderation.last_failure)
+    await moderation.close()
+    bad, other = "the service answered 500", "the service answered 404"
+    assert seen == [bad, bad, other, bad, "", bad]
+    told = [(line["log_level"], line.get("reason")) for line in lines]
+    assert told == [("warning", bad), ("warning", other), ("info", None), ("warning", bad)]
+
+
+async def test_a_service_that_never_answers_has_a_reason_too() -> None:
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.Event().wait()
+        return httpx2.Response(200)
+
+    moderation = Moderation(URL, 0.05, read_shop, httpx2.MockTransport(handle))
+    await moderation.check("你好", "in")
+    await moderation.close()
+    assert moderation.last_failure == "no answer within 0.05 s"
+
+
+async def test_its_words_are_those_that_the_shop_has_now(tmp_path: Path) -> None:
+    own = tmp_path / "shop.toml"
+    moderation = Moderation(
+        URL,
+        5,
+        lambda: read_shop(own),
+        httpx2.MockTransport(lambda _: httpx2.Response(200, json={"allowed": False})),
+    )
+    for words in ("不行。", "改过了。"):
+        own.write_text(f'[words.moderation_refused]\nzh = "{words}"\n', "utf-8")
+        verdict = await moderation.check("你好", "in")
+        assert verdict is not None and verdict.text == words
+    await moderation.close()

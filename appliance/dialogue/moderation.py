@@ -12,7 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import structlog
 
 from appliance.dialogue.guard import Verdict
 from appliance.dialogue.language import language_of
@@ -32,11 +35,13 @@ class ModerationFailed(Exception):
 
 
 class Moderation:
+    """`last_failure` is why the last check could not be done; empty while it works."""
+
     def __init__(
         self,
         url: str,
         timeout_s: float,
-        shop: Shop,
+        find_shop: Callable[[], Shop],
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         # Here: a start without it is sooner there.
@@ -44,11 +49,13 @@ class Moderation:
 
         self._url = url
         self._timeout_s = timeout_s
-        self._shop = shop
+        self._find_shop = find_shop
         self._client = httpx2.AsyncClient(
             timeout=timeout_s, follow_redirects=False, trust_env=False, transport=transport
         )
         self.last_failure = ""
+        self._told: set[str] = set()
+        self._log = structlog.get_logger(__name__)
 
     async def check(self, text: str, direction: Direction) -> Verdict | None:
         """None where the service lets the text pass."""
@@ -59,16 +66,32 @@ class Moderation:
             async with asyncio.timeout(self._timeout_s):
                 allowed, category = await self._ask(text, direction)
         except (ModerationFailed, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
-            self.last_failure = str(error) or type(error).__name__
-            words = self._shop.words("moderation_failed", language)
+            is_late = isinstance(error, TimeoutError | httpx2.TimeoutException)
+            late = f"no answer within {self._timeout_s:g} s"
+            self._note_failure(late if is_late else str(error) or type(error).__name__)
+            words = self._find_shop().words("moderation_failed", language)
             return Verdict("moderation/failed", "moderation", "refuse", words)
+        self._note_success()
         if allowed:
             return None
-        words = self._shop.words("moderation_refused", language)
+        words = self._find_shop().words("moderation_refused", language)
         return Verdict(f"moderation/{category}", "moderation", "refuse", words)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    def _note_failure(self, reason: str) -> None:
+        """Each reason once until it works again: every message is asked about."""
+        self.last_failure = reason
+        if reason not in self._told:
+            self._told.add(reason)
+            self._log.warning("moderation failed, everything is refused", reason=reason)
+
+    def _note_success(self) -> None:
+        if self.last_failure:
+            self.last_failure = ""
+            self._told.clear()
+            self._log.info("moderation works again")
 
     async def _ask(self, text: str, direction: Direction) -> tuple[bool, str]:
         question = {"text": text, "direction": direction}
