@@ -121,6 +121,19 @@ def test_hours_and_contact_are_told_once_the_shop_wrote_them(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.parametrize("key", ["handoff_absent", "handoff_after_hours"])
+def test_while_nobody_is_there_contact_and_hours_are_told(tmp_path: Path, key: str) -> None:
+    own = '[shop]\nphone = "021-1"\nhours = { zh = "9点到18点", en = "9 to 6" }\n'
+    shop = read_shop(write_shop(tmp_path, own))
+    assert shop.words(key, "zh", opens="周一 09:00").endswith(
+        "直接联系我们：电话 021-1。营业时间：9点到18点。"
+    )
+    assert shop.words(key, "en", opens="Monday 09:00").endswith(
+        "reach us directly: phone 021-1. Opening hours: 9 to 6."
+    )
+    assert "直接" not in read_shop().words(key, "zh", opens="周一 09:00")
+
+
 def test_a_sentence_without_its_value_is_left_out() -> None:
     assert (
         read_shop().words("handoff_absent", "en")
