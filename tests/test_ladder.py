@@ -12,6 +12,7 @@ import pytest
 
 from appliance.dialogue.cache import AnswerCache
 from appliance.dialogue.charter import read_charter
+from appliance.dialogue.excerpts import MAX_LINKS
 from appliance.dialogue.ladder import Asked, Ladder
 from appliance.dialogue.language import Language
 from appliance.dialogue.moderation import Moderation
@@ -140,6 +141,21 @@ async def test_a_sure_match_is_the_owner_s_answer_to_the_letter(tmp_path: Path) 
     assert isinstance(step, Words)
     assert (step.source, step.text, step.score) == ("faq", ENTRY.answer, 0.93)
     assert [(one.id, one.href) for one in step.sources] == [("e1", "https://shop.example/r")]
+
+
+async def test_each_link_of_an_entry_is_a_source_up_to_a_few(tmp_path: Path) -> None:
+    links = tuple(f"https://www.shop.example/{n}" for n in range(9))
+    sure = Match("sure", (Hit(replace(ENTRY, links=links), 0.93),))
+    step = await climb(build(tmp_path, Shelf(sure)), "退货怎么办理")
+    assert isinstance(step, Words)
+    assert [one.href for one in step.sources] == list(links[:MAX_LINKS])
+    assert {(one.kind, one.id) for one in step.sources} == {("faq", "e1")}
+    titles = [one.title for one in step.sources]
+    assert titles[:3] == ["怎么退货？", "shop.example/1", "shop.example/2"]
+    bare = Match("sure", (Hit(replace(ENTRY, links=()), 0.93),))
+    step = await climb(build(tmp_path, Shelf(bare)), "退货怎么办理")
+    assert isinstance(step, Words)
+    assert [(one.title, one.href) for one in step.sources] == [("怎么退货？", "")]
 
 
 async def test_a_line_goes_before_a_sure_entry_only_where_it_tells_the_number_asked_for(

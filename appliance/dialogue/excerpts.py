@@ -6,6 +6,7 @@ wrote it, whole, and with where it stands.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from appliance.dialogue.language import Language
@@ -16,6 +17,9 @@ from appliance.knowledge.evidence import Evidence
 # Three lines are about 100 tokens; each one costs 7 ms before the first word.
 LINES_FOR_MODEL = 3
 QUOTE_CHARS = 160
+# More push the next question off a telephone's screen.
+MAX_LINKS = 5
+WEB = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,14 @@ class Excerpt:
     passage: Passage
 
 
-def cite_entry(entry: Entry) -> Cited:
-    return Cited("faq", entry.id, entry.question, "", entry.links[0] if entry.links else "")
+def cite_entry(entry: Entry) -> tuple[Cited, ...]:
+    """The question with the owner's first link, then each further link by its address, so that
+    no two look the same."""
+    first, *more = entry.links[:MAX_LINKS] or ("",)
+    return (
+        Cited("faq", entry.id, entry.question, "", first),
+        *(Cited("faq", entry.id, shorten(WEB.sub("", link)), "", link) for link in more),
+    )
 
 
 def cite_passage(passage: Passage) -> Cited:

@@ -303,7 +303,7 @@ def answer_from(match: Match) -> Words:
         "faq",
         best.entry.answer,
         score=round(best.score, 3),
-        sources=(cite_entry(best.entry),),
+        sources=cite_entry(best.entry),
     )
 
 
