@@ -60,6 +60,13 @@ def list_rows(document: str) -> list[tuple[str, ...]]:
     return rows
 
 
+@pytest.mark.parametrize("document", READMES)
+def test_no_table_tells_of_one_thing_twice(document: str) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", FENCED.sub("", read(document)), re.MULTILINE)
+    firsts = [[row.split(" | ")[0] for row in table.splitlines()[2:]] for table in tables]
+    assert not [one for names in firsts for one in set(names) if names.count(one) > 1]
+
+
 def show_default(value: object) -> str:
     text = "" if value is None else str(value)
     return "…" if "\n" in text else f"`{text}`" if text else '`""`'
