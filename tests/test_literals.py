@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 from hypothesis import given
@@ -327,6 +327,76 @@ def test_spellings_of_the_same_are_equal_and_each_clears_the_others(group: tuple
     assert len({tuple(keys_of(text)) for text in group}) == 1
     for first, second in combinations(group, 2):
         assert lacking(second, first) == []
+
+
+# Of each group every two say the same, whatever blank stands where the blank stands.
+BLANKS = (
+    ("2月6日", "2 月 6 日", "2 月6 日", "2月 6日", "2月6 号", "二 月 六 日"),
+    ("2026年3月1日", "2026 年 3 月 1 日", "2026年 3月 1日", "2026 年三月一号"),
+    ("每月18日", "每月 18 日"),
+    ("2026年3月", "2026 年 3 月", "2026年 3 月份"),
+    ("2026年", "2026 年"),
+    ("12月", "12 月"),
+    ("9点", "9 点"),
+    ("下午3点15分", "下午 3 点 15 分", "下午 3点 15分"),
+    ("14时30分", "14 时 30 分"),
+    ("9-18点", "9-18 点", "9 - 18 点"),
+    ("早9晚6", "早 9 晚 6"),
+    ("全天24小时", "全天 24 小时"),
+    ("20元", "20 元"),
+    ("3元5角", "3 元 5 角"),
+    ("1.5万元", "1.5 万元", "1.5 万 元"),
+    ("满300减50", "满 300 减 50", "满300 减50"),
+    ("买2送1", "买 2 送 1"),
+    ("3天", "3 天"),
+    ("3年半", "3 年半"),
+    ("3天半", "3 天半"),
+    ("1小时30分钟", "1 小时 30 分钟"),
+    ("8折", "8 折"),
+    ("20%", "20 %", "百分之20", "百分之 20"),
+    ("3成", "3 成"),
+    ("5公斤", "5 公斤"),
+    ("3件", "3 件"),
+    ("36.5℃", "36.5 ℃"),
+    ("建国路99号", "建国路 99 号"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("group", BLANKS, ids=lambda group: group[0])
+def test_blanks_around_units_make_no_difference(group: tuple[str, ...]) -> None:
+    kinds_of_blank = (" ", "\u00a0", "\u3000", "\u2009", "\u202f", "  ", " \u3000")
+    spellings = {text.replace(" ", blank) for text in group for blank in kinds_of_blank}
+    for first, second in product(spellings, spellings):
+        assert keys_of(first) == keys_of(second)
+        assert lacking(second, first) == []
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\u00a0", "\u3000"])
+def test_an_invented_date_stands_in_no_source_however_it_is_written(blank: str) -> None:
+    source = "2026 年 2 月 6 日起，每月 18 日，共 5 次，限 10 人。".replace(" ", blank)
+    for invented in ("5月10日", "5 月 10 日", "2 月 10 日", "10 日", "2025 年", "10 月"):
+        assert lacking(invented, source), invented
+    for true in ("2月6日", "2 月 6 日", "2026 年 2 月 6 日", "18 日", "18日"):
+        assert lacking(true, source) == [], true
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("6 月 20 人", ["date:--06", "number:20x"]),
+        ("9 点 20 人", ["time:09:00", "number:20x"]),
+        ("9 点 30 分钟", ["time:09:00", "duration:30min"]),
+        ("20 元 5 件", ["price:20CNY", "number:5x"]),
+        ("周一 月底", ["date:w1"]),
+        ("周五 9 点", ["date:w5", "time:09:00"]),
+        ("2026 毛衣", ["number:2026"]),
+        ("2026 万圣节", ["number:2026"]),
+        ("15 日本料理", ["number:15"]),
+        ("每周 2 次", ["number:2times"]),
+    ],
+)
+def test_a_blank_still_parts_what_does_not_belong_together(text: str, keys: list[str]) -> None:
+    assert keys_of(text) == keys
 
 
 @pytest.mark.parametrize(("first", "second"), DIFFERENT)

@@ -85,7 +85,7 @@ SHAPES: tuple[Shape, ...] = (
         "step|option|步骤|选项|方法|方案|问题",
         r"(?:\bstep|\boption|步骤|选项|方法|方案|问题) ?(?:\d{1,2}(?![\d元天%])|one|two)",
     ),
-    _shape("time", "always", "24", r"\b24/7\b|7 ?[x×*天] ?24(?: ?小时)?|全天24小时"),
+    _shape("time", "always", "24", r"\b24/7\b|7 ?[x×*天] ?24(?: ?小时)?|全天 ?24 ?小时"),
     # Dates
     _shape(
         "date",
@@ -206,8 +206,8 @@ SHAPES: tuple[Shape, ...] = (
         rf"(?:(?P<a>{N})(?:个(?=半))?[ -]?(?:and (?:a )?)?)?"
         rf"(?:半个?|half (?:an? )?(?:of )?)[ -]?(?P<unit>{LASTING}|月)",
     ),
-    _counted("duration", "half_more", rf"(?P<a>{N})(?P<unit>年|天|分钟|周|小时)半(?![天年价])"),
-    _counted("duration", "composite", rf"(?P<a>{N})(?:个)?小时(?P<b>{N})分钟?"),
+    _counted("duration", "half_more", rf"(?P<a>{N}) ?(?P<unit>年|天|分钟|周|小时)半(?![天年价])"),
+    _counted("duration", "composite", rf"(?P<a>{N}) ?(?:个)?小时(?P<b>{N}) ?分钟?"),
     _counted("duration", "lasting", rf"(?<![点时第])(?<!\d:){SPAN}[ -]?(?P<unit>{LASTING})"),
     _shape(
         "duration",

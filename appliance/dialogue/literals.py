@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from appliance.dialogue.literal_patterns import NUMBER_START
+from appliance.dialogue.literal_patterns import IDLE_BLANK, NUMBER_START
 from appliance.dialogue.literal_shapes import SHAPES, Shape
 from appliance.dialogue.literal_values import READERS
 from appliance.knowledge.folding import read_simplified
@@ -84,16 +84,25 @@ def _match_next(
 
 def _look_at(text: str) -> tuple[str, list[int]]:
     """The text as a reader sees it, and where each character of it comes from: full-width
-    digits and letters are plain, marks of emphasis and characters without a shape are gone."""
+    digits and letters are plain, marks of emphasis, characters without a shape and blanks
+    between a number and what it counts are gone."""
     if text.isascii() and not UNSEEN & set(text):
-        return text, list(range(len(text)))
+        return _drop_idle_blanks(text, list(range(len(text))))
     seen, starts = [], []
     for start, char in enumerate(text):
         plain = _plain_form(char)
         if plain:
             seen.append(plain)
             starts.append(start)
-    return "".join(seen), starts
+    return _drop_idle_blanks("".join(seen), starts)
+
+
+def _drop_idle_blanks(seen: str, starts: list[int]) -> tuple[str, list[int]]:
+    if not (blanks := [found.span() for found in IDLE_BLANK.finditer(seen)]):
+        return seen, starts
+    idle = {at for span in blanks for at in range(*span)}
+    kept = [at for at in range(len(seen)) if at not in idle]
+    return "".join(seen[at] for at in kept), [starts[at] for at in kept]
 
 
 @lru_cache(maxsize=8192)
