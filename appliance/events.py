@@ -17,6 +17,8 @@ FinishReason: TypeAlias = Literal[
 Role: TypeAlias = Literal["customer", "assistant", "operator", "system"]
 # The rule of an answer that is a line of a document, to the letter.
 QUOTED = "quoted"
+# The rule of one that the model began and such a line ended.
+PARTLY_QUOTED = "partly-quoted"
 # The rule of an answer that only offers known questions, because none is surely meant.
 NEAR = "near"
 Verdict: TypeAlias = Literal["up", "down"]
@@ -209,5 +211,5 @@ class Numbered:
 
 
 def label_of(source: Source, rule: str = "") -> Label:
-    """Whether the words are the shop's own, to the letter, or were made by the model."""
+    """Whether all words are the shop's own, to the letter, or the model made some of them."""
     return "ai" if source in ("knowledge", "model") and rule != QUOTED else "official"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -15,6 +18,7 @@ from appliance.app import House
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine
 from appliance.evaluation import ask, open_house
 from appliance.settings import Settings
+from tests.scripted_house import serving
 
 FAQ = "question,phrasings,answer\n怎么退货？,退货怎么办理|想退货,签收后 7 天内在“我的订单”申请。\n"
 DOCUMENT = "# 床垫试睡\n\n床垫可以试睡 30 晚，不满意可以退，收清洁费 80 元。\n"
@@ -151,3 +155,37 @@ async def test_a_folder_that_comes_later_waits_for_a_start_and_is_told(
             await wait_until(lambda: "start the appliance again" in house.report().notes[-1])
             assert (await ask(house, "想退货")).source == "faq"
     assert [line["folder"] for line in lines if "folder is there" in line["event"]] == [str(own)]
+
+
+def read_labels(url: str, question: str) -> tuple[str, list[dict[str, Any]]]:
+    """The answer, and all that the JSON, the stream, the history and the events tell of its end."""
+    headers = {"Accept": "application/json"}
+    with httpx.Client(base_url=url, timeout=30) as client:
+        told = client.post("/chat", json={"message": question}, headers=headers).json()
+        streamed = client.post("/chat", json={"message": question}).text.rpartition("data:")[2]
+        place = f"/sessions/{told['session_id']}"
+        kept = client.get(f"{place}/messages").json()["messages"][-1]
+        with client.stream("GET", f"{place}/events") as events:
+            lines = events.iter_lines()
+            assert any(line == "event: done" for line in lines)
+            event = next(lines)
+    return kept["text"], [told, json.loads(streamed), kept, json.loads(event.partition(":")[2])]
+
+
+@pytest.mark.parametrize(
+    ("lines", "label", "rule"),
+    [
+        (["床垫可以退货。", f"最多 {ABSENT} 晚。"], "ai", "partly-quoted"),
+        ([f"最多 {ABSENT} 晚。"], "official", "quoted"),
+        (["床垫可以退货。"], "ai", ""),
+    ],
+)
+def test_an_answer_with_any_word_of_the_model_s_is_labelled_so_everywhere(
+    shop: Path, tmp_path: Path, lines: list[Line], label: str, rule: str
+) -> None:
+    settings = Settings(data=tmp_path / "data", knowledge=shop)
+    with serving(settings, ScriptedEngine(lambda _: lines)) as server:
+        server.wait_ready(30)
+        text, ends = read_labels(server.url, QUESTION)
+    assert ("床垫可以试睡 30 晚" in text) == bool(rule)
+    assert {(end["label"], end["rule"]) for end in ends} == {(label, rule)}

@@ -30,7 +30,7 @@ from appliance.dialogue.tooling import RUNNING, is_open, tell
 from appliance.dialogue.turn import Turn
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, StoreUnavailable
-from appliance.events import Done, Ending, Failed, Numbered, Tool
+from appliance.events import PARTLY_QUOTED, QUOTED, Done, Ending, Failed, Numbered, Tool
 from appliance.settings import Settings
 from appliance.store.events import EventLog
 from appliance.store.messages import Answer
@@ -203,9 +203,10 @@ class Answering:
         if words.asks_handoff:
             language = language_of(turn.question)
             await self._handoffs.ask(turn.session_key, words.rule, language)
-        text, source = words.text, words.source
+        text, source, rule = words.text, words.source, words.rule
         if task is not None and turn.has_spoken:
             text, source = f"\n\n{words.text}", task.source
+            rule = PARTLY_QUOTED if rule == QUOTED else rule
         elif not words.text.startswith(turn.text):
             return CHANGED
         else:
@@ -220,7 +221,7 @@ class Answering:
             speech.conclude(words.finish_reason, source),
             sources=words.sources,
             score=words.score,
-            rule=words.rule,
+            rule=rule,
             is_cached=words.is_cached,
             suggestions=words.suggestions,
         )
