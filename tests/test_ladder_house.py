@@ -157,6 +157,22 @@ async def test_a_folder_that_comes_later_waits_for_a_start_and_is_told(
     assert [line["folder"] for line in lines if "folder is there" in line["event"]] == [str(own)]
 
 
+@pytest.mark.parametrize(
+    ("question", "said", "is_kept"),
+    [
+        (QUESTION, "床垫可以试睡 30 晚。", True),
+        ("我周一买的床垫睡得不满意怎么退", "您周一买的床垫可以退。", False),
+    ],
+)
+async def test_an_answer_with_a_customer_s_own_literal_is_given_to_nobody_else(
+    shop: Path, question: str, said: str, is_kept: bool
+) -> None:
+    async with serve(shop, lambda _: [said]) as house:
+        seen = [await ask(house, question) for _ in range(3)]
+    assert {(one.source, one.text) for one in seen} == {("knowledge", said)}
+    assert [one.is_cached for one in seen] == [False, False, is_kept]
+
+
 def read_labels(url: str, question: str) -> tuple[str, list[dict[str, Any]]]:
     """The answer, and all that the JSON, the stream, the history and the events tell of its end."""
     headers = {"Accept": "application/json"}

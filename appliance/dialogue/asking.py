@@ -127,7 +127,7 @@ class Asking:
     def _make_screen(self, turn: Turn, task: Task, built: Built) -> Screen:
         """What the screen saw before the process died it is shown again, for nobody else."""
         kinds = KNOWLEDGE_KINDS if task.source == "knowledge" else MODEL_KINDS
-        passages = (f"{one.place}\n{one.text}" for one in task.excerpts)
+        passages = (one.source for one in task.excerpts)
         screen = Screen(Sources.of((*passages, *built.own_words)), self._get_rules(), kinds)
         if turn.has_spoken:
             screen.resume(turn.text)

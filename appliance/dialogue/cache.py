@@ -1,9 +1,10 @@
 """Answers of the model that several customers asked for, kept in memory for a while.
 
 It decides nothing: the ladder asks it and tells it. Only the knowledge rung's answers to the first
-question of a conversation come here, so nothing of a customer's own stands in them. The rule that
-must not break: an answer is given again only for the same knowledge, model and instructions, and
-only when three conversations have asked.
+question of a conversation come here, and of those the ones whose literals all stand in the
+passages, so nothing of a customer's own stands in them. The rule that must not break: an answer is
+given again only for the same knowledge, model and instructions, and only when three conversations
+have asked.
 """
 
 from __future__ import annotations

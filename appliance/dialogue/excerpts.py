@@ -30,6 +30,11 @@ class Excerpt:
     text: str
     passage: Passage
 
+    @property
+    def source(self) -> str:
+        """What an answer may take its literals from."""
+        return f"{self.place}\n{self.text}"
+
 
 def cite_entry(entry: Entry) -> tuple[Cited, ...]:
     """The question with the owner's first link, then each further link by its address, so that

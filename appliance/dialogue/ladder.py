@@ -25,8 +25,10 @@ from appliance.dialogue.excerpts import (
 )
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.literals import find_literals
 from appliance.dialogue.memory import Memory
 from appliance.dialogue.moderation import Moderation
+from appliance.dialogue.sources import Sources
 from appliance.dialogue.steps import Step, Task, Words, words_of
 from appliance.dialogue.tooling import Tooling
 from appliance.dialogue.wish import wants_human
@@ -163,8 +165,11 @@ class Ladder:
         return self._make_task(asked, Match("none"), evidence)
 
     def keep_answer(self, asked: Asked, task: Task, text: str, persona: str, model: str) -> None:
-        """The model has answered from the passages, and every literal stood in them."""
-        if task.source == "knowledge" and asked.is_first:
+        """The model has answered. What it took from the customer's words is for nobody else."""
+        if task.source != "knowledge" or not asked.is_first:
+            return
+        passages = Sources.of(one.source for one in task.excerpts)
+        if not any(passages.lacks(literal) for literal in find_literals(text)):
             self._cache.keep(
                 self._make_key(asked, persona, model),
                 asked.conversation,
