@@ -14,7 +14,7 @@ from appliance.dialogue.cache import AnswerCache
 from appliance.dialogue.charter import read_charter
 from appliance.dialogue.excerpts import MAX_LINKS
 from appliance.dialogue.ladder import Asked, Ladder
-from appliance.dialogue.language import Language
+from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.moderation import Moderation
 from appliance.dialogue.steps import Step, Task, Words
 from appliance.events import HandoffState, label_of
@@ -283,6 +283,35 @@ async def test_the_words_for_a_resting_model_quote_the_document(tmp_path: Path) 
     assert isinstance(task, Task)
     assert "床垫可以试睡 30 晚。" in task.resting.text
     assert task.resting.source == "fallback"
+
+
+CONTACT = {"zh": "电话 021-1。营业时间：9-18点。", "en": "phone 021-1. Opening hours: 9 to 6."}
+PERSON = {"zh": "转人工", "en": "human please"}
+FAR = Match("near", tuple(Hit(replace(ENTRY, question=f"Q{at}？"), 0.1) for at in range(5)))
+
+
+@pytest.mark.parametrize(
+    ("shelf", "question", "language", "lines"),
+    [
+        (Shelf(FAR, SPEAKS_OF_IT), "床垫试睡几晚", "zh", ["《退换货政策》", LINES[0]]),
+        (Shelf(FAR, SPEAKS_OF_IT), "about trial nights", "en", ["《退换货政策》", LINES[0]]),
+        (Shelf(FAR, business=0.0), "写一首诗", "zh", ["- Q0？", "- Q1？", "- Q2？"]),
+        (Shelf(FAR, business=0.0), "write a poem", "en", ["- Q0？", "- Q1？", "- Q2？"]),
+    ],
+)
+async def test_what_a_resting_model_leaves_names_the_way_to_a_person(
+    tmp_path: Path, shelf: Shelf, question: str, language: str, lines: list[str]
+) -> None:
+    (tmp_path / "shop.toml").write_text(
+        '[shop]\nphone = "021-1"\nhours = { zh = "9-18点", en = "9 to 6" }\n', "utf-8"
+    )
+    task = await climb(build(tmp_path, shelf), question)
+    assert isinstance(task, Task)
+    told = task.resting.text.splitlines()
+    assert [line for line in told[1:-1] if line] == lines
+    assert PERSON[language] in told[-1]
+    assert told[-1].endswith(CONTACT[language])
+    assert language_of(told[0]) == language_of(told[-1]) == language
 
 
 async def test_english_questions_get_english_words(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ NO_BUSINESS = 0.25
 # Less likely entries are offered only to who speaks of the shop: "the opposite of hot" is like a
 # thermos by 0.03, and customers in their own words are seldom liker to what they mean.
 LEAST_OFFERED = 0.15
+# So many near questions are named where the model rests, as many as the page has buttons.
+MOST_NAMED = 3
 NO_EVIDENCE = Evidence()
 
 
@@ -281,11 +283,15 @@ class Ladder:
         )
 
     def _rest(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
-        """The model cannot be had: what stands written is quoted."""
-        passage = evidence.passage
-        lines = [self._say("resting" if passage else "resting_empty", asked.language)]
-        if passage is not None:
-            lines += [f"《{passage.title}》", "\n".join(evidence.lines)]
+        """The model cannot be had: what stands written is quoted, with whom to ask besides."""
+        lead, found = "resting_empty", []
+        if (passage := evidence.passage) is not None:
+            lead, found = "resting", [f"《{passage.title}》", "\n".join(evidence.lines)]
+        elif near := suggest(match)[:MOST_NAMED]:
+            lead, found = "resting_near", ["\n".join(f"- {question}" for question in near)]
+        lines = [self._say(lead, asked.language), *found]
+        if found:
+            lines.append(self._say("resting_close", asked.language))
         return Words(
             "fallback",
             "\n\n".join(lines),
