@@ -88,6 +88,23 @@ async def test_a_question_of_the_faq_never_reaches_the_model(shop: Path) -> None
     assert (seen.source, seen.text) == ("faq", "签收后 7 天内在“我的订单”申请。")
 
 
+async def test_the_owner_s_own_entry_is_said_and_not_the_canned_reply(shop: Path) -> None:
+    own = {"怎么用？": "开盖加水。", "几点开门？": "看门牌。", "怎么联系你们？": "来店里。"}
+    canned = ("怎么用", "几点开门", "怎么联系你们")
+    (shop / "shop.toml").write_text('[shop]\nphone = "021-1"\nhours = "9-18点"\n', "utf-8")
+    async with serve(shop, lambda _: []) as house:
+        before = [await ask(house, question) for question in canned]
+    rows = "".join(f"{question},{answer}\n" for question, answer in own.items())
+    (shop / "faq-own.csv").write_text(f"question,answer\n{rows}", "utf-8")
+    async with serve(shop, lambda _: []) as house:
+        after = [await ask(house, question) for question in canned]
+        greeted = await ask(house, "你好")
+    rules = ["canned/capabilities", "canned/hours", "canned/contact"]
+    assert [one.rule for one in before] == rules
+    assert [(one.source, one.text) for one in after] == [("faq", text) for text in own.values()]
+    assert greeted.rule == "canned/greeting"
+
+
 async def test_a_model_that_breaks_before_its_first_clause_leaves_other_words(shop: Path) -> None:
     async with serve(shop, lambda _: ["床垫可以", Fail()]) as house:
         seen = await ask(house, QUESTION)

@@ -130,12 +130,14 @@ class Ladder:
             return words
         if self.tools and (reply := await self.tools.go_on(asked.conversation, asked.text)):
             return reply
-        if canned := self.charter.canned.reply(asked.text, self._read_now()):
-            return Words("rule", canned.text, rule=canned.rule)
-        await wait_at_most(self.is_open, OPENING_S)
+        canned = self._talk(asked.text)
+        if canned is None:
+            await wait_at_most(self.is_open, OPENING_S)
         match = await self._library.match(asked.text)
         if is_exact(match):
             return answer_from(match)
+        if canned is not None:
+            return canned
         evidence = await self._library.find_evidence(asked.text)
         if step := await self._find_tool(asked, match, evidence):
             return step
@@ -151,11 +153,11 @@ class Ladder:
             return words
         if wants_human(question):
             return self._hand_over(asked)
-        if canned := self.charter.canned.reply(question, self._read_now()):
-            return Words("rule", canned.text, rule=canned.rule)
         match = await knowledge.match(question)
         if is_exact(match):
             return answer_from(match)
+        if canned := self._talk(question):
+            return canned
         evidence = await knowledge.find_evidence(question)
         return await self._weigh(asked, match, evidence, knowledge)
 
@@ -181,6 +183,11 @@ class Ladder:
     def _guard(self, asked: Asked) -> Words | None:
         verdict = self.charter.rules.check(asked.text)
         return words_of(verdict, "in") if verdict else None
+
+    def _talk(self, question: str) -> Words | None:
+        """Small talk; an entry of the owner's that is the question to the letter goes before it."""
+        canned = self.charter.canned.reply(question, self._read_now())
+        return Words("rule", canned.text, rule=canned.rule) if canned else None
 
     def _hand_over(self, asked: Asked) -> Words:
         words = self._handoffs.promise(asked.language) or self._say(
