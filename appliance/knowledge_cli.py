@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Timer
@@ -23,7 +24,7 @@ from appliance.failures import failing_plainly
 from appliance.knowledge.folders import find_folder
 
 if TYPE_CHECKING:
-    from appliance.knowledge.entries import Entry, Match
+    from appliance.knowledge.entries import Entry, Fault, Match
     from appliance.knowledge.readings import Reading
 
 # What is done sooner shows no progress.
@@ -125,14 +126,17 @@ def _tell_entry(entry: Entry) -> str:
 
 @knowledge.command("check", short_help="Read everything anew and tell every fault in it.")
 def check_knowledge() -> None:
-    """Read everything anew and tell every fault with file, row and column; exit 1 on errors.
+    """Read everything anew, the shop's rules, words and tools too, and tell every fault with file
+    and place; exit 1 on errors. `appliance tools check` also tries the tools.
 
     Example: appliance knowledge check
     """
     from appliance.knowledge.readings import describe
 
     with failing_plainly(STOPPED):
-        reading = _read(_find_folder())
+        folder = _find_folder()
+        reading = _read(folder)
+        reading = replace(reading, faults=(*reading.faults, *_read_own_files(folder)))
     for fault in reading.faults:
         click.echo(f"{fault.level}: {describe(fault)}")
     click.echo(_count(reading))
@@ -245,6 +249,19 @@ def _read(folder: Path) -> Reading:
         raise FolderError(f"{folder} cannot be read ({reason}). Try: appliance init") from None
     finally:
         reminder.cancel()
+
+
+def _read_own_files(folder: Path) -> tuple[Fault, ...]:
+    """What the server finds wrong in guard.toml, shop.toml, memory.toml and tools.toml."""
+    from appliance.dialogue.charter import read_charter
+    from appliance.knowledge.entries import Fault, Origin
+    from appliance.toolbox import read_registry
+
+    settings = load_settings().settings
+    tool_faults = read_registry(folder, settings.data).faults
+    # A sentence about tools begins with its file already.
+    told = (Fault("error", fault.message, Origin("")) for fault in tool_faults)
+    return (*read_charter(folder, settings.system_prompt).faults, *told)
 
 
 class _Watch:

@@ -9,8 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from appliance import knowledge_cli
+from appliance.config import load_settings
+from appliance.dialogue.charter import read_charter
 from appliance.knowledge.folders import find_folder
+from appliance.knowledge.readings import describe
 from appliance.knowledge_cli import init, knowledge
+from appliance.toolbox import read_registry
 from tests.knowledge_files import write_faq
 
 
@@ -92,3 +96,24 @@ def test_where_it_takes_long_a_log_has_a_line_for_each_tenth(
     assert "z.txt" not in run("knowledge", "check").output
     monkeypatch.setattr(knowledge_cli, "QUIET_S", 0.0)
     assert "z.txt: 50 %\n" in run("knowledge", "check").stderr
+
+
+def test_check_tells_what_the_server_finds_wrong_in_the_rules_words_memory_and_tools(
+    place: Path,
+) -> None:
+    write_faq(place / "knowledge", "fine,,answer")
+    (place / "knowledge" / "guard.toml").write_text("[[block]]\nid = 3\n", "utf-8")
+    (place / "knowledge" / "shop.toml").write_text("[shop]\nnmae = 'x'\n", "utf-8")
+    (place / "knowledge" / "memory.toml").write_text("kinds = ", "utf-8")
+    (place / "knowledge" / "tools.toml").write_text("[tols]\n", "utf-8")
+    settings = load_settings().settings
+    faults = read_charter(place / "knowledge", settings.system_prompt).faults
+    told = [describe(fault) for fault in faults]
+    assert {line.partition(".toml")[0] for line in told} == {"guard", "shop", "memory"}
+    told += [fault.message for fault in read_registry(place / "knowledge", settings.data).faults]
+    assert any(line.startswith("tools.toml: tols is unknown") for line in told)
+    checked = run("knowledge", "check")
+    assert checked.exit_code == 1
+    *lines, count = checked.output.splitlines()
+    assert lines == [f"error: {line}" for line in told]
+    assert f", {len(told)} errors, 0 warnings" in count
