@@ -68,32 +68,45 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
     \b
     Example: appliance knowledge import faq.xlsx returns.pdf
     """
-    from appliance.knowledge.readings import describe
-    from appliance.knowledge.starter import copy_into
+    from appliance.knowledge.starter import FolderError
 
     has_refused = False
     with failing_plainly(STOPPED):
         folder = load_settings().settings.knowledge
         was_there = folder.exists()
         for file in files:
-            with tempfile.TemporaryDirectory() as scratch:
-                # Alone in a folder it is read exactly as it will be among the others.
-                (Path(scratch) / file.name).write_bytes(file.read_bytes())
-                reading = _read(Path(scratch))
-            for fault in reading.faults:
-                click.echo(f"{fault.level}: {describe(fault)}", err=True)
-            if not reading.entries and not reading.passages:
+            try:
+                click.echo(_import_file(folder, file, force))
+            except FolderError as error:
                 has_refused = True
-                click.echo(f"{file} was not imported: nothing in it can be used.", err=True)
-                continue
-            target = copy_into(folder, file, file.read_bytes(), force)
-            click.echo(f"{target}: {_count(reading)}")
+                click.echo(str(error), err=True)
         if not has_refused and len(files) > 1:
             click.echo(f"In all: {_count(_read(folder))}")
         if not was_there and folder.exists():
             click.echo(START_AGAIN)
     if has_refused:
         sys.exit(1)
+
+
+def _import_file(folder: Path, file: Path, is_forced: bool) -> str:
+    """Where it is now and what it gives. Raises FolderError."""
+    from appliance.knowledge.readings import describe
+    from appliance.knowledge.starter import FolderError, copy_into
+
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / file.name
+        try:
+            data = file.read_bytes()
+            copy.write_bytes(data)
+        except OSError as error:
+            raise FolderError(f"{file} was not imported ({error.strerror}).") from None
+        # Alone in a folder it is read exactly as it will be among the others.
+        reading = _read(Path(scratch))
+    for fault in reading.faults:
+        click.echo(f"{fault.level}: {describe(fault)}", err=True)
+    if not reading.entries and not reading.passages:
+        raise FolderError(f"{file} was not imported: nothing in it can be used.")
+    return f"{copy_into(folder, file, data, is_forced)}: {_count(reading)}"
 
 
 @knowledge.command("list")

@@ -70,6 +70,48 @@ def test_import_checks_copies_and_does_not_write_over(place: Path) -> None:
     assert [path.name for path in (place / "knowledge").iterdir()] == ["faq.csv"]
 
 
+def test_a_file_that_goes_away_is_named_and_the_others_are_imported_as_they_were_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = write_faq(place / "mine", "gone,,answer", name="faq-gone.csv")
+    first = write_faq(place / "mine", "first,,answer", name="faq-first.csv")
+    last = write_faq(place / "mine", "last,,answer", name="faq-last.csv")
+    read_bytes = Path.read_bytes
+
+    def read_once(file: Path) -> bytes:
+        data = read_bytes(file)
+        if file in (first, last):
+            file.write_text("question,phrasings,answer\nother,,answer")
+            gone.unlink(missing_ok=True)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_once)
+    tried = run("knowledge", "import", str(first), str(gone), str(last))
+    monkeypatch.undo()
+    assert tried.exit_code == 1
+    assert f"{gone} was not imported (No such file or directory)." in tried.stderr
+    copied = {path.name: path.read_text() for path in (place / "knowledge").iterdir()}
+    assert {name: text.split("\n")[1] for name, text in copied.items()} == {
+        "faq-first.csv": "first,,answer",
+        "faq-last.csv": "last,,answer",
+    }
+
+
+def test_what_cannot_be_written_whole_leaves_nothing_behind(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_faq(place / "mine", "fine,,answer")
+
+    def fail(new: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    tried = run("knowledge", "import", str(file))
+    assert tried.exit_code == 1
+    assert "knowledge/faq.csv cannot be written (No space left on device)." in tried.stderr
+    assert not list((place / "knowledge").iterdir())
+
+
 def test_list_shows_ids_places_and_documents(place: Path) -> None:
     write_faq(place / "knowledge", "fine,other,answer")
     (place / "knowledge" / "returns.md").write_text("# Returns\nSeven days.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -56,16 +57,18 @@ def make_folder(folder: Path, shipped: Iterable[Path]) -> list[Path]:
 def copy_into(folder: Path, file: Path, data: bytes, is_forced: bool) -> Path:
     """The file's new place; its bytes are those that were checked. Raises FolderError."""
     target = folder / file.name
+    # Hidden while it is written, so that no half of it is read.
+    new = folder / f".{file.name}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if target.exists() and target.samefile(file):
+        if target.exists() and target.resolve() == file.resolve():
             return target
         if target.exists() and not is_forced:
             raise FolderError(f"{target} is there already. Try: --force")
-        # Hidden while it is written, so that no half of it is read.
-        new = folder / f".{file.name}.new"
         new.write_bytes(data)
         new.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            new.unlink()
         raise FolderError(f"{target} cannot be written ({error.strerror}).") from None
     return target
