@@ -26,6 +26,7 @@ from appliance.knowledge.folders import find_folder
 if TYPE_CHECKING:
     from appliance.knowledge.entries import Entry, Fault, Match
     from appliance.knowledge.readings import Reading
+    from appliance.knowledge.starter import FolderError
 
 # What is done sooner shows no progress.
 QUIET_S = 2.0
@@ -63,7 +64,8 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
 
     Questions: .csv .xlsx .toml .md with a name that begins with faq. Documents: .md .txt .html
     .pdf .docx. A running appliance takes them within seconds; if this made the folder, it serves
-    the example shop until it is started again.
+    the example shop until it is started again. A question that another file answers already is
+    told and left out, as `check` does; the rest of its file is imported.
 
     \b
     Example: appliance knowledge import faq.xlsx returns.pdf
@@ -102,6 +104,9 @@ def _import_file(folder: Path, file: Path, is_forced: bool) -> str:
             raise FolderError(f"{file} was not imported ({error.strerror}).") from None
         # Alone in a folder it is read exactly as it will be among the others.
         reading = _read(Path(scratch))
+        if reading.entries and folder.is_dir():
+            entries, faults = _read_beside(folder, copy)
+            reading = replace(reading, entries=entries, faults=faults)
     for fault in reading.faults:
         click.echo(f"{fault.level}: {describe(fault)}", err=True)
     if not reading.entries and not reading.passages:
@@ -248,7 +253,6 @@ def _find_folder() -> Path:
 
 def _read(folder: Path) -> Reading:
     from appliance.knowledge.importer import read_folder
-    from appliance.knowledge.starter import FolderError
 
     watch = _Watch()
     # One long file tells nothing before it is read.
@@ -258,10 +262,25 @@ def _read(folder: Path) -> Reading:
     try:
         return read_folder(folder, watch)
     except OSError as error:
-        reason = error.strerror or error
-        raise FolderError(f"{folder} cannot be read ({reason}). Try: appliance init") from None
+        raise _refuse_folder(folder, error) from None
     finally:
         reminder.cancel()
+
+
+def _read_beside(folder: Path, file: Path) -> tuple[tuple[Entry, ...], tuple[Fault, ...]]:
+    from appliance.knowledge.importer import read_beside
+
+    try:
+        return read_beside(folder, file)
+    except OSError as error:
+        raise _refuse_folder(folder, error) from None
+
+
+def _refuse_folder(folder: Path, error: OSError) -> FolderError:
+    from appliance.knowledge.starter import FolderError
+
+    reason = error.strerror or error
+    return FolderError(f"{folder} cannot be read ({reason}). Try: appliance init")
 
 
 def _read_own_files(folder: Path) -> tuple[Fault, ...]:

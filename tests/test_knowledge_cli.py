@@ -97,6 +97,40 @@ def test_a_file_that_goes_away_is_named_and_the_others_are_imported_as_they_were
     }
 
 
+def test_import_tells_the_questions_that_stand_in_the_folder_already(place: Path) -> None:
+    write_faq(place / "knowledge", "old,,answer", "open when?,,at nine")
+    later = write_faq(place, "new,,answer", "Open when,,at ten", name="faq_later.csv")
+    said = '"Open when": The same question stands in row 3 of faq.csv. This entry was left out.'
+    tried = run("knowledge", "import", str(later))
+    assert f"error: faq_later.csv, row 3, column question: {said}" in tried.stderr
+    assert "faq_later.csv: 1 question with 0 other phrasings, 0 passages, 1 error," in tried.stdout
+    assert (
+        f"error: faq_later.csv, row 3, column question: {said}" in run("knowledge", "check").stdout
+    )
+    # Read before the other file, it is the other's entry that will not answer.
+    sooner = write_faq(place, "open when,,at eleven", name="faq-a.csv")
+    tried = run("knowledge", "import", str(sooner))
+    assert "error: faq.csv, row 3, column question:" in tried.stderr
+    assert "The same question stands in row 2 of faq-a.csv." in tried.stderr
+    double = write_faq(place, "open when,,at twelve", name="faq_z.csv")
+    tried = run("knowledge", "import", str(double))
+    assert tried.exit_code == 1
+    assert "stands in row 2 of faq-a.csv" in tried.stderr
+    assert "faq_z.csv was not imported: nothing in it can be used." in tried.stderr
+
+
+def test_import_tells_a_question_that_two_of_its_files_hold(place: Path) -> None:
+    first = write_faq(place, "fine,,answer", name="faq-a.csv")
+    last = write_faq(place, "fine,,other", "more,,answer", name="faq-b.csv")
+    tried = run("knowledge", "import", str(first), str(last))
+    said = '"fine": The same question stands in row 2 of faq-a.csv.'
+    assert f"error: faq-b.csv, row 2, column question: {said}" in tried.stderr
+    assert "faq-b.csv: 1 question" in tried.stdout
+    assert "In all: 2 questions with 0 other phrasings, 0 passages, 1 error," in tried.stdout
+    again = run("knowledge", "import", "--force", str(last))
+    assert again.stderr.count("The same question") == 1
+
+
 def test_what_cannot_be_written_whole_leaves_nothing_behind(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,10 @@ def drop_doubles(entries: Iterable[Entry]) -> tuple[list[Entry], list[Fault]]:
     for entry in entries:
         key = make_key(entry.question)
         if first := _find_rival(entry, holders[key]):
-            sentence = f"The same question stands in {_tell_place(first)}. This entry was left out."
+            sentence = (
+                f'"{entry.question[:40]}": The same question stands in {_tell_place(first)}. '
+                "This entry was left out."
+            )
             faults.append(make_error(sentence, entry.origin.file, entry.origin.row, "question"))
             continue
         if entry.id in ids and entry.id == make_id(entry.origin.file, entry.question):

@@ -52,6 +52,8 @@ def read_folder(
     progress: Progress | None = None,
     kept: Mapping[str, FileRead] | None = None,
     instead: Path | None = None,
+    *,
+    only_questions: bool = False,
 ) -> Reading:
     """`kept` is what the same files gave before, by name: one that did not change is not read
     again, and one that cannot be read any more stays as it was. `instead` is read for the folder's
@@ -60,6 +62,8 @@ def read_folder(
     listing = list_files(folder)
     if instead is not None:
         listing = put_instead(listing, instead)
+    if only_questions:
+        listing = replace(listing, files=tuple(file for file in listing.files if file.is_faq))
     reads: list[FileRead] = []
     is_settled = True
     faults = [*listing.faults]
@@ -86,6 +90,19 @@ def read_folder(
         files=tuple(reads),
         is_settled=is_settled,
     )
+
+
+def read_beside(folder: Path, file: Path) -> tuple[tuple[Entry, ...], tuple[Fault, ...]]:
+    """The entries of `file` that would answer if it stood in the folder, and what would be told of
+    it: an entry that is left out for its sake too. Raises OSError."""
+    reads = read_folder(folder, instead=file, only_questions=True).files
+    others = [read for read in reads if read.name != file.name]
+    entries, doubles = drop_doubles(entry for read in reads for entry in read.entries)
+    _, known = drop_doubles(entry for read in others for entry in read.entries)
+    faults = [fault for read in reads if read not in others for fault in read.faults]
+    faults += [fault for fault in doubles if fault not in known]
+    own = tuple(entry for entry in entries if entry.origin.file == file.name)
+    return own, tuple(sorted(faults, key=_get_place))
 
 
 def _get_place(fault: Fault) -> tuple[str, int]:
