@@ -22,6 +22,11 @@ from appliance.knowledge.importer import hash_folder, read_folder
 from appliance.knowledge.readings import FileRefused, describe
 from tests.knowledge_files import make_docx, make_pdf, make_xlsx, write_faq
 
+TRADITIONAL = """question,answer
+你們幾點開門？,每天上午九點到晚上九點營業，星期二休息。
+運費怎麼算？,滿二百九十九元免運費，未滿收取十五元；偏遠地區另外計算。
+"""
+
 
 def read_one(folder: Path, name: str, data: bytes) -> str:
     """The one fault of the file, while another beside it is taken."""
@@ -57,7 +62,13 @@ def make_bomb(declared: int | None = None) -> bytes:
         ("locked.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(999), "locked"),
         ("faq.xlsx", make_docx([("", "x")]), "damaged"),
         ("faq2.xlsx", make_xlsx([("q", "", "a", "")], ("x", "y", "z")), "no column question"),
-        ("faq2.csv", "問題,答案".encode("big5"), "neither UTF-8 nor GB18030"),
+        ("faq2.csv", "問題,答案".encode("big5"), "most likely Big5"),
+        (
+            "a.txt",
+            "It\u2019s open. That\u2019s all.".encode("cp1252"),
+            "neither UTF-8 nor GB18030. ",
+        ),
+        ("a.txt", "営業時間は午前九時からです".encode("shift_jis"), "neither UTF-8 nor GB18030. "),
         ("faq2.md", b"no heading", "There is no heading"),
         ("old.doc", b"x", "save it as .docx"),
         ("prices.csv", b"x", "a name that begins with faq"),
@@ -83,6 +94,27 @@ def test_gb18030_is_taken_and_said(tmp_path: Path) -> None:
     assert reading.entries[0].answer == "每天上午九点开门"
     assert [fault.level for fault in reading.faults] == ["warning"]
     assert "Read as GB18030" in reading.faults[0].message
+
+
+def test_gb18030_in_traditional_characters_is_taken_and_said(tmp_path: Path) -> None:
+    (tmp_path / "faq.csv").write_bytes(TRADITIONAL.encode("gb18030"))
+    (tmp_path / "a.txt").write_bytes(TRADITIONAL.encode("gb18030"))
+    reading = read_folder(tmp_path)
+    assert reading.entries[0].question == "你們幾點開門？"
+    assert reading.passages[0].text.endswith("偏遠地區另外計算。")
+    assert [describe(fault)[:24] for fault in reading.faults] == [
+        "a.txt: Read as GB18030; ",
+        "faq.csv: Read as GB18030",
+    ]
+
+
+@pytest.mark.parametrize("name", ["faq.csv", "a.txt"])
+def test_big5_is_told_apart_and_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(TRADITIONAL.encode("big5"))
+    reading = read_folder(tmp_path)
+    assert not reading.entries
+    assert not reading.passages
+    assert "most likely Big5" in reading.faults[0].message
 
 
 def test_hidden_and_unfinished_files_are_passed_over(tmp_path: Path) -> None:
