@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from appliance.knowledge.doubles import drop_doubles
 from appliance.knowledge.entries import Entry, Fault
 from appliance.knowledge.faq_tables import read_csv
-from appliance.knowledge.importer import read_questions
+from appliance.knowledge.importer import read_folder, read_questions
 from appliance.knowledge.readings import FileRefused, describe
 from tests.knowledge_files import make_xlsx
 
@@ -90,6 +94,42 @@ def test_the_rows_of_a_workbook_are_read_with_dates_and_numbers() -> None:
     entries, faults = read_questions("faq.xlsx", data)
     assert (entries[0].answer, entries[0].valid_from) == ("29", date(2026, 5, 1))
     assert [describe(fault)[:28] for fault in faults] == ["faq.xlsx, row 4, column answ"]
+
+
+def make_book(*sheets: tuple[str, Sequence[Sequence[str]]], hidden: str = "") -> bytes:
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for title, rows in sheets:
+        sheet = book.create_sheet(title)
+        sheet.sheet_state = "hidden" if title == hidden else "visible"
+        for row in (("question", "answer", "valid_to"), *rows):
+            sheet.append(list(row))
+    made = io.BytesIO()
+    book.save(made)
+    return made.getvalue()
+
+
+def test_of_several_sheets_each_is_named_and_a_hidden_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "faq.xlsx").write_bytes(
+        make_book(
+            ("Shop", [("q", "a"), ("r", "")]),
+            ("Staff", [("secret", "s")]),
+            ("退货", [("q", "b"), ("s", "b", "soon"), ("t", "b", "", "extra")]),
+            hidden="Staff",
+        )
+    )
+    reading = read_folder(tmp_path)
+    assert [(entry.question, entry.origin.sheet) for entry in reading.entries] == [("q", "Shop")]
+    assert [describe(fault).partition(".")[2] for fault in reading.faults] == [
+        'xlsx: The sheet "Staff" is hidden; it was left out.',
+        'xlsx, sheet "Shop", row 3, column answer: The answer is empty. This entry was left out.',
+        'xlsx, sheet "退货", row 2, column question: "q": The same question stands in row 2 of '
+        'sheet "Shop" of faq.xlsx. This entry was left out.',
+        'xlsx, sheet "退货", row 3, column valid_to: "soon" is no date; write it like 2026-01-31. '
+        "This entry was left out.",
+        'xlsx, sheet "退货", row 4: The row has 4 cells and the header 3; a cell with a comma or a '
+        "new line stands in quotes. This entry was left out.",
+    ]
 
 
 def test_toml_entries_are_read_and_faults_name_their_line() -> None:

@@ -14,7 +14,6 @@ from datetime import date
 
 from appliance.knowledge.entries import Entry, Fault
 from appliance.knowledge.faq_entries import make_id, make_key
-from appliance.knowledge.readings import make_error, make_warning
 
 
 def drop_doubles(entries: Iterable[Entry]) -> tuple[list[Entry], list[Fault]]:
@@ -30,7 +29,7 @@ def drop_doubles(entries: Iterable[Entry]) -> tuple[list[Entry], list[Fault]]:
                 f'"{entry.question[:40]}": The same question stands in {_tell_place(first)}. '
                 "This entry was left out."
             )
-            faults.append(make_error(sentence, entry.origin.file, entry.origin.row, "question"))
+            faults.append(Fault("error", sentence, replace(entry.origin, column="question")))
             continue
         if entry.id in ids and entry.id == make_id(entry.origin.file, entry.question):
             # The same question at another time, or in a file of the same name elsewhere.
@@ -40,7 +39,7 @@ def drop_doubles(entries: Iterable[Entry]) -> tuple[list[Entry], list[Fault]]:
             )
         if entry.id in ids:
             sentence = f'The id "{entry.id}" is taken already. This entry was left out.'
-            faults.append(make_error(sentence, entry.origin.file, entry.origin.row, "id"))
+            faults.append(Fault("error", sentence, replace(entry.origin, column="id")))
             continue
         ids.add(entry.id)
         holders[key].append(entry)
@@ -56,8 +55,7 @@ def _drop_taken_phrasings(
         holder = holders[make_key(phrasing)]
         if first := _find_rival(entry, holder):
             sentence = f'"{phrasing[:40]}" stands in {_tell_place(first)} too; it stays there only.'
-            origin = entry.origin
-            faults.append(make_warning(sentence, origin.file, origin.row, "phrasings"))
+            faults.append(Fault("warning", sentence, replace(entry.origin, column="phrasings")))
         else:
             holder.append(entry)
             phrasings.append(phrasing)
@@ -76,4 +74,5 @@ def _find_rival(entry: Entry, others: Iterable[Entry]) -> Entry | None:
 
 
 def _tell_place(entry: Entry) -> str:
-    return f"row {entry.origin.row:,} of {entry.origin.file}"
+    sheet = f'sheet "{entry.origin.sheet}" of ' if entry.origin.sheet else ""
+    return f"row {entry.origin.row:,} of {sheet}{entry.origin.file}"

@@ -16,11 +16,13 @@ Outcome: TypeAlias = Literal["sure", "near", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`file` is relative to the knowledge folder; rows count from 1, 0 means the whole file."""
+    """`file` is relative to the knowledge folder; rows count from 1, 0 means the whole file.
+    `sheet` is named where a workbook has several."""
 
     file: str
     row: int = 0
     column: str = ""
+    sheet: str = ""
 
 
 @dataclass(frozen=True, slots=True)

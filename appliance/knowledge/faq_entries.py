@@ -57,10 +57,11 @@ LINK_ENDS = re.compile(r"[|\n｜\s]")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One row as it was read: texts by the names of COLUMNS."""
+    """One row as it was read: texts by the names of COLUMNS; `sheet` as in `Origin`."""
 
     row: int
     cells: Mapping[str, str]
+    sheet: str = ""
 
 
 class RowRefused(Exception):
@@ -94,13 +95,13 @@ def make_entries(file: str, drafts: Iterable[Draft]) -> tuple[list[Entry], list[
     for draft in drafts:
         if len(entries) == MAX_ENTRIES:
             sentence = f"More than {MAX_ENTRIES:,} entries; from this row on none is taken."
-            faults.append(make_error(sentence, file, draft.row))
+            faults.append(make_error(sentence, file, draft.row, sheet=draft.sheet))
             break
         try:
             entries.append(_make_entry(file, draft, faults))
         except RowRefused as refused:
             sentence = f"{refused} This entry was left out."
-            faults.append(make_error(sentence, file, draft.row, refused.column))
+            faults.append(make_error(sentence, file, draft.row, refused.column, draft.sheet))
     return entries, faults
 
 
@@ -117,7 +118,7 @@ def _make_entry(file: str, draft: Draft, faults: list[Fault]) -> Entry:
         raise RowRefused(f"valid_to {valid_to} is before valid_from {valid_from}.", "valid_to")
 
     def warn(sentence: str, column: str) -> None:
-        faults.append(make_warning(sentence, file, draft.row, column))
+        faults.append(make_warning(sentence, file, draft.row, column, draft.sheet))
 
     phrasings = list(_read_phrasings(question, cells.get("phrasings", "")))
     if len(phrasings) > MAX_PHRASINGS:
@@ -133,7 +134,7 @@ def _make_entry(file: str, draft: Draft, faults: list[Fault]) -> Entry:
         id=cells.get("id", "") or make_id(file, question),
         question=question,
         answer=answer,
-        origin=Origin(file, draft.row),
+        origin=Origin(file, draft.row, sheet=draft.sheet),
         phrasings=tuple(phrasings[:MAX_PHRASINGS]),
         tags=_split(TAG_ENDS, cells.get("tags", "")),
         links=tuple(link for link in links if LINK.fullmatch(link)),

@@ -10,6 +10,7 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import TypeAlias
 
@@ -137,19 +138,27 @@ def _read_header(
 def read_sheets(
     file: str, sheets: Sequence[tuple[str, Sequence[Row]]]
 ) -> tuple[list[Draft], list[Fault]]:
-    """Every sheet that has the columns; others are passed over unless there is none."""
+    """Every sheet that has the columns; others are passed over unless there is none. Of several
+    each is named in its faults."""
     drafts: list[Draft] = []
     faults: list[Fault] = []
     refusals = []
+    if not sheets:
+        raise FileRefused("The file has no sheet that is shown; hidden ones are not read.")
     for title, rows in sheets:
+        sheet = title[:40] if len(sheets) > 1 else ""
+        found: list[Fault] = []
         try:
-            drafts += read_rows(file, rows, faults)
+            drafts += [replace(draft, sheet=sheet) for draft in read_rows(file, rows, found)]
         except FileRefused as refused:
-            refusals.append((title, refused))
+            refusals.append((sheet, refused))
+        faults += [replace(one, origin=replace(one.origin, sheet=sheet)) for one in found]
     if len(refusals) == len(sheets):
-        raise refusals[0][1] if refusals else FileRefused("The file has no sheet.")
-    for title, _ in refusals:
-        faults.append(make_warning(f'The sheet "{title[:40]}" has no questions; left out.', file))
+        sheet, first = refusals[0]
+        named = f'Sheet "{sheet}": {first}' if sheet else str(first)
+        raise FileRefused(named, first.row, first.column)
+    for sheet, _ in refusals:
+        faults.append(make_warning(f'The sheet "{sheet}" has no questions; left out.', file))
     return drafts, faults
 
 

@@ -148,6 +148,7 @@ def read_xlsx(data: bytes) -> Iterator[Line]:
         book = load_workbook(source, read_only=True, data_only=True, keep_links=False)
         for sheet in book.worksheets:
             if sheet.sheet_state != "visible":
+                yield {"warning": f'The sheet "{sheet.title[:40]}" is hidden; it was left out.'}
                 continue
             rows = []
             empty = 0

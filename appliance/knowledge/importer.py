@@ -105,8 +105,8 @@ def read_beside(folder: Path, file: Path) -> tuple[tuple[Entry, ...], tuple[Faul
     return own, tuple(sorted(faults, key=_get_place))
 
 
-def _get_place(fault: Fault) -> tuple[str, int]:
-    return fault.origin.file, fault.origin.row
+def _get_place(fault: Fault) -> tuple[str, str, int]:
+    return fault.origin.file, fault.origin.sheet, fault.origin.row
 
 
 def hash_folder(folder: Path) -> str | None:
@@ -176,7 +176,9 @@ def read_questions(name: str, data: bytes) -> tuple[list[Entry], list[Fault]]:
     """Raises FileRefused."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix == ".xlsx":
-        drafts, faults = read_sheets(name, read_foreign(data, suffix).sheets)
+        found = read_foreign(data, suffix)
+        drafts, faults = read_sheets(name, found.sheets)
+        faults += [make_warning(sentence, name) for sentence in found.warnings]
     else:
         decoded = decode(data)
         drafts, faults = READERS[suffix](name, decoded.text)

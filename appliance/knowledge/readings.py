@@ -58,17 +58,21 @@ class Reading:
         return tuple(fault for fault in self.faults if fault.level == "error")
 
 
-def make_error(sentence: str, file: str, row: int = 0, column: str = "") -> Fault:
-    return Fault("error", sentence, Origin(file, row, column))
+def make_error(sentence: str, file: str, row: int = 0, column: str = "", sheet: str = "") -> Fault:
+    return Fault("error", sentence, Origin(file, row, column, sheet))
 
 
-def make_warning(sentence: str, file: str, row: int = 0, column: str = "") -> Fault:
-    return Fault("warning", sentence, Origin(file, row, column))
+def make_warning(
+    sentence: str, file: str, row: int = 0, column: str = "", sheet: str = ""
+) -> Fault:
+    return Fault("warning", sentence, Origin(file, row, column, sheet))
 
 
 def describe(fault: Fault) -> str:
     """The fault in one line, as an owner reads it: where, then what."""
     place = fault.origin.file
+    if fault.origin.sheet:
+        place += f', sheet "{fault.origin.sheet}"'
     if fault.origin.row:
         place += f", row {fault.origin.row:,}"
     if fault.origin.column:
