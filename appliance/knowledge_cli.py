@@ -92,6 +92,7 @@ def import_files(files: tuple[Path, ...], force: bool) -> None:
 
 def _import_file(folder: Path, file: Path, is_forced: bool) -> str:
     """Where it is now and what it gives. Raises FolderError."""
+    from appliance.knowledge.folder_files import FORMATS
     from appliance.knowledge.readings import describe
     from appliance.knowledge.starter import FolderError, copy_into
 
@@ -110,7 +111,7 @@ def _import_file(folder: Path, file: Path, is_forced: bool) -> str:
     for fault in reading.faults:
         click.echo(f"{fault.level}: {describe(fault)}", err=True)
     if not reading.entries and not reading.passages:
-        raise FolderError(f"{file} was not imported: nothing in it can be used.")
+        raise FolderError(f"{file} was not imported: nothing in it can be used; {FORMATS}.")
     return f"{copy_into(folder, file, data, is_forced)}: {_count(reading)}"
 
 

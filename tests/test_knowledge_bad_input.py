@@ -73,6 +73,12 @@ def make_bomb(declared: int | None = None) -> bytes:
         ("old.doc", b"x", "save it as .docx"),
         ("prices.csv", b"x", "a name that begins with faq"),
         ("empty.txt", b" \n", "no text in this file"),
+        ("faq2.csv", b"question,answer\n", "There is no question in this file."),
+        ("faq2.xlsx", make_xlsx([]), "There is no question in this file."),
+        *(
+            (name, b"x", "documents from .md .txt .html .pdf .docx.")
+            for name in ("a.tsv", "a.json", "a.yaml", "faq.xlsm", "a.markdown", "a.XHTML")
+        ),
     ],
 )
 def test_a_bad_file_costs_one_message(tmp_path: Path, name: str, data: bytes, said: str) -> None:
@@ -119,7 +125,9 @@ def test_big5_is_told_apart_and_named(tmp_path: Path, name: str) -> None:
 
 def test_hidden_and_unfinished_files_are_passed_over(tmp_path: Path) -> None:
     write_faq(tmp_path, "fine,,answer")
-    for name in (".faq.csv", "~$faq.xlsx", "faq.csv.swp", "a.md~", ".git/a.md", "shop.toml"):
+    unread = (".faq.csv", "~$faq.xlsx", "faq.csv.swp", "a.md~", ".git/a.md", ".a.json", "README")
+    own = ("shop.toml", "guard.toml", "memory.toml", "tools.toml", "golden.toml", "orders.db-wal")
+    for name in (*unread, *own):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     reading = read_folder(tmp_path)

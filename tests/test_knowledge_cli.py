@@ -116,7 +116,7 @@ def test_import_tells_the_questions_that_stand_in_the_folder_already(place: Path
     tried = run("knowledge", "import", str(double))
     assert tried.exit_code == 1
     assert "stands in row 2 of faq-a.csv" in tried.stderr
-    assert "faq_z.csv was not imported: nothing in it can be used." in tried.stderr
+    assert "faq_z.csv was not imported: nothing in it can be used; read are" in tried.stderr
 
 
 def test_import_tells_a_question_that_two_of_its_files_hold(place: Path) -> None:
@@ -129,6 +129,19 @@ def test_import_tells_a_question_that_two_of_its_files_hold(place: Path) -> None
     assert "In all: 2 questions with 0 other phrasings, 0 passages, 1 error," in tried.stdout
     again = run("knowledge", "import", "--force", str(last))
     assert again.stderr.count("The same question") == 1
+
+
+@pytest.mark.parametrize("name", ["faq.tsv", "faq.json", "prices", "a.xhtml"])
+def test_import_names_the_formats_for_a_kind_of_file_that_is_not_read(
+    place: Path, name: str
+) -> None:
+    (place / name).write_text("question,answer\nq,a")
+    tried = run("knowledge", "import", name)
+    assert tried.exit_code == 1
+    assert f"{name} was not imported" in tried.stderr
+    assert "read are questions from .csv .xlsx .toml .md with a name that" in tried.stderr
+    assert "documents from .md .txt .html .pdf .docx" in tried.stderr
+    assert not (place / "knowledge").exists()
 
 
 def test_what_cannot_be_written_whole_leaves_nothing_behind(

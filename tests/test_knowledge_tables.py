@@ -146,6 +146,19 @@ def test_toml_entries_are_read_and_faults_name_their_line() -> None:
     assert refused.value.row == 2
 
 
+@pytest.mark.parametrize("answer", ["{a = 1}", "[{a = 1}]", '[["a"]]'])
+def test_a_table_is_no_answer(answer: str) -> None:
+    entries, faults = read(
+        f'[[entry]]\nquestion = "q"\nanswer = {answer}\n\n[[entry]]\nquestion = "r"\nanswer = "a"',
+        "faq.toml",
+    )
+    assert [entry.question for entry in entries] == ["r"]
+    assert faults == [
+        'faq.toml, row 1, column answer: A table stands here; write a text in quotes, "like this". '
+        "This entry was left out."
+    ]
+
+
 def test_headings_of_markdown_are_questions() -> None:
     entries, faults = read(
         "# FAQ\nWelcome.\n\n"

@@ -15,7 +15,7 @@ from datetime import date, datetime, time
 from typing import TypeAlias
 
 from appliance.knowledge.entries import Fault
-from appliance.knowledge.faq_entries import Draft, explain_unknown, find_column
+from appliance.knowledge.faq_entries import Draft, RowRefused, explain_unknown, find_column
 from appliance.knowledge.readings import FileRefused, make_error, make_warning
 
 DELIMITERS = ",;\t，；"
@@ -178,19 +178,28 @@ def read_toml(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
     if len(places) != len(tables):
         # Written in another way: counted instead.
         places = list(range(1, len(tables) + 1))
-    return [_read_table(file, *item, faults) for item in zip(places, tables, strict=True)], faults
+    drafts = []
+    for row, table in zip(places, tables, strict=True):
+        try:
+            drafts.append(_read_table(file, row, table, faults))
+        except RowRefused as refused:
+            sentence = f"{refused} This entry was left out."
+            faults.append(make_error(sentence, file, row, refused.column))
+    return drafts, faults
 
 
 def _read_table(file: str, row: int, table: Mapping[str, object], faults: list[Fault]) -> Draft:
+    """Raises RowRefused."""
     cells = {}
     for key, value in table.items():
         column = find_column(key)
         if column is None:
             faults.append(make_warning(explain_unknown(key), file, row, key[:40]))
-        elif isinstance(value, list):
-            cells[column] = "\n".join(map(write_cell, value))
-        else:
-            cells[column] = write_cell(value)
+            continue
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(one, dict | list) for one in values):
+            raise RowRefused('A table stands here; write a text in quotes, "like this".', column)
+        cells[column] = "\n".join(map(write_cell, values))
     return Draft(row, cells)
 
 

@@ -23,7 +23,14 @@ MAX_DEPTH = 8
 FAQ_SUFFIXES = (".csv", ".xlsx", ".toml", ".md")
 DOCUMENT_SUFFIXES = (".md", ".txt", ".html", ".htm", ".pdf", ".docx")
 # The owner's other files in the same folder, read elsewhere.
-OTHER_FILES = ("guard.toml", "memory.toml", "shop.toml", "tools.toml")
+OTHER_FILES = ("golden.toml", "guard.toml", "memory.toml", "shop.toml", "tools.toml")
+# What tools are made of, which may stand there too: databases with their logs, and programs.
+OTHER_STEMS = (".db", ".sqlite")
+OTHER_SUFFIXES = (".js", ".py", ".sh")
+FORMATS = (
+    "read are questions from .csv .xlsx .toml .md with a name that begins with faq, and documents "
+    "from .md .txt .html .pdf .docx"
+)
 UNFINISHED_SUFFIXES = (".swp", ".swx", ".tmp", ".part", ".crdownload", ".bak")
 WAYS_OUT = {
     ".doc": "save it as .docx",
@@ -91,7 +98,8 @@ def list_files(folder: Path) -> Listing:
             if listed is not None:
                 files.append(listed)
             elif hint := _find_way_out(path):
-                faults.append(make_warning(f"This kind of file is not read; {hint}.", name))
+                sentence = f"This kind of file is not read; {hint}."
+                faults.append(make_warning(sentence, _make_printable(name)))
     files.sort(key=lambda file: file.name)
     if len(files) > MAX_FILES:
         faults.append(make_error(f"{len(files):,} files; only {MAX_FILES:,} are read.", ""))
@@ -145,7 +153,12 @@ def _list_one(root: Path, path: Path, name: str) -> ListedFile | None:
 
 
 def _find_way_out(path: Path) -> str | None:
-    return None if path.name in OTHER_FILES else WAYS_OUT.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    if path.name in OTHER_FILES or not suffix:
+        return None
+    if suffix in OTHER_SUFFIXES or suffix.startswith(OTHER_STEMS):
+        return None
+    return WAYS_OUT.get(suffix, FORMATS)
 
 
 def _make_printable(name: str) -> str:

@@ -185,7 +185,10 @@ def read_questions(name: str, data: bytes) -> tuple[list[Entry], list[Fault]]:
         if decoded.warning:
             faults.insert(0, make_warning(decoded.warning, name))
     entries, own_faults = make_entries(name, drafts)
-    return entries, [*faults, *own_faults]
+    faults += own_faults
+    if not entries and not faults:
+        faults = [make_warning("There is no question in this file.", name)]
+    return entries, faults
 
 
 READERS: Mapping[str, Callable[[str, str], tuple[list[Draft], list[Fault]]]] = {
