@@ -11,7 +11,7 @@ import sys
 import tempfile
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from threading import Timer
 from time import monotonic
@@ -163,11 +163,12 @@ def check_knowledge() -> None:
         sys.exit(1)
 
 
-@knowledge.command("test", short_help="Show what would be answered to QUESTION today, and why.")
+@knowledge.command("test", short_help="Show what QUESTION finds today, and how sure that is.")
 @click.argument("question")
 @click.option("--words-only", is_flag=True, help="Without the embedder, as where it is absent.")
 def try_question(question: str, words_only: bool) -> None:
-    """Show what the FAQ would answer to QUESTION today, and the passages a model would be given.
+    """Show which FAQ entries and passages QUESTION finds today, how sure that is, and a rule or
+    fixed words that answer first. Tools and the model are not asked: `appliance chat` asks all.
 
     Example: appliance knowledge test "几点关门"
     """
@@ -177,7 +178,8 @@ def try_question(question: str, words_only: bool) -> None:
 
     with failing_plainly(STOPPED):
         settings = load_settings().settings
-        reading = _read(_find_folder())
+        folder = _find_folder()
+        reading, first = _read(folder), _find_first(folder, question)
         embedder = None if words_only else load_embedder()
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "knowledge.db"
@@ -197,6 +199,7 @@ def try_question(question: str, words_only: bool) -> None:
                         index.attach(matrix)
                 match = index.match(question, date.today())
                 found = index.find_passages(question)
+    click.echo(first, nl=False)
     _tell_match(match)
     for place in found:
         passage = place.passage
@@ -204,10 +207,23 @@ def try_question(question: str, words_only: bool) -> None:
         click.echo(f"{place.score:.2f}  {passage.id}  {way}\n      {_shorten(passage.text)}")
 
 
+def _find_first(folder: Path, question: str) -> str:
+    """What answers before the FAQ is asked, if anything."""
+    from appliance.dialogue.charter import read_charter
+    from appliance.dialogue.wish import wants_human
+
+    charter = read_charter(folder, load_settings().settings.system_prompt)
+    rule = charter.rules.check(question)
+    if rule is None and wants_human(question):
+        return "handoff: asks for a person, before the FAQ\n"
+    first = rule or charter.canned.reply(question, datetime.now().astimezone())
+    return f"{first.rule}: answers before the FAQ\n      {first.text}\n" if first else ""
+
+
 def _tell_match(match: Match) -> None:
     says = {
-        "sure": "answered from the FAQ",
-        "near": "offered as buttons, not answered",
+        "sure": "the FAQ has an answer",
+        "near": "the FAQ comes close, too unsure to answer",
         "none": "nothing in the FAQ answers this",
     }
     click.echo(f"{match.outcome}: {says[match.outcome]}")

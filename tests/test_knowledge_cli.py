@@ -40,10 +40,23 @@ def test_the_folder_that_init_makes_has_no_fault_and_answers(place: Path) -> Non
         "2 questions with 3 other phrasings, 0 passages, 0 errors, 0 warnings\n",
     )
     tried = run("knowledge", "test", "营业时间", "--words-only")
-    assert tried.output.startswith("sure: answered from the FAQ\n")
+    assert tried.output.startswith("sure: the FAQ has an answer\n")
     assert "9:00 到 21:00" in tried.output
     again = run("init")
     assert (again.exit_code, "nothing was written" in again.output) == (1, True)
+
+
+def test_a_question_is_shown_with_what_answers_before_the_faq(place: Path) -> None:
+    write_faq(place / "knowledge", "你们几点开门？,几点关门,九点")
+    found = "sure: the FAQ has an answer\n1.00  "
+    assert run("knowledge", "test", "几点关门", "--words-only").output.startswith(found)
+    (place / "knowledge" / "shop.toml").write_text('[shop]\nhours = "每天 9:00–21:00"\n', "utf-8")
+    said, _, rest = run("knowledge", "test", "几点关门", "--words-only").output.partition("sure:")
+    assert said.startswith("canned/hours: answers before the FAQ\n")
+    assert "每天 9:00–21:00" in said
+    assert rest.startswith(" the FAQ has an answer\n")
+    tried = run("knowledge", "test", "转人工", "--words-only").output
+    assert tried.startswith("handoff: asks for a person, before the FAQ\nnone: ")
 
 
 def test_check_tells_every_fault_and_ends_with_1(place: Path) -> None:
