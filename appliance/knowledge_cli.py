@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from threading import Timer
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
@@ -22,14 +21,16 @@ import click
 from appliance.config import load_settings
 from appliance.failures import failing_plainly
 from appliance.knowledge.folders import find_folder
+from appliance.knowledge_bar import QUIET_S, KnowledgeBar
 
 if TYPE_CHECKING:
+    from appliance.dialogue.canned import Reply
+    from appliance.dialogue.guard import Verdict
     from appliance.knowledge.entries import Entry, Fault, Match
     from appliance.knowledge.readings import Reading
     from appliance.knowledge.starter import FolderError
 
 # What is done sooner shows no progress.
-QUIET_S = 2.0
 MAX_SHOWN_CHARS = 200
 STOPPED = "Stopped."
 START_AGAIN = (
@@ -179,7 +180,7 @@ def try_question(question: str, words_only: bool) -> None:
     with failing_plainly(STOPPED):
         settings = load_settings().settings
         folder = _find_folder()
-        reading, first = _read(folder), _find_first(folder, question)
+        reading = _read(folder)
         embedder = None if words_only else load_embedder()
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "knowledge.db"
@@ -190,7 +191,7 @@ def try_question(question: str, words_only: bool) -> None:
                     # Where the server keeps them too: computed once for both.
                     with closing(Vectors(settings.data / "vectors.db", embedder)) as vectors:
                         texts = index.texts_to_embed()
-                        missing, watch = vectors.missing(texts), _Watch()
+                        missing, watch = vectors.missing(texts), KnowledgeBar()
                         for done in range(0, len(missing), 8):
                             vectors.add(missing[done : done + 8])
                             watch("vectors", done, len(missing))
@@ -199,6 +200,7 @@ def try_question(question: str, words_only: bool) -> None:
                         index.attach(matrix)
                 match = index.match(question, date.today())
                 found = index.find_passages(question)
+        first = _find_first(folder, question, match)
     click.echo(first, nl=False)
     _tell_match(match)
     for place in found:
@@ -207,16 +209,18 @@ def try_question(question: str, words_only: bool) -> None:
         click.echo(f"{place.score:.2f}  {passage.id}  {way}\n      {_shorten(passage.text)}")
 
 
-def _find_first(folder: Path, question: str) -> str:
-    """What answers before the FAQ is asked, if anything."""
+def _find_first(folder: Path, question: str, match: Match) -> str:
+    """What answers before the FAQ, if anything; small talk gives way to the owner's very words."""
     from appliance.dialogue.charter import read_charter
+    from appliance.dialogue.doubts import is_exact
     from appliance.dialogue.wish import wants_human
 
     charter = read_charter(folder, load_settings().settings.system_prompt)
-    rule = charter.rules.check(question)
-    if rule is None and wants_human(question):
+    first: Verdict | Reply | None = charter.rules.check(question)
+    if first is None and wants_human(question):
         return "handoff: asks for a person, before the FAQ\n"
-    first = rule or charter.canned.reply(question, datetime.now().astimezone())
+    if first is None and not is_exact(match):
+        first = charter.canned.reply(question, datetime.now().astimezone())
     return f"{first.rule}: answers before the FAQ\n      {first.text}\n" if first else ""
 
 
@@ -271,7 +275,7 @@ def _find_folder() -> Path:
 def _read(folder: Path) -> Reading:
     from appliance.knowledge.importer import read_folder
 
-    watch = _Watch()
+    watch = KnowledgeBar()
     # One long file tells nothing before it is read.
     reminder = Timer(QUIET_S, watch.remind)
     reminder.daemon = True
@@ -311,31 +315,6 @@ def _read_own_files(folder: Path) -> tuple[Fault, ...]:
     # A sentence about tools begins with its file already.
     told = (Fault("error", fault.message, Origin("")) for fault in tool_faults)
     return (*read_charter(folder, settings.system_prompt).faults, *told)
-
-
-class _Watch:
-    """Tells how far it is where it takes long: one line written anew on a terminal, elsewhere a
-    line for each tenth."""
-
-    def __init__(self) -> None:
-        self._began_s = monotonic()
-        self._name = ""
-        self._told = -1
-
-    def __call__(self, name: str, done: int, total: int) -> None:
-        percent = 100 * done // max(total, 1)
-        self._name = name
-        if monotonic() - self._began_s < QUIET_S:
-            return
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{name}: {percent} %\r", err=True, nl=False)
-        elif percent // 10 != self._told:
-            self._told = percent // 10
-            click.echo(f"{name}: {percent} %", err=True)
-
-    def remind(self) -> None:
-        if self._told < 0:
-            click.echo(f"{self._name}: reading …", err=True)
 
 
 def _count(reading: Reading) -> str:

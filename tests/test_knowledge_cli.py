@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from appliance import knowledge_cli
+from appliance import knowledge_bar
 from appliance.config import load_settings
 from appliance.dialogue.charter import read_charter
 from appliance.knowledge.folders import find_folder
@@ -51,10 +51,11 @@ def test_a_question_is_shown_with_what_answers_before_the_faq(place: Path) -> No
     found = "sure: the FAQ has an answer\n1.00  "
     assert run("knowledge", "test", "几点关门", "--words-only").output.startswith(found)
     (place / "knowledge" / "shop.toml").write_text('[shop]\nhours = "每天 9:00–21:00"\n', "utf-8")
-    said, _, rest = run("knowledge", "test", "几点关门", "--words-only").output.partition("sure:")
+    # The owner's very words go before small talk, and small talk before all that is only like them.
+    assert run("knowledge", "test", "几点关门", "--words-only").output.startswith(found)
+    said = run("knowledge", "test", "营业时间", "--words-only").output.partition("\nnone:")[0]
     assert said.startswith("canned/hours: answers before the FAQ\n")
     assert "每天 9:00–21:00" in said
-    assert rest.startswith(" the FAQ has an answer\n")
     tried = run("knowledge", "test", "转人工", "--words-only").output
     assert tried.startswith("handoff: asks for a person, before the FAQ\nnone: ")
 
@@ -196,7 +197,7 @@ def test_where_it_takes_long_a_log_has_a_line_for_each_tenth(
     write_faq(place / "knowledge", "fine,,answer")
     (place / "knowledge" / "z.txt").write_text("Text.", "utf-8")
     assert "z.txt" not in run("knowledge", "check").output
-    monkeypatch.setattr(knowledge_cli, "QUIET_S", 0.0)
+    monkeypatch.setattr(knowledge_bar, "QUIET_S", 0.0)
     assert "z.txt: 50 %\n" in run("knowledge", "check").stderr
 
 
