@@ -11,6 +11,7 @@ from time import monotonic
 
 import click
 
+# What is done sooner shows no progress.
 QUIET_S = 2.0
 
 

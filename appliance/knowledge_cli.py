@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from appliance.knowledge.readings import Reading
     from appliance.knowledge.starter import FolderError
 
-# What is done sooner shows no progress.
 MAX_SHOWN_CHARS = 200
 STOPPED = "Stopped."
 START_AGAIN = (
