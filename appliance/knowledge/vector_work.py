@@ -18,8 +18,8 @@ from appliance.knowledge.vectors import Vectors
 
 # At 12 ms a text a batch is done in a tenth of a second.
 BATCH = 8
-# Fewer are done before anybody looks.
-QUIET_TEXTS = 300
+# Fewer are done in half a minute, and the first start with the example shop is to be read.
+QUIET_TEXTS = 1000
 FILE_NAME = "vectors.db"
 # A cache that forgets what it was told is asked no third time.
 MAX_TRIES = 2
