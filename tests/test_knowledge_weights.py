@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from appliance.knowledge import semantic
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Entry, Origin
 from appliance.knowledge.index import write_index
@@ -81,8 +82,26 @@ def test_the_regression_is_the_textbook_one(seed: int) -> None:
     wanted = np.linalg.inv(kernel) @ np.exp(
         STEEPNESS * (placed @ scale((asked - middle)[None, :])[0] - 1)
     )
-    # The rows are kept as half floats.
+    # The rows are kept in bytes.
     assert np.allclose(shares, wanted, atol=0.02)
+
+
+def test_what_is_kept_does_not_depend_on_the_pieces_it_was_made_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An entry whose phrasings lie in two pieces among them."""
+    rows, owners = make_rows(11, 0.5)
+    languages = (np.arange(ENTRIES) % 2).astype(np.int8)
+    asked = rows[3]
+    every = np.arange(len(rows))
+    whole = Meanings(rows, rows[:ENTRIES], owners, languages)
+    for size in (1, 2, 3, len(rows) - 1):
+        monkeypatch.setattr(semantic, "CHUNK_ROWS", size)
+        cut = Meanings(rows, rows[:ENTRIES], owners, languages)
+        assert cut.find_entries(asked, 5) == whole.find_entries(asked, 5)
+        assert np.array_equal(cut.compare(asked, every), whole.compare(asked, every))
+        some = np.arange(ENTRIES)
+        assert np.array_equal(cut.compare_answers(asked, some), whole.compare_answers(asked, some))
 
 
 def test_of_many_phrasings_only_the_nearest_count() -> None:

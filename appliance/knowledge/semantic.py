@@ -2,8 +2,8 @@
 a regression on those nearest to a question says of it.
 
 Pure arithmetic on a matrix; it knows no text and no database. The rule that must not break: the
-same matrix gives the same scores to the last bit, and no more is kept in memory than half a
-float for each number of the matrix and one for each of its rows.
+same matrix gives the same scores to the last bit, and no more is kept in memory than a byte for
+each number of the phrasings and six for each of an entry's mean and answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from appliance.knowledge.embedder import Matrix
 
 FEWEST_FOR_A_CENTRE = 8
-CHUNK_ROWS = 4096
+# Memory that large pieces were put aside in stays with the process (mallopt(3),
+# M_MMAP_THRESHOLD): 48 MB more by pieces of 4,096 rows.
+CHUNK_ROWS = 1024
+SMALLEST = 1e-9
+# A row is kept in bytes, each so many steps of the row's own at most.
+LARGEST_STEP = 127
 # Without all that the owner's questions have in common, a question about anything else would lie
 # as near to them as one about his trade.
 CENTRED = 0.5
@@ -44,15 +49,24 @@ class Meanings:
         self.centres = CENTRED * middles
         self._left = middles - self.centres
         self._lengths = np.empty(len(matrix), np.float32)
-        self.rows = np.empty(matrix.shape, np.float16)
+        self._rows = np.empty(matrix.shape, np.int8)
+        self._steps = np.empty(len(matrix), np.float32)
+        sums = np.zeros((len(languages), matrix.shape[1]), np.float32)
         for start in range(0, len(matrix), CHUNK_ROWS):
             some = slice(start, start + CHUNK_ROWS)
             moved = matrix[some] - self.centres[self._groups[some]]
             self._lengths[some] = np.linalg.norm(moved, axis=1)
-            self.rows[some] = scale(moved)
-        sums = np.add.reduceat(self.rows, find_starts(owners), axis=0, dtype=np.float32)
-        self.entry_means = scale(sums)
-        self.answers = self._place(answers, languages).astype(np.float16)
+            placed = scale(moved)
+            starts = find_starts(owners[some])
+            sums[owners[some][starts]] += np.add.reduceat(placed, starts, axis=0)
+            self._steps[some] = np.abs(placed).max(axis=1, initial=SMALLEST) / LARGEST_STEP
+            self._rows[some] = np.rint(placed / self._steps[some, None])
+        sums /= np.sqrt(np.einsum("ij,ij->i", sums, sums))[:, None] + SMALLEST
+        self._entry_means = sums
+        self._answers = np.empty(answers.shape, np.float16)
+        for start in range(0, len(answers), CHUNK_ROWS):
+            some = slice(start, start + CHUNK_ROWS)
+            self._answers[some] = self._place(answers[some], languages[some])
 
     def place(self, vector: Matrix, group: int) -> Matrix:
         """A question's vector among the rows."""
@@ -60,13 +74,14 @@ class Meanings:
         return placed
 
     def compare(self, placed: Matrix, rows: NDArray[np.int64]) -> Matrix:
-        return spread(self.rows[rows].astype(np.float32) @ placed)
+        return spread((self._rows[rows].astype(np.float32) @ placed) * self._steps[rows])
 
     def regress(self, vector: Matrix, group: int, rows: NDArray[np.int64]) -> Matrix:
         """How much a question is each of `rows` and none of the others, all vectors wholly
         centred: about 1 in all, a row far from it 0, one that says the same as another half."""
         asked = scale((vector - self.centres[group] - self._left[group])[None, :])[0]
-        kept = self.rows[rows].astype(np.float32) * self._lengths[rows, None]
+        lengths = self._steps[rows] * self._lengths[rows]
+        kept = self._rows[rows].astype(np.float32) * lengths[:, None]
         placed = scale(kept - self._left[self._groups[rows]])
         alike = np.einsum("ij,j->i", placed, asked)
         nearest = np.argsort(-alike, kind="stable")[:NEAREST]
@@ -79,11 +94,11 @@ class Meanings:
         return shares
 
     def compare_answers(self, placed: Matrix, entries: NDArray[np.int64]) -> Matrix:
-        return spread(self.answers[entries].astype(np.float32) @ placed)
+        return spread(self._answers[entries].astype(np.float32) @ placed)
 
     def find_entries(self, placed: Matrix, limit: int) -> list[int]:
         """The entries whose phrasings lie nearest on the whole, best first."""
-        likeness = self.entry_means @ placed
+        likeness = self._entry_means @ placed
         if limit < len(likeness):
             best = np.argpartition(-likeness, limit)[:limit]
         else:
@@ -113,7 +128,7 @@ def spread(cosines: NDArray[Any]) -> Matrix:
 
 def scale(matrix: NDArray[Any]) -> Matrix:
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    scaled: Matrix = (matrix / np.maximum(lengths, 1e-9)).astype(np.float32)
+    scaled: Matrix = (matrix / np.maximum(lengths, SMALLEST)).astype(np.float32)
     return scaled
 
 
