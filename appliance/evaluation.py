@@ -26,6 +26,8 @@ from appliance.patience import wait_at_most
 from appliance.settings import Settings
 
 KNOWLEDGE_FILES = ("knowledge-*.db", "*vectors.db")
+# Large, and never written again once it bears its name.
+LINKED_FILES = "reranker-*.bin"
 # How far the vectors are is looked at so often.
 LOOK_S = 0.2
 
@@ -78,6 +80,9 @@ def carry_knowledge(source: Path, target: Path) -> None:
         for file in source.glob(pattern):
             with suppress(OSError):
                 shutil.copyfile(file, target / file.name)
+    for file in source.glob(LINKED_FILES):
+        with suppress(OSError):
+            (target / file.name).hardlink_to(file)
 
 
 async def wait_indexed(house: House) -> None:
@@ -152,11 +157,12 @@ async def _read_passages(house: House, question: str, cited: Sequence[Cited]) ->
     quotes = {one.id: one.quote for one in cited if one.kind == "passage"}
     if not quotes:
         return {}
-    found = await house.library.find_passages(question)
-    texts = {
-        one.passage.id: "\n".join((one.passage.title, *one.passage.headings, one.passage.text))
-        for one in found
-    }
+    passages = [one.passage for one in await house.library.find_passages(question)]
+    # A line that is found by its meaning may stand in none of those.
+    evidence = await house.library.find_evidence(question)
+    if evidence.passage is not None:
+        passages.append(evidence.passage)
+    texts = {one.id: "\n".join((one.title, *one.headings, one.text)) for one in passages}
     return {id: texts.get(id, quote) for id, quote in quotes.items()}
 
 

@@ -223,13 +223,20 @@ class KnowledgeRung:
         from appliance.dialogue.moderation import Moderation
         from appliance.knowledge.embedder import Remembering, load_embedder
         from appliance.knowledge.library import Library
+        from appliance.knowledge.reranker import Opening
 
         settings = self._settings
         charter = CharterKeeper(self.folder, settings.system_prompt)
         # Misses are put to the knowledge again and again, as it is and as it would be.
         embedder = load_embedder()
         self._embedder = Remembering(embedder) if embedder is not None else None
-        library = Library(self.folder, settings.data, self._embedder, may_work=self.may_work)
+        library = Library(
+            self.folder,
+            settings.data,
+            self._embedder,
+            may_work=self.may_work,
+            open_reranker=Opening(settings.data),
+        )
         moderation: Moderation | None = None
         if settings.moderation_url:
             moderation = Moderation(

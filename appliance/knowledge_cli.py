@@ -174,6 +174,7 @@ def try_question(question: str, words_only: bool) -> None:
     """
     from appliance.knowledge.embedder import load_embedder
     from appliance.knowledge.index import Index, write_index
+    from appliance.knowledge.reranker import load_reranker
     from appliance.knowledge.vectors import Vectors
 
     with failing_plainly(STOPPED):
@@ -196,7 +197,7 @@ def try_question(question: str, words_only: bool) -> None:
                             watch("vectors", done, len(missing))
                         matrix = vectors.matrix(texts)
                     if matrix is not None:
-                        index.attach(matrix)
+                        index.attach(matrix, load_reranker(settings.data))
                 match = index.match(question, date.today())
                 found = index.find_passages(question)
         first = _find_first(folder, question, match)

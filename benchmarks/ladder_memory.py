@@ -16,6 +16,7 @@ from pathlib import Path
 
 from appliance.knowledge.embedder import load_embedder
 from appliance.knowledge.index import Index
+from appliance.knowledge.reranker import load_reranker
 from appliance.knowledge.vectors import Vectors
 from benchmarks.ladder_shop import choose_questions, make_rows
 
@@ -44,8 +45,11 @@ def main() -> None:
         matrix = vectors.matrix(index.texts_to_embed())
         vectors.close()
         assert matrix is not None, "vectors are missing"
-        index.attach(matrix)
+        reranker = load_reranker(arguments.vectors.parent)
+        index.attach(matrix, reranker)
         del matrix, vectors
+        if reranker is not None:
+            reranker.rate_lines(questions[0], questions[:3])
     for question in questions:
         index.match(question, date.today())
     gc.collect()

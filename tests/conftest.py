@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.engine.scripted import ScriptedEngine
+from appliance.knowledge import reranker
+from appliance.knowledge.reranker_file import Tensors, write_model
 from tests.scripted_house import (
     NO_MODEL,
     HouseServer,
@@ -27,6 +29,22 @@ def own_leftovers() -> Iterator[None]:
     """What a file left open and unreachable is an error of that file, not of the run's end."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_reranker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Its file is made once and linked into every house's data folder: else each writes 34 MB."""
+    once = tmp_path_factory.mktemp("reranker") / "made.bin"
+
+    def link(source: Path, tuned: Tensors, target: Path) -> None:
+        if not once.exists():
+            write_model(source, tuned, once)
+        target.unlink(missing_ok=True)
+        target.hardlink_to(once)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reranker, "write_model", link)
+        yield
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import pytest
 
 from appliance.dialogue.excerpts import quote_line, take_lines
 from appliance.knowledge.embedder import Matrix
-from appliance.knowledge.entries import Found, Origin, Passage
-from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.entries import Entry, Found, Origin, Passage
+from appliance.knowledge.evidence import Evidence, find_evidence
 from appliance.knowledge.index import Index, write_index
-from appliance.knowledge.line_search import LineSearch
+from appliance.knowledge.line_search import Line, LineSearch
 from appliance.knowledge.lines import list_lines
+from appliance.knowledge.reranker import Reranker
+from appliance.knowledge.second_look import LINES_READ
 from appliance.knowledge.wishes import find_wish
 
 INN = (
@@ -217,3 +219,49 @@ def test_a_line_is_found_by_its_meaning_where_it_shares_no_passage_with_the_word
     assert [one.text for one in search.gather(found, None)] == ["One.", "Two."]
     with pytest.raises(ValueError, match="not the vectors"):
         LineSearch(lambda at: PASSAGES[at]).attach(PASSAGES, rows[:2])
+
+
+class Wishful:
+    """Holds what was asked for answered by the line with `word`, and remembers what it read."""
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+        self.read: list[str] = []
+
+    def rate_entries(self, question: str, entries: Sequence[Entry]) -> list[float]:
+        raise AssertionError("no entry is asked about")
+
+    def rate_lines(self, question: str, lines: Sequence[str]) -> list[float]:
+        self.read += lines
+        return [9.0 if self._word in line else -9.0 for line in lines]
+
+
+def find_in(
+    index: Index, texts: Sequence[str], question: str, reranker: Reranker | None
+) -> Evidence:
+    lines = [
+        Line(Passage("p", "House rules", text, Origin("inn.md"), ("Guests", "Pets")), text, 0.5)
+        for text in texts
+    ]
+    return find_evidence(question, lines, index._rows.passage_lexicon, reranker)
+
+
+RULES = ("Dogs sleep in the barn.", "Cats may come along.", "Bring a lead.", "Bowls are there.")
+
+
+def test_a_second_look_decides_which_line_answers_and_whether_any_does(index: Index) -> None:
+    first = find_in(index, RULES, "May my dogs sleep in the room?", None)
+    assert first.lines[0] == RULES[0]
+    cats = Wishful("Cats")
+    again = find_in(index, RULES, "May my dogs sleep in the room?", cats)
+    assert again.lines[0] == RULES[1] and again.can_answer
+    assert len(cats.read) == LINES_READ
+    assert all(line.startswith("Pets: ") for line in cats.read)
+    nothing = find_in(index, RULES, "May my dogs sleep in the room?", Wishful("fish"))
+    assert not nothing.can_answer and nothing.score < first.score
+
+
+def test_a_line_that_cannot_answer_is_not_read_again(index: Index) -> None:
+    wishful = Wishful("breakfast")
+    evidence = find_in(index, ("There is breakfast.",), "How much is breakfast?", wishful)
+    assert wishful.read == [] and not evidence.can_answer

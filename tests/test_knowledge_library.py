@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from structlog.testing import capture_logs
 from appliance.knowledge import vector_work
 from appliance.knowledge.build import BuildFailed, Built, build_apart, build_here
 from appliance.knowledge.embedder import Embedder, Matrix
+from appliance.knowledge.entries import Entry
 from appliance.knowledge.library import Library
+from appliance.knowledge.reranker import OpenReranker, Reranker, no_reranker
+from appliance.knowledge.trial import open_trial
 from tests.knowledge_files import write_faq
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +36,14 @@ class LetterCounts:
         rows = np.array([[1 + text.count("a"), 1 + text.count("b")] for text in texts], np.float32)
         matrix: Matrix = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return matrix
+
+
+class Naysayer:
+    def rate_entries(self, question: str, entries: Sequence[Entry]) -> list[float]:
+        return [-9.0] * len(entries)
+
+    def rate_lines(self, question: str, lines: Sequence[str]) -> list[float]:
+        return [-9.0] * len(lines)
 
 
 class Watched:
@@ -57,12 +69,14 @@ async def living(
     embedder: Embedder | None = None,
     build: Callable[..., Built] = build_here,
     may_work: Callable[[], bool] = lambda: True,
+    open_reranker: OpenReranker = no_reranker,
 ) -> AsyncIterator[Watched]:
     library = Library(
         tmp_path / "shop",
         tmp_path / "data",
         embedder,
         may_work=may_work,
+        open_reranker=open_reranker,
         poll_s=POLL_S,
         build=build,
     )
@@ -95,6 +109,48 @@ async def test_a_changed_file_is_answered_from_and_the_old_index_goes(tmp_path: 
         assert await shop.ask("opening hours") == "half past nine"
         await shop.wait_until(lambda: len(list_indices(tmp_path)) == 1)
         assert shop.changes == 2
+
+
+async def test_a_second_look_is_taken_once_there_are_vectors(tmp_path: Path) -> None:
+    """By whoever is opened for it, which is not before."""
+    opened: list[Reranker] = []
+    may_work = threading.Event()
+
+    def open_reranker() -> Reranker:
+        opened.append(Naysayer())
+        return opened[-1]
+
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    async with living(
+        tmp_path, LetterCounts(), may_work=may_work.is_set, open_reranker=open_reranker
+    ) as shop:
+        first = await shop.library.match("the opening hours")
+        assert first.hits[0].score > 0.01
+        assert opened == []
+        may_work.set()
+        await shop.wait_until(lambda: shop.library.is_settled)
+        assert len(opened) == 1
+        again = await shop.library.match("the opening hours")
+        assert again.hits[0].score < 0.01
+        assert await shop.ask("opening hours") == "nine"
+
+
+@pytest.mark.parametrize("looks", [False, True])
+async def test_a_trial_answers_as_the_library_would(tmp_path: Path, looks: bool) -> None:
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    open_reranker = Naysayer if looks else no_reranker
+    async with open_trial(
+        tmp_path / "shop",
+        tmp_path / "data",
+        "more.csv",
+        "question,answer\nparking,behind the house\n",
+        None,
+        LetterCounts(),
+        date.today(),
+        open_reranker,
+    ) as trial:
+        match = await trial.match("the opening hours")
+        assert (match.hits[0].score < 0.01) == looks
 
 
 async def test_folders_named_from_where_one_stands_are_the_same_folders(

@@ -117,7 +117,7 @@ SPEAKS_OF_IT = Evidence(PASSAGE, LINES, 0.8, can_answer=True, reason="")
 TELLS_A_NUMBER = Evidence(
     PASSAGE, LINES, 0.8, can_answer=True, reason="", wish=find_wish("床垫试睡几天")
 )
-IS_BESIDE_IT = Evidence(PASSAGE, LINES, 0.2)
+IS_BESIDE_IT = Evidence(PASSAGE, LINES, 0.2, spoken=0.2)
 
 
 @pytest.mark.parametrize(

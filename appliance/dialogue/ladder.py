@@ -232,7 +232,7 @@ class Ladder:
         """Whether it is put to a shop that has written anything, or its documents speak of it and
         do not answer it: then the model, which knows less, is not asked."""
         has_written = self._library.state.entries or self._library.state.passages
-        if not self._answers_all or evidence.score >= LEAST_EVIDENCE:
+        if not self._answers_all or evidence.spoken >= LEAST_EVIDENCE:
             return True
         business = await knowledge.rate_business(asked.text)
         if has_written and is_put_to_shop(asked.text, business, asked.is_first):

@@ -269,6 +269,7 @@ class Learning:
                         self._library.path,
                         embedder,
                         self._read_day(),
+                        self._library.open_reranker,
                     )
                 )
                 faults = find_new_faults(self._library.state.faults, trial.faults)

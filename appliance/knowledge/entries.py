@@ -82,10 +82,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`hits` are the closest entries, best first, at most three; only a "sure" one is an answer."""
+    """`hits` are the closest entries, best first, at most three; only a "sure" one is an answer.
+    None `may_be_sure` where an entry that is not valid today would be the answer."""
 
     outcome: Outcome
     hits: tuple[Hit, ...] = ()
+    may_be_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from appliance.knowledge.folding import fold
 from appliance.knowledge.lexicon import Lexicon, Weighted, count_terms
 from appliance.knowledge.line_search import Line
 from appliance.knowledge.particulars import count_shared_numbers, find_conflict
+from appliance.knowledge.reranker import Reranker
+from appliance.knowledge.second_look import LEAST_READ, LEAST_READ_OPEN, look_at_lines
 from appliance.knowledge.wishes import Wish, find_wish
 
 # The right passage is among the best two; more only bring lines that sound alike.
@@ -93,7 +95,8 @@ NO_SUBJECT = Subject()
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`lines` of `passage`, the best first; `score` is how likely the first one answers.
-    `reason` says in a few words why it cannot."""
+    `reason` says in a few words why it cannot, and `spoken` how likely a line was to before any
+    second look: how far the documents speak of it, be it answered or not."""
 
     passage: Passage | None = None
     lines: tuple[str, ...] = ()
@@ -102,6 +105,7 @@ class Evidence:
     reason: str = "nothing found"
     wish: Wish = NO_WISH
     subject: Subject = NO_SUBJECT
+    spoken: float = 0.0
 
     def is_kept_by(self, sentence: str) -> bool:
         """Whether a sentence about the first line says the very thing that was asked for. Of a
@@ -112,8 +116,13 @@ class Evidence:
         return not held or (len(held) == 1 and self.wish.find_shown(sentence) == held)
 
 
-def find_evidence(question: str, lines: Sequence[Line], lexicon: Lexicon) -> Evidence:
-    """`lines` are those that may answer, in any order."""
+def find_evidence(
+    question: str,
+    lines: Sequence[Line],
+    lexicon: Lexicon,
+    reranker: Reranker | None = None,
+) -> Evidence:
+    """`lines` are those that may answer, in any order; a reranker looks at the best again."""
     if not lines:
         return Evidence()
     wish = find_wish(name_alike(fold(question).text))
@@ -121,16 +130,37 @@ def find_evidence(question: str, lines: Sequence[Line], lexicon: Lexicon) -> Evi
     ranked = sorted(lines, key=lambda one: -rank_line(asked, one))
     judged = [judge(question, one, wish, lexicon) for one in ranked]
     faults = [find_fault(question, wish, one) for one in ranked]
+    spoken = max((one for one, fault in zip(judged, faults, strict=True) if not fault), default=0.0)
+    if reranker is not None:
+        judged = _read_again(question, ranked, judged, faults, reranker)
     # Of two that are as likely, that with more of the question's very words.
     best = max(range(len(ranked)), key=lambda at: (not faults[at], judged[at], -at))
     score = 0.0 if faults[best] else judged[best]
     sureness = get_sureness(ranked[best])
-    can = score >= (sureness.least if wish.kinds else sureness.least_open)
+    least = (sureness.least, sureness.least_open)
+    if reranker is not None:
+        least = (LEAST_READ, LEAST_READ_OPEN)
+    can = score >= least[not wish.kinds]
     reason = "" if can else faults[best] or TOO_LITTLE
     passage = ranked[best].passage
     others = (one for at, one in enumerate(ranked) if at != best and one.passage == passage)
     shown = (ranked[best].text, *(one.text for one in others))[:LINES]
-    return Evidence(passage, shown, score, can, reason, wish, find_subject(wish.rest, lexicon))
+    subject = find_subject(wish.rest, lexicon)
+    return Evidence(passage, shown, score, can, reason, wish, subject, spoken)
+
+
+def _read_again(
+    question: str,
+    ranked: Sequence[Line],
+    judged: Sequence[float],
+    faults: Sequence[str],
+    reranker: Reranker,
+) -> list[float]:
+    places = [at for at, fault in enumerate(faults) if not fault]
+    texts = [": ".join((*ranked[at].passage.headings[-1:], ranked[at].text)) for at in places]
+    again = look_at_lines(question, texts, [judged[at] for at in places], reranker)
+    found = dict(zip(places, again, strict=True))
+    return [found.get(at, share) for at, share in enumerate(judged)]
 
 
 def find_subject(rest: str, lexicon: Lexicon) -> Subject:

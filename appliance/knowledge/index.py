@@ -31,8 +31,10 @@ from appliance.knowledge.intents import read_intents
 from appliance.knowledge.lexicon import count_terms, measure, weigh_word
 from appliance.knowledge.line_search import LineSearch, list_line_texts
 from appliance.knowledge.matching import Matcher
+from appliance.knowledge.reranker import Reranker
 from appliance.knowledge.rows import Rows, find_language, pack_entry, pack_passage
 from appliance.knowledge.search import PassageSearch
+from appliance.knowledge.second_look import look_at_entry
 
 SCHEMA = """
 create table facts (name text primary key, value text not null) without rowid;
@@ -224,6 +226,7 @@ class Index:
             self._rows = Rows(self._db)
             stored = self._rows.read_fact("calibration")
             self._embedder = embedder
+            self._reranker: Reranker | None = None
             self._embedded: tuple[str, Matrix] | None = None
             self._matcher = Matcher(self._rows, Calibration.from_dict(json.loads(stored)))
             self._search = PassageSearch(self._rows)
@@ -248,9 +251,10 @@ class Index:
             *list_line_texts(self._rows.list_passages()),
         )
 
-    def attach(self, matrix: Matrix) -> None:
-        """Take the vectors and measure anew from where an answer is sure; a few seconds for
-        10,000 entries, so it is done before the index is handed to whoever asks it."""
+    def attach(self, matrix: Matrix, reranker: Reranker | None = None) -> None:
+        """Take the vectors, and what looks again at what they find, and measure anew from where an
+        answer is sure; a few seconds for 10,000 entries, so it is done before the index is handed
+        to whoever asks it."""
         if self._embedder is None:
             raise ValueError("vectors without an embedder for the questions")
         matrix = np.ascontiguousarray(matrix, np.float32)
@@ -263,13 +267,15 @@ class Index:
         self._lines.attach(self._rows.list_passages(), matrix[lines:])
         self._matcher.attach(matrix[:cut], matrix[cut:end], intents)
         self._search.attach(matrix[end:lines])
+        self._reranker = reranker
 
     def list_questions(self, limit: int) -> tuple[str, ...]:
         """Phrasings as they were written, of as many entries as can be."""
         return self._rows.list_questions(limit)
 
     def match(self, question: str, on: date) -> Match:
-        return self._matcher.match(question, on, self._embed(find_essence(question)))
+        match = self._matcher.match(question, on, self._embed(find_essence(question)))
+        return look_at_entry(question, match, self._reranker)
 
     def find_passages(self, question: str, limit: int = 4) -> tuple[Found, ...]:
         return self._search.find(question, limit, self._embed(find_essence(question)))
@@ -279,7 +285,7 @@ class Index:
         vector = self._embed(find_essence(question))
         found = self._search.find(question, limit, vector, floor=0.0)
         lines = self._lines.gather(found, vector)
-        return find_evidence(question, lines, self._rows.passage_lexicon)
+        return find_evidence(question, lines, self._rows.passage_lexicon, self._reranker)
 
     def rate_business(self, question: str) -> float:
         """How likely it is one for a shop, 0 to 1; half where no vectors are there to tell."""

@@ -34,6 +34,7 @@ from appliance.knowledge.index import UNTOLD, Index
 from appliance.knowledge.kept import Report, read_report
 from appliance.knowledge.library_state import LibraryState, Phase
 from appliance.knowledge.readings import describe, make_error
+from appliance.knowledge.reranker import OpenReranker, no_reranker
 from appliance.knowledge.stock import Stock, find_built, take_stock
 from appliance.knowledge.vector_work import VectorWork
 
@@ -62,6 +63,7 @@ class Library:
         today: Callable[[], date] = date.today,
         may_work: Callable[[], bool] = lambda: True,
         *,
+        open_reranker: OpenReranker = no_reranker,
         poll_s: float = POLL_S,
         build: Build = build_apart,
     ) -> None:
@@ -70,6 +72,7 @@ class Library:
         # As the process that builds names its files; what bears another name is removed.
         self._folder, self._data = folder.absolute(), data.absolute()
         self._embedder = embedder
+        self.open_reranker = open_reranker
         self._today = today
         self._may_work = may_work
         self._poll_s = poll_s
@@ -311,7 +314,9 @@ class Library:
     def _run_vectors(self) -> Index | None:
         if self._vector_work is None:
             assert self._path is not None and self._embedder is not None
-            self._vector_work = VectorWork(self._path, self._data, self._embedder)
+            self._vector_work = VectorWork(
+                self._path, self._data, self._embedder, self.open_reranker
+            )
         return self._vector_work.step()
 
     async def _drop_vector_work(self) -> None:

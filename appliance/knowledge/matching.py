@@ -136,10 +136,11 @@ class Matcher:
             Hit(self._rows.read_entry(entry), bounds.rate(min(score, sure)))
             for entry, score in best
         )
-        if is_best and not exact and sure >= bounds.sure:
+        may_be_sure = is_best and not exact
+        if may_be_sure and sure >= bounds.sure:
             return Match("sure", hits)
         is_near = best[0][1] >= bounds.near and sure >= FAR
-        return Match("near" if is_near else "none", hits)
+        return Match("near" if is_near else "none", hits, may_be_sure)
 
     def _doubt(self, asked: Asked, entry: int, absent: int | None = None) -> float:
         """What speaks against an answer that is the most alike: something is asked about that

@@ -21,6 +21,7 @@ from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Fault, Found, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.index import UNTOLD, Index
+from appliance.knowledge.reranker import OpenReranker, no_reranker
 from appliance.knowledge.vector_work import FILE_NAME as VECTORS
 from appliance.knowledge.vector_work import VectorWork
 
@@ -70,6 +71,7 @@ async def open_trial(
     old: Path | None,
     embedder: Embedder | None,
     today: date,
+    open_reranker: OpenReranker = no_reranker,
 ) -> AsyncIterator[Trial]:
     """With `text` as the file `name`; empty stands for no such entries. With an embedder it
     answers by meaning too. Raises BuildFailed."""
@@ -77,7 +79,7 @@ async def open_trial(
     built = await asyncio.to_thread(_build, folder, place, name, text, old)
     trial: Trial | None = None
     try:
-        index = await asyncio.to_thread(_open, built, data, place, embedder)
+        index = await asyncio.to_thread(_open, built, data, place, embedder, open_reranker)
         trial = Trial(built.report.faults, index, today)
         yield trial
     finally:
@@ -100,14 +102,20 @@ def _build(folder: Path, place: Path, name: str, text: str, old: Path | None) ->
     return built
 
 
-def _open(built: Built, data: Path, place: Path, embedder: Embedder | None) -> Index | None:
+def _open(
+    built: Built,
+    data: Path,
+    place: Path,
+    embedder: Embedder | None,
+    open_reranker: OpenReranker,
+) -> Index | None:
     if built.path is None:
         return None
     try:
         if embedder is None:
             return Index(built.path)
         _copy_vectors(data / VECTORS, place / VECTORS)
-        work = VectorWork(built.path, place, embedder)
+        work = VectorWork(built.path, place, embedder, open_reranker)
         while (index := work.step()) is None:
             pass
         return index

@@ -14,6 +14,7 @@ import structlog
 
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.index import Index
+from appliance.knowledge.reranker import OpenReranker, no_reranker
 from appliance.knowledge.vectors import Vectors
 
 # At 12 ms a text a batch is done in a tenth of a second.
@@ -28,8 +29,15 @@ MAX_TRIES = 2
 class VectorWork:
     """Of the index at `path`; every method runs on the library's working thread."""
 
-    def __init__(self, path: Path, data: Path, embedder: Embedder) -> None:
+    def __init__(
+        self,
+        path: Path,
+        data: Path,
+        embedder: Embedder,
+        open_reranker: OpenReranker = no_reranker,
+    ) -> None:
         self._index = Index(path, embedder)
+        self._open_reranker = open_reranker
         try:
             self._texts = self._index.texts_to_embed()
             self._vectors = Vectors(data / FILE_NAME, embedder)
@@ -61,7 +69,7 @@ class VectorWork:
                 raise OSError("the vectors cannot be kept")
             self._missing = self._vectors.missing(self._texts)
             return None
-        self._index.attach(matrix)
+        self._index.attach(matrix, self._open_reranker())
         self._vectors.close()
         return self._index
 

