@@ -125,7 +125,7 @@ def draw(
     """Batches of texts of one length, without end."""
     while True:
         some = [*chance.sample(records, FROM_RECORDS), *chance.sample(wishes, FROM_WISHES)]
-        read = [(net.cut(one.kind, one.question + SEPARATOR + one.text, 999), one) for one in some]
+        read = [(net.cut(one.kind, one.question + SEPARATOR + one.text), one) for one in some]
         read = [each for each in read if len(each[0]) <= MOST_PIECES]
         read.sort(key=lambda each: len(each[0]) + 4 * chance.random())
         batches = [read[at : at + TEXTS] for at in range(0, len(read) - TEXTS, TEXTS)]

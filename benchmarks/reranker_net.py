@@ -66,8 +66,8 @@ class Net:
         }
         return {"layers": layers, "fixed": fixed}
 
-    def cut(self, kind: str, text: str, most: int) -> list[int]:
-        return [FIRST, *self._pieces.read(PREFIXES[kind] + text)[: most - 2], LAST]
+    def cut(self, kind: str, text: str) -> list[int]:
+        return [FIRST, *self._pieces.read(PREFIXES[kind] + text), LAST]
 
     def fill(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Words' rows of texts as long as the longest, rounded up, and which of them count."""

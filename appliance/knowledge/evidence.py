@@ -7,7 +7,6 @@ rule that must not break: nothing found, or only something near it, is never cal
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from appliance.knowledge.entries import Passage
 from appliance.knowledge.focus import find_focus, is_known, list_known, name_alike
 from appliance.knowledge.folding import fold
 from appliance.knowledge.lexicon import Lexicon, Weighted, count_terms
+from appliance.knowledge.likelihood import squash
 from appliance.knowledge.line_search import Line
 from appliance.knowledge.particulars import count_shared_numbers, find_conflict
 from appliance.knowledge.reranker import Reranker
@@ -52,7 +52,7 @@ class Sureness:
 
     def tell(self, clause: float, whole: float, meaning: float) -> float:
         weighed = self.clause * clause + self.whole * whole + self.meaning * meaning
-        return 1 / (1 + math.exp(-(self.constant + weighed)))
+        return squash(self.constant + weighed)
 
 
 # Fitted with ridge to the tune splits of four shops; of a shop left out, at `least`, 85 of 100

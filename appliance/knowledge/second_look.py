@@ -7,14 +7,13 @@ offered at most, and a question that is the owner's own to the letter is not loo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.knowledge.entries import Hit, Match, Outcome
+from appliance.knowledge.likelihood import find_odds, squash
 from appliance.knowledge.reranker import Reranker
 
-LARGEST_ODDS = 30.0
 LIKELY = 0.5
 
 
@@ -67,14 +66,3 @@ def look_at_lines(
     return [
         AT_LINES.weigh(share, again[at]) if at in again else 0.0 for at, share in enumerate(judged)
     ]
-
-
-def find_odds(share: float) -> float:
-    """The logarithm of the odds of a likelihood, within `LARGEST_ODDS`."""
-    if not 0.0 < share < 1.0:
-        return math.copysign(LARGEST_ODDS, share - 0.5)
-    return max(-LARGEST_ODDS, min(LARGEST_ODDS, math.log(share / (1 - share))))
-
-
-def squash(odds: float) -> float:
-    return 1 / (1 + math.exp(-max(-LARGEST_ODDS, min(LARGEST_ODDS, odds))))
