@@ -27,7 +27,7 @@ from appliance.settings import Settings
 
 KNOWLEDGE_FILES = ("knowledge-*.db", "*vectors.db")
 # Large, and never written again once it bears its name.
-LINKED_FILES = "reranker-*.bin"
+LINKED_FILES = ("embedder-*.bin", "reranker-*.bin")
 # How far the vectors are is looked at so often.
 LOOK_S = 0.2
 
@@ -80,9 +80,10 @@ def carry_knowledge(source: Path, target: Path) -> None:
         for file in source.glob(pattern):
             with suppress(OSError):
                 shutil.copyfile(file, target / file.name)
-    for file in source.glob(LINKED_FILES):
-        with suppress(OSError):
-            (target / file.name).hardlink_to(file)
+    for pattern in LINKED_FILES:
+        for file in source.glob(pattern):
+            with suppress(OSError):
+                (target / file.name).hardlink_to(file)
 
 
 async def wait_indexed(house: House) -> None:

@@ -106,6 +106,7 @@ class KnowledgeRung:
         """What an operator should know of the knowledge."""
         if self._parts is None:
             return ()
+        from appliance.knowledge.embedder import BASE
         from appliance.knowledge.readings import describe
 
         faults = (*self.library.state.faults, *self._parts.charter.faults)
@@ -129,6 +130,14 @@ class KnowledgeRung:
                 f"The moderation service cannot be asked, so every message is refused: {reason}. "
                 "Look at the setting moderation_url. "
                 f"内容审核服务无法使用，所有消息都被拒绝：{reason}。请检查设置 moderation_url。"
+            )
+        if self._embedder is not None and self._embedder.name == BASE:
+            notes.append(
+                f"The fitted embedder's file could not be made in {self._settings.data} (120 MB of "
+                "room are needed), so questions in other words than yours are found less often; "
+                "start again once there is room. "
+                f"{self._settings.data} 里放不下调好的向量模型（需要 120 MB 空间），"
+                "换了说法的问题会少找到一些；腾出空间后请重新启动。"
             )
         if self.tools is not None and (tool_faults := self.tools.faults):
             notes.append(
@@ -228,7 +237,7 @@ class KnowledgeRung:
         settings = self._settings
         charter = CharterKeeper(self.folder, settings.system_prompt)
         # Misses are put to the knowledge again and again, as it is and as it would be.
-        embedder = load_embedder()
+        embedder = load_embedder(settings.data)
         self._embedder = Remembering(embedder) if embedder is not None else None
         library = Library(
             self.folder,

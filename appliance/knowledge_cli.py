@@ -181,7 +181,7 @@ def try_question(question: str, words_only: bool) -> None:
         settings = load_settings().settings
         folder = _find_folder()
         reading = _read(folder)
-        embedder = None if words_only else load_embedder()
+        embedder = None if words_only else load_embedder(settings.data)
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "knowledge.db"
             write_index(path, reading.entries, reading.passages)

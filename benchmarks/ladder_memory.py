@@ -38,7 +38,7 @@ def main() -> None:
     questions = choose_questions(make_rows(arguments.entries), ASKED)
     gc.collect()
     before = read_resident_bytes()
-    embedder = load_embedder() if arguments.vectors else None
+    embedder = load_embedder(arguments.vectors.parent) if arguments.vectors else None
     index = Index(arguments.file, embedder)
     if embedder is not None:
         vectors = Vectors(arguments.vectors, embedder)

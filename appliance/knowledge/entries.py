@@ -13,6 +13,9 @@ from typing import Literal, TypeAlias
 
 Outcome: TypeAlias = Literal["sure", "near", "none"]
 
+# Where nothing tells whether by the one or by the other.
+EVENLY = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -83,11 +86,13 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class Match:
     """`hits` are the closest entries, best first, at most three; only a "sure" one is an answer.
-    None `may_be_sure` where an entry that is not valid today would be the answer."""
+    None `may_be_sure` where an entry that is not valid today would be the answer. `told`, 0 to 1,
+    is how far this owner's entries are found by what customers come for and not by his wording."""
 
     outcome: Outcome
     hits: tuple[Hit, ...] = ()
     may_be_sure: bool = True
+    told: float = EVENLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from appliance.knowledge.calibration import Calibration, Trial, calibrate
 from appliance.knowledge.concepts import find_concepts, is_thing
 from appliance.knowledge.denials import is_denied
 from appliance.knowledge.embedder import Matrix
-from appliance.knowledge.entries import Hit, Match
+from appliance.knowledge.entries import EVENLY, Hit, Match, Outcome
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.intents import Intents, Profiles
 from appliance.knowledge.lexicon import Weighted, count_terms
@@ -88,6 +88,7 @@ class Matcher:
         self._bounds = [LEXICAL_BOUNDS] * LANGUAGES
         self._meanings: Meanings | None = None
         self._profiles: Profiles | None = None
+        self._told = [EVENLY] * LANGUAGES
         self.calibration = calibration or calibrate((), self._bounds, 0.0)
 
     @property
@@ -104,9 +105,9 @@ class Matcher:
         self._bounds = [FUSED_BOUNDS] * LANGUAGES
         if intents is not None:
             self._profiles = Profiles(intents, matrix, rows.owners, rows.languages)
-            told = self.rate_told(matrix)
-            self._weights = [mix_weights(TOLD, WORDED, share) for share in told]
-            self._bounds = [mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, share) for share in told]
+            self._told = self.rate_told(matrix)
+            self._weights = [mix_weights(TOLD, WORDED, share) for share in self._told]
+            self._bounds = [mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, share) for share in self._told]
         self.calibration = self.calibrate(matrix)
 
     def match(self, question: str, on: date, vector: Matrix | None = None) -> Match:
@@ -137,10 +138,10 @@ class Matcher:
             for entry, score in best
         )
         may_be_sure = is_best and not exact
-        if may_be_sure and sure >= bounds.sure:
-            return Match("sure", hits)
+        is_sure = may_be_sure and sure >= bounds.sure
         is_near = best[0][1] >= bounds.near and sure >= FAR
-        return Match("near" if is_near else "none", hits, may_be_sure)
+        outcome: Outcome = "sure" if is_sure else "near" if is_near else "none"
+        return Match(outcome, hits, may_be_sure, self._told[asked.language])
 
     def _doubt(self, asked: Asked, entry: int, absent: int | None = None) -> float:
         """What speaks against an answer that is the most alike: something is asked about that

