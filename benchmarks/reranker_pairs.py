@@ -43,9 +43,12 @@ class Pair(NamedTuple):
 
 def list_pairs(embed: Embed, chance: random.Random) -> list[Pair]:
     """Those of all records, twice as many wrong ones as right ones."""
-    lines = [record for file in sorted(PAIRS.glob("line*.jsonl")) for record in read(file)]
-    entries = [record for file in sorted(PAIRS.glob("entry*.jsonl")) for record in read(file)]
+    lines, entries = read_all("line"), read_all("entry")
     return [*pair_lines(lines, embed, chance), *pair_entries(entries, embed, chance)]
+
+
+def read_all(kind: Kind) -> list[Record]:
+    return [record for file in sorted(PAIRS.glob(f"{kind}*.jsonl")) for record in read(file)]
 
 
 def read(file: Path) -> Iterator[Record]:
@@ -102,10 +105,8 @@ def show_entry(record: Record, chance: random.Random) -> str:
 
 def pair_wishes(embed: Embed, chance: random.Random) -> Iterator[Pair]:
     """A sentence with others of its wish, and with those of a wish that lies near."""
-    wishes = read_sentences()
     for is_ascii in (False, True):
-        spoken = [[one for one in wish if one.isascii() == is_ascii] for wish in wishes]
-        spoken = [wish for wish in spoken if len(wish) >= FEWEST_SENTENCES]
+        spoken = read_wishes(is_ascii)
         rows = [embed(wish) for wish in spoken]
         middles = np.stack([each.mean(axis=0) for each in rows])
         middles = scale(middles - middles.mean(axis=0))
@@ -119,6 +120,12 @@ def pair_wishes(embed: Embed, chance: random.Random) -> Iterator[Pair]:
                 likest = np.argsort(-(rows[rival] @ rows[place][at]))[: 4 if at % 2 else None]
                 some = [spoken[rival][one] for one in likest]
                 yield Pair("entry", question, _join(some, chance), False)
+
+
+def read_wishes(is_ascii: bool) -> list[list[str]]:
+    """Those of one language that are said in enough ways."""
+    spoken = [[one for one in wish if one.isascii() == is_ascii] for wish in read_sentences()]
+    return [wish for wish in spoken if len(wish) >= FEWEST_SENTENCES]
 
 
 def _join(texts: Sequence[str], chance: random.Random) -> str:

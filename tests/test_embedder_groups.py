@@ -8,7 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.embedder_groups import SHARES, Groups, Kind, Text, read_all
+from benchmarks.embedder_groups import SHARES, Groups, Kind, Text
+from benchmarks.reranker_pairs import read_all
 
 LONGEST = 12
 

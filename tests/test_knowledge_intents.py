@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from appliance.knowledge.embedder import name_tuned
+from appliance.knowledge.embedder import WEIGHTS, name_tuned
 from appliance.knowledge.folding import normalise
 from appliance.knowledge.intents import Intents, Profiles, name_weights, read_intents
 from appliance.knowledge.semantic import scale
@@ -40,7 +41,7 @@ def test_no_sentence_stands_twice_and_each_wish_has_some() -> None:
 
 
 def test_what_is_shipped_was_fitted_to_these_wishes() -> None:
-    intents = read_intents(name_tuned())
+    intents = read_intents(name_tuned(sha256(WEIGHTS.read_bytes()).hexdigest()))
     assert intents is not None
     wishes = len(read_sentences())
     assert intents.bias.shape == (wishes,)

