@@ -5,7 +5,9 @@ The rule that must not break: a damaged file costs a computation and nothing els
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +51,45 @@ def test_what_was_added_is_there_after_the_end_of_the_process(tmp_path: Path) ->
     again.close()
 
 
-def test_another_embedder_shares_no_rows(tmp_path: Path) -> None:
+def test_another_embedder_begins_anew(tmp_path: Path) -> None:
+    texts = [str(number) for number in range(3000)]
+    for name in ("one", "two", "three"):
+        vectors = Vectors(tmp_path / "v.db", Counting(name))
+        assert vectors.missing(texts) == texts
+        vectors.add(texts)
+        vectors.close()
+    assert read_names(tmp_path / "v.db") == ["three"]
+    assert count_rows(tmp_path / "v.db") == len(texts)
+
+
+def test_rows_of_which_nobody_says_whose_they_are_begin_anew(tmp_path: Path) -> None:
     vectors = Vectors(tmp_path / "v.db", Counting())
     vectors.add(["a"])
     vectors.close()
-    other = Vectors(tmp_path / "v.db", Counting("other"))
-    assert other.missing(["a"]) == ["a"]
+    with closing(sqlite3.connect(tmp_path / "v.db")) as db:
+        db.execute("drop table embedder")
+    again = Vectors(tmp_path / "v.db", Counting())
+    assert again.missing(["a"]) == ["a"]
+    again.close()
+    assert read_names(tmp_path / "v.db") == ["counting"]
+
+
+def test_two_at_a_time_of_one_embedder_keep_what_the_other_added(tmp_path: Path) -> None:
+    one, other = (Vectors(tmp_path / "v.db", Counting()) for _ in range(2))
+    one.add(["a"])
+    assert other.missing(["a", "b"]) == ["b"]
+    one.close()
     other.close()
+
+
+def read_names(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as db:
+        return [name for (name,) in db.execute("select name from embedder")]
+
+
+def count_rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("select count(*) from vectors").fetchone()[0])
 
 
 @pytest.mark.parametrize("keep", [0, 1, 16, 99, 100, 101, 4096, 5000, 8000])
