@@ -1,3 +1,3 @@
 """The appliance: an offline customer-service assistant in a box."""
 
-__version__ = "0.15.0"
+__version__ = "0.16.0"

@@ -22,6 +22,7 @@ from appliance.knowledge.line_search import Line
 from appliance.knowledge.particulars import count_shared_numbers, find_conflict
 from appliance.knowledge.reranker import Reranker
 from appliance.knowledge.second_look import LEAST_READ, LEAST_READ_OPEN, look_at_lines
+from appliance.knowledge.sections import names_another
 from appliance.knowledge.wishes import Wish, find_wish
 
 # The right passage is among the best two; more only bring lines that sound alike.
@@ -62,6 +63,7 @@ WORDS_ALONE = Sureness(2.2, 2.8, 0.0, -3.7, 0.27, 0.37)
 
 
 NO_WISH = Wish()
+OTHER_SECTION = "another section is named than that of the lines"
 TOO_LITTLE = "too little of the question in the lines"
 
 
@@ -129,7 +131,12 @@ def find_evidence(
     asked = lexicon.weigh(count_terms(question))
     ranked = sorted(lines, key=lambda one: -rank_line(asked, one))
     judged = [judge(question, one, wish, lexicon) for one in ranked]
-    faults = [find_fault(question, wish, one) for one in ranked]
+    sections = dict.fromkeys(one.passage for one in ranked)
+    faults = [
+        find_fault(question, wish, one)
+        or (OTHER_SECTION if names_another(question, one.passage, sections) else "")
+        for one in ranked
+    ]
     spoken = max((one for one, fault in zip(judged, faults, strict=True) if not fault), default=0.0)
     if reranker is not None:
         judged = _read_again(question, ranked, judged, faults, reranker)
