@@ -139,7 +139,7 @@ def encode(parts: Any, rows: Any, counts: Any) -> Any:
     for layer in parts["layers"]:
 
         def apply(name: str, state: Any, layer: Any = layer) -> Any:
-            return state @ layer[f"{name}.w"].T + layer[f"{name}.b"]
+            return multiply(state, layer[f"{name}.w"]) + layer[f"{name}.b"]
 
         asked, keys, values = (
             apply(name, state).reshape(texts, longest, HEADS, -1).transpose(0, 2, 1, 3)
@@ -153,6 +153,27 @@ def encode(parts: Any, rows: Any, counts: Any) -> Any:
     weights = counts[..., None]
     means = (state.reshape(texts, longest, WIDTH) * weights).sum(1) / weights.sum(1)
     return means / jnp.linalg.norm(means, axis=1, keepdims=True)
+
+
+def multiply_turned(rows: Any, matrix: Any) -> Any:
+    """In halves of floats, which takes two thirds of the time."""
+    return multiply_halves(rows, matrix, ((1,), (1,)))
+
+
+def multiply_halves(one: Any, other: Any, along: tuple[tuple[int], tuple[int]]) -> Any:
+    halves = one.astype(jnp.bfloat16), other.astype(jnp.bfloat16)
+    return jax.lax.dot_general(*halves, (along, ((), ())), preferred_element_type=jnp.float32)
+
+
+def find_slopes(kept: tuple[Any, Any], slope: Any) -> tuple[Any, Any]:
+    """Of what came of `multiply`, for both; they are halved too."""
+    rows, matrix = kept
+    of_rows = multiply_halves(slope, matrix, ((1,), (0,)))
+    return of_rows, multiply_halves(slope, rows, ((0,), (0,)))
+
+
+multiply: Any = jax.custom_vjp(multiply_turned)
+multiply.defvjp(lambda rows, matrix: (multiply(rows, matrix), (rows, matrix)), find_slopes)
 
 
 def normalise(state: Any, scale: Any, shift: Any) -> Any:

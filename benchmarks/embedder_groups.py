@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from benchmarks.reranker_pairs import Record, read_all, read_wishes
 
 Kind: TypeAlias = Literal["entry", "wish", "line"]
 Text: TypeAlias = tuple[int, ...]
-Pair: TypeAlias = tuple[Text, Text]
 
 SHARES: dict[Kind, int] = {"entry": 50, "wish": 35, "line": 15}
 FROM_ANSWERS, AMONG_ASKED = 0.2, 0.15
@@ -36,6 +35,11 @@ HELD_OUT = frozenset(
 )
 
 
+class Pair(NamedTuple):
+    asked: Text
+    written: Text
+
+
 class Cutter(Protocol):
     """A tokenizer and its words' rows."""
 
@@ -46,19 +50,20 @@ class Cutter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is `asked` and `written` of one thing, and the `answer` or nothing."""
+    """What is `asked` and `written` of one thing, the `answer` or nothing, and what is asked that
+    is only `near` to it."""
 
     asked: tuple[Text, ...]
     written: tuple[Text, ...]
     answer: Text = ()
+    near: tuple[Text, ...] = ()
 
     def draw(self, chance: random.Random, is_answered: bool) -> Pair:
         if self.answer and is_answered:
-            return chance.choice(self.asked), self.answer
+            return Pair(chance.choice(self.asked), self.answer)
         if not self.written or (len(self.asked) > 1 and chance.random() < AMONG_ASKED):
-            first, second = chance.sample(self.asked, 2)
-            return first, second
-        return chance.choice(self.asked), chance.choice(self.written)
+            return Pair(*chance.sample(self.asked, 2))
+        return Pair(chance.choice(self.asked), chance.choice(self.written))
 
 
 class Groups:
@@ -84,8 +89,11 @@ class Groups:
     def choose(self, chance: random.Random) -> Kind:
         return chance.choices(list(SHARES), list(SHARES.values()))[0]
 
-    def draw(self, kind: Kind, most: int, chance: random.Random) -> list[Pair]:
-        """Pairs of one shop, each of another thing."""
+    def draw(
+        self, kind: Kind, most: int, most_rivals: int, chance: random.Random
+    ) -> tuple[list[Pair], list[Text]]:
+        """Pairs of one shop, each of another thing, and rivals: what is asked there of none of
+        them."""
         if kind == "wish":
             groups, middles = chance.choice(self._wishes)
             if chance.random() < 0.5:
@@ -94,8 +102,11 @@ class Groups:
         else:
             groups = chance.choice(self._entries if kind == "entry" else self._lines)
         is_answered = chance.random() < FROM_ANSWERS
-        some = chance.sample(groups, min(most, len(groups)))
-        return [group.draw(chance, is_answered) for group in some]
+        groups = chance.sample(groups, len(groups))
+        some, others = groups[:most], groups[most:]
+        rivals = [group.near for group in some if group.near] or [one.asked for one in others]
+        pairs = [group.draw(chance, is_answered) for group in some]
+        return pairs, [chance.choice(texts) for texts in rivals[:most_rivals]]
 
     def _gather(self, groups: Iterable[tuple[str, Group]]) -> list[list[Group]]:
         shops: dict[str, list[Group]] = {}
@@ -105,11 +116,12 @@ class Groups:
 
     def _read_entry(self, record: Record) -> Group:
         written = self._cut_all([record["question"], *record["phrasings"]])
-        return Group(self._cut_all(record["same"]), written, self._cut(record["answer"]))
+        asked, near = self._cut_all(record["same"]), self._cut_all(record["near"])
+        return Group(asked, written, self._cut(record["answer"]), near)
 
     def _read_line(self, record: Record) -> Group:
         line = self._cut(f"{record['heading']} {record['line']}")
-        return Group(self._cut_all(record["yes"]), (line,))
+        return Group(self._cut_all(record["yes"]), (line,), near=self._cut_all(record["no"]))
 
     def _read_wishes(self, is_ascii: bool) -> tuple[list[Group], Matrix]:
         """Those of one language, and where each lies."""
