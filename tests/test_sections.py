@@ -91,3 +91,12 @@ def test_where_only_the_other_section_speaks_of_it_nothing_answers(tmp_path: Pat
         found = index.find_evidence("are small dogs on a lead welcome in the Suzhou store")
     assert not found.can_answer
     assert found.reason in (OTHER_SECTION, TOO_LITTLE)
+
+
+def test_the_other_section_need_not_be_among_those_that_are_read(tmp_path: Path) -> None:
+    """By words alone a few are read, and the one that is meant may say it in other words."""
+    write_index(tmp_path / "stores.db", [], [HANGZHOU, SUZHOU])
+    with closing(Index(tmp_path / "stores.db")) as index:
+        found = index.find_evidence("can I bring small dogs on a lead to the Suzhou shop", limit=1)
+        assert (found.can_answer, found.reason) == (False, OTHER_SECTION)
+        assert index.find_evidence("can I bring small dogs on a lead", limit=1).can_answer

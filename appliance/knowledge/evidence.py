@@ -123,18 +123,20 @@ def find_evidence(
     lines: Sequence[Line],
     lexicon: Lexicon,
     reranker: Reranker | None = None,
+    beside: Sequence[Passage] = (),
 ) -> Evidence:
-    """`lines` are those that may answer, in any order; a reranker looks at the best again."""
+    """`lines` are those that may answer, in any order; a reranker looks at the best again.
+    `beside` are passages that speak of the question too."""
     if not lines:
         return Evidence()
     wish = find_wish(name_alike(fold(question).text))
     asked = lexicon.weigh(count_terms(question))
     ranked = sorted(lines, key=lambda one: -rank_line(asked, one))
     judged = [judge(question, one, wish, lexicon) for one in ranked]
-    sections = dict.fromkeys(one.passage for one in ranked)
+    own = dict.fromkeys(one.passage for one in ranked)
+    foreign = {each for each in own if names_another(question, each, (*own, *beside))}
     faults = [
-        find_fault(question, wish, one)
-        or (OTHER_SECTION if names_another(question, one.passage, sections) else "")
+        OTHER_SECTION if one.passage in foreign else find_fault(question, wish, one)
         for one in ranked
     ]
     spoken = max((one for one, fault in zip(judged, faults, strict=True) if not fault), default=0.0)

@@ -33,7 +33,7 @@ from appliance.knowledge.line_search import LineSearch, list_line_texts
 from appliance.knowledge.matching import Matcher
 from appliance.knowledge.reranker import Reranker
 from appliance.knowledge.rows import Rows, find_language, pack_entry, pack_passage
-from appliance.knowledge.search import PassageSearch
+from appliance.knowledge.search import CANDIDATES, PassageSearch
 from appliance.knowledge.second_look import look_at_entry
 
 SCHEMA = """
@@ -283,9 +283,10 @@ class Index:
     def find_evidence(self, question: str, limit: int = PASSAGES) -> Evidence:
         """The line of the documents that answers, and whether it does."""
         vector = self._embed(find_essence(question))
-        found = self._search.find(question, limit, vector, floor=0.0)
-        lines = self._lines.gather(found, vector)
-        return find_evidence(question, lines, self._rows.passage_lexicon, self._reranker)
+        found = self._search.find(question, CANDIDATES, vector, floor=0.0)
+        lines = self._lines.gather(found[:limit], vector)
+        beside = [one.passage for one in found[limit:]]
+        return find_evidence(question, lines, self._rows.passage_lexicon, self._reranker, beside)
 
     def rate_business(self, question: str) -> float:
         """How likely it is one for a shop, 0 to 1; half where no vectors are there to tell."""
