@@ -107,6 +107,7 @@ def main() -> None:
     parts = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
     fitted = fit(lose, parts, partial(draw, net, groups), arguments.minutes, PLAN)
     if arguments.on:
+        # What was begun with, of which the steps left nothing.
         before, _ = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
         fitted = jax.tree.map(lambda new, old: new + KEPT_OF_BEFORE * (old - new), fitted, before)
     np.savez(WEIGHTS, **pack_layers(fitted["layers"], KEPT_AS_THEY_ARE))

@@ -35,16 +35,14 @@ class Vectors:
     def missing(self, texts: Sequence[str]) -> list[str]:
         """Those that have no vector yet, each once, in their order."""
         known = self._read_keys(texts)
-        return [text for text in dict.fromkeys(texts) if self._get_key(text) not in known]
+        return [text for text in dict.fromkeys(texts) if make_key(text) not in known]
 
     def add(self, texts: Sequence[str]) -> None:
         """Compute and keep one batch; what is kept survives the end of the process."""
         if not texts:
             return
         rows = self._embedder.embed(texts).astype(np.float16)
-        pairs = [
-            (self._get_key(text), row.tobytes()) for text, row in zip(texts, rows, strict=True)
-        ]
+        pairs = [(make_key(text), row.tobytes()) for text, row in zip(texts, rows, strict=True)]
         try:
             self._insert(pairs)
         except sqlite3.DatabaseError:
@@ -58,7 +56,7 @@ class Vectors:
         except sqlite3.DatabaseError:
             self._begin_anew()
             return None
-        keys = [self._get_key(text) for text in texts]
+        keys = [make_key(text) for text in texts]
         if not keys or any(key not in found for key in keys):
             return None
         columns = len(found[keys[0]]) // 2
@@ -73,13 +71,6 @@ class Vectors:
     def close(self) -> None:
         self._db.close()
 
-    def _get_key(self, text: str) -> bytes:
-        return hashlib.blake2b(
-            text.encode("utf-8", "surrogatepass"),
-            digest_size=16,
-            key=self._embedder.name.encode()[:64],
-        ).digest()
-
     def _read_keys(self, texts: Sequence[str]) -> set[bytes]:
         try:
             return {key for key, _ in self._read_rows(texts)}
@@ -88,7 +79,7 @@ class Vectors:
             return set()
 
     def _read_rows(self, texts: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
-        keys = list({self._get_key(text) for text in texts})
+        keys = list({make_key(text) for text in texts})
         for start in range(0, len(keys), LOOKUP_ROWS):
             some = keys[start : start + LOOKUP_ROWS]
             marks = ",".join("?" * len(some))
@@ -137,3 +128,7 @@ class Vectors:
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def make_key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
