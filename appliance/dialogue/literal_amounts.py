@@ -106,8 +106,12 @@ def _unit(match: Match) -> Value | None:
 
 
 def _share(match: Match) -> Value | None:
-    part, whole = read_numeral(match["a"]), read_numeral(match["b"])
-    return Value(write(part / whole)) if part is not None and whole else None
+    """三分之二, 千分之三: the whole may be a bare hundred or thousand."""
+    part = read_numeral(match["a"])
+    whole = read_numeral(match["b"]) or read_numeral("一" + match["b"])
+    if part is None or not whole:
+        return None
+    return Value(write(part / whole), (f"percent:{write(100 * part / whole)}",))
 
 
 def _code(match: Match) -> Value:
@@ -120,6 +124,13 @@ def _currency(word: str) -> str:
         if re.fullmatch(words, word, re.IGNORECASE):
             return name
     raise ValueError(f"{word!r} is no currency")
+
+
+def _vague(match: Match) -> Value:
+    """百元 is 一百元; 十几块 and 几百块 are cleared by what says the same alone."""
+    told = match[0][:-1]
+    amount = read_numeral("一" + told)
+    return Value((told if amount is None else write(amount)) + "CNY")
 
 
 def _money(match: Match) -> Value | None:
@@ -255,6 +266,7 @@ AMOUNT_READERS: dict[str, Reader] = {
     "share": _share,
     "code": _code,
     "money": _money,
+    "vague": _vague,
     "signed": _signed,
     "coins": _coins,
     "coin": _coin,

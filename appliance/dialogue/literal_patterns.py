@@ -13,9 +13,10 @@ from appliance.dialogue.numerals import CHINESE_CHARS, ENGLISH_SCALES, ENGLISH_U
 
 # Fragments. D: digits; C: Chinese numerals; E: English ones; N: any of them.
 # A number is taken whole or not at all, so none of them gives back what it has.
+_SCALE = r"[十百千万亿]{1,2}+(?!分之)"
 D = (
     r"(?<![\d.])(?:\d{1,3}(?:,\d{3}){1,4}(?!\d)|\d++)(?:\.\d++)?+"
-    r"(?:(?:[十百千万亿]{1,2}+)(?!分之))?"
+    rf"(?:{_SCALE}(?:\d{{1,4}}{_SCALE}){{0,3}}+(?:\d{{3,4}}(?![\d.]))?+)?"
 )
 C = rf"[{CHINESE_CHARS}]{{1,16}}+(?:点[零〇一二三四五六七八九]{{1,4}}+)?+"
 _WORD = "|".join(
@@ -31,6 +32,17 @@ TO = r"\s{0,2}(?:-|–|—|~|至|到|或|/|\bto\b|\bor\b)\s{0,2}"
 # One amount or the two ends of a span.
 SPAN = rf"(?P<a>{N})(?:{TO}(?P<b>{N}))?+"
 CALL = r"[ \t]{0,2}[:：]?(?:是|为| is)?[:：]?\s{0,3}"
+ABOUT = (
+    r"(?:大约|大概|差不多|约为?|仅|才|就|也就|至少|最低|最高|不到|超过|低至|高达)?"
+    r"(?: ?(?:about|around|approximately|roughly|only|just|at least|up to|from))?"
+)
+PRICE_CALL = (
+    rf"(?:价|费)?[ \t]{{0,2}}[:：]?{ABOUT}"
+    r"(?:在|是|为|要| is| are| was| starts?| would be| will be)?"
+    rf"{ABOUT}[:：]?\s{{0,3}}"
+)
+# 三个多月 and 1000多元 are told as the three months and the 1,000 that they are more than.
+MORE = r"(?:个?多|余)?"
 
 MONTHS = {
     name: number
@@ -45,7 +57,7 @@ MONTHS = {
     for name in names.split()
 }  # fmt: skip
 MONTH = rf"\b(?P<month>{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
-DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?![\d:])"
+DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d|:\d)"
 YEAR = r"(?P<y>(?:19|20)\d{2})(?!\d)"
 WEEKDAYS = {
     **{name: 1 + at for at, name in enumerate(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])},
@@ -86,7 +98,7 @@ DURATIONS = (
     (r"个?小时|个?钟头|个?钟(?![表头])|hours?\b|hrs?\b|h\b", "s", 3600),
     (r"个?自然日|天|日(?=[内之以无有保游])|(?:calendar )?days?\b", "s", 86400),
     (r"个?星期|个?礼拜|周(?![年岁])|weeks?\b", "s", 7 * 86400),
-    (r"个月|months?\b", "mo", 1),
+    (r"个多?月|months?\b", "mo", 1),
     (r"个?季度|quarters?\b", "mo", 3),
     (r"周年|年(?![级代货轻龄])|years?\b(?! old)|yrs?\b", "mo", 12),
 )
@@ -97,6 +109,7 @@ UNITS = (
     (r"厘米|公分|cm\b|centimet(?:er|re)s?\b", "mm", 10),
     (r"毫米|mm\b", "mm", 1),
     (r"平方米|平米|平(?=[方的])|㎡|m²|sqm\b", "m2", 1),
+    (r"立方米|m³", "m3", 1),
     (r"米|m\b|met(?:er|re)s?\b", "mm", 1000),
     (r"公斤|千克|kg\b|kilos?\b|kilograms?\b", "g", 1000),
     (r"毫克|mg\b", "mg", 1),
@@ -114,7 +127,7 @@ UNITS = (
     (r"英寸|寸|inch(?:es)?\b", "inch", 1),
     (r"周?岁|years? old\b|years of age\b", "age", 1),
     (r"积分|points?\b|分(?![钟之内后])", "pt", 1),
-    (r"倍|×", "fold", 1),
+    (r"倍|×(?!\d)", "fold", 1),
     (r"次|遍|times?\b", "times", 1),
     (r"楼|层|floors?\b|storeys?\b", "floor", 1),
     (r"室|rooms?\b", "room", 1),
@@ -142,7 +155,8 @@ IDIOMS = (
     "一五一十|三心二意|五花八门|十全十美|千方百计|万无一失|七上八下|独一无二|三三两两|八九不离十|"
     "成百上千|四面八方|一心一意|一举两得|三言两语|五颜六色|乱七八糟|百分之?百|百里挑一|百闻不如一见|"
     "千千万万|千万(?=[不别要记])|万一|万分(?!之)|万事|万能|万物|万岁|千家万户|千载难逢|百般|百货|"
-    "百科|百度|百姓|十分(?![钟之])|十足|一成不变|一年四季|新的一年|一年一度|一年到头|一周年|"
+    r"百科|百度|百姓|(?<![\d一二三四五六七八九点时])十分(?![钟之])|十足|一成不变|一年四季|新的一年|"
+    "一年一度|一年到头|一周年|"
     "(?:愉快|美好|开心|快乐|充实)的一[天周年]|[每有这那同整一当某]一[天日周年刻时]|一天到晚|一天天|"
     "双十一|双十二|双11|双12|六一(?=[儿节])|五一(?=[劳节假])|十一(?=[黄假长])|三八(?=[妇节])|"
     "一分钱一分货|一分为二|四季|三角|两岸|两边|两侧|两者|两端|两旁|二维码|二手|二次元|三方|第三方|"

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from appliance.dialogue.literal_patterns import (
     ADDRESS,
-    CALL,
     COUNT,
     DAY,
     DIALLED,
@@ -26,9 +25,11 @@ from appliance.dialogue.literal_patterns import (
     LISTED,
     MONEY,
     MONTH,
+    MORE,
     ORDER_ID,
     PART,
     PHONE,
+    PRICE_CALL,
     PRICE_WORD,
     SIGN,
     SPAN,
@@ -83,7 +84,8 @@ SHAPES: tuple[Shape, ...] = (
         "",
         "",
         "step|option|步骤|选项|方法|方案|问题",
-        r"(?:\bstep|\boption|步骤|选项|方法|方案|问题) ?(?:\d{1,2}(?![\d元天%])|one|two)",
+        r"(?:\bstep|\boption|步骤|选项|方法|方案|问题) ?"
+        rf"(?:\d{{1,2}}(?!\d|\s?(?:[%折]|{MONEY}|{LASTING}))|one|two)",
     ),
     _shape("time", "always", "24", r"\b24/7\b|7 ?[x×*天] ?24(?: ?小时)?|全天 ?24 ?小时"),
     # Dates
@@ -150,13 +152,20 @@ SHAPES: tuple[Shape, ...] = (
         r"(?:(?P<fen>[\d一二三四五六七八九])分)?",
     ),
     _counted("price", "coin", rf"{SPAN}(?P<coin>[角毛]钱?|分钱|\s?(?:jiao|fen|cents?)\b)"),
-    _counted("price", "money", rf"{SPAN}(?P<k>k\b)?[ -]?(?P<unit>{MONEY})(?![a-z])"),
+    _shape(
+        "price",
+        "vague",
+        "[十百千万].?[元块圆]",
+        rf"(?:(?<![\d{CHINESE_CHARS}])[十百千万]几|[几数上好][十百千万]{{1,2}}"
+        rf"|(?<![\d{CHINESE_CHARS}])[百千万])(?:元|块|圆)",
+    ),
+    _counted("price", "money", rf"{SPAN}(?P<k>k\b)?[ -]?{MORE}(?P<unit>{MONEY})(?![a-z])"),
     _shape("price", "saving", "满", rf"满(?P<a>{N})(?:减|送|返)(?P<b>{N})(?![\d%件天个])"),
     _shape(
         "price",
         "priced",
         DIGIT,
-        rf"{PRICE_WORD}(?:价|费)?{CALL}(?P<value>{D})(?![\d.:]*\d)"
+        rf"{PRICE_WORD}{PRICE_CALL}(?P<value>{D})(?![\d.:]*\d)"
         rf"(?!\s?(?:[%折{CHINESE_CHARS}]|{LASTING}|{UNIT}|{COUNT}|[a-z]))",
     ),
     # A single numeral may be a word: 价格一样.
@@ -164,14 +173,14 @@ SHAPES: tuple[Shape, ...] = (
         "price",
         "priced",
         f"[{CHINESE_CHARS}]",
-        rf"{PRICE_WORD}(?:价|费)?{CALL}(?P<value>[{CHINESE_CHARS}]{{2,16}}+)"
+        rf"{PRICE_WORD}{PRICE_CALL}(?P<value>[{CHINESE_CHARS}]{{2,16}}+)"
         rf"(?!\s?(?:[%折步\d点]|分之|{LASTING}|{UNIT}|{COUNT}|[种类]))",
     ),
     _shape(
         "price",
         "priced",
         "price|cost|fee|deposit",
-        rf"\b(?:price|priced at|costs?|fee|deposit){CALL}(?:only )?(?P<value>{E})"
+        rf"\b(?:price|priced at|costs?|fee|deposit){PRICE_CALL}(?P<value>{E})"
         rf"(?! ?(?:{LASTING}|{UNIT}|{COUNT}|percent|per|%))",
     ),
     _shape("phone", "phone", DIGIT, PHONE),
@@ -208,7 +217,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _counted("duration", "half_more", rf"(?P<a>{N}) ?(?P<unit>年|天|分钟|周|小时)半(?![天年价])"),
     _counted("duration", "composite", rf"(?P<a>{N}) ?(?:个)?小时(?P<b>{N}) ?分钟?"),
-    _counted("duration", "lasting", rf"(?<![点时第])(?<!\d:){SPAN}[ -]?(?P<unit>{LASTING})"),
+    _counted("duration", "lasting", rf"(?<![点时第])(?<!\d:){SPAN}[ -]?{MORE}(?P<unit>{LASTING})"),
     _shape(
         "duration",
         "an",
@@ -220,10 +229,12 @@ SHAPES: tuple[Shape, ...] = (
         "time",
         "clock",
         r"\d:\d",
-        rf"{PART}?(?<![\d:.])(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?!\d)(?::\d{{2}})?\s?{HALF_DAY}?",
+        rf"{PART}?(?<!\d)(?<!\d[:.])(?P<h>\d{{1,2}}):(?P<min>\d{{2}})(?!\d)(?::\d{{2}})?\s?{HALF_DAY}?",
     ),
     _counted(
-        "time", "clock", rf"(?<![\d:.])(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}}))?\s?{HALF_DAY}"
+        "time",
+        "clock",
+        rf"(?<!\d)(?<!\d[:.])(?P<h>\d{{1,2}})(?:[:.](?P<min>\d{{2}}))?\s?{HALF_DAY}",
     ),
     _counted(
         "time",
@@ -247,7 +258,7 @@ SHAPES: tuple[Shape, ...] = (
         "[点时]",
         rf"{PART}?(?P<h>(?<![\d.])\d{{1,2}}|[{CHINESE_CHARS}]{{1,3}})\s?"
         rf"(?P<hour>[点时](?![间候代期尚]))(?:(?P<half>半)|(?P<quarter>[一三]刻)|整|钟"
-        rf"|(?P<min>\d{{1,2}}(?!\d)|[{CHINESE_CHARS}]{{2,3}}|[零一二三四五六七八九](?=分))"
+        rf"|(?P<min>\d{{1,2}}(?!\d)|[{CHINESE_CHARS}]{{2,3}}|[零一二三四五六七八九十](?=分))"
         r"分?(?!钟))?",
     ),
     _shape(

@@ -49,9 +49,9 @@ def _tell_time(hour: int, minute: int, part: str = "", half: str = "") -> Value 
     if hour > 24 or minute > 59:
         return None
     half = half.lower()[:1]
-    is_late = half == "p" or (
-        part in PM_PARTS and not (part in ("半夜", "夜里", "夜") and hour < 6)
-    )
+    # 晚上2点 is in the small hours, 晚上5点 and 晚上6点 are not.
+    small_hours = 6 if part in ("半夜", "夜里", "夜") else 5 if "晚" in part else 0
+    is_late = half == "p" or (part in PM_PARTS and hour >= small_hours)
     if half == "a" or part in ("凌晨", "半夜") or (part in PM_PARTS[4:] and hour == 12):
         hour %= 12
     elif (is_late and hour < 12) or (part in ("中午", "午间") and hour < 4):

@@ -24,6 +24,10 @@ KNOWLEDGE_KINDS = ALL_KINDS
 MODEL_KINDS = ALL_KINDS - {"number", "percent", "duration"}
 
 UNSEEN = frozenset("*`")
+# Between figures a star multiplies: 3*5米 is not 35米.
+TIMES = re.compile(r"(?<=\d)\*(?=\d)")
+# Behind a unit of length they are its power and no figure.
+POWERS = re.compile(r"(?<=m)[²³]", re.IGNORECASE)
 # Their look-alikes of one byte would join what these part.
 KEPT_WIDE = frozenset("，；！？")
 TAKEN = "\x00"
@@ -89,8 +93,9 @@ def _look_at(text: str) -> tuple[str, list[int]]:
     if text.isascii() and not UNSEEN & set(text):
         return _drop_idle_blanks(text, list(range(len(text))))
     seen, starts = [], []
-    for start, char in enumerate(text):
-        plain = _plain_form(char)
+    powers = {found.start() for found in POWERS.finditer(text)}
+    for start, char in enumerate(TIMES.sub("×", text)):
+        plain = char if start in powers else _plain_form(char)
         if plain:
             seen.append(plain)
             starts.append(start)

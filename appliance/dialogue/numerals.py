@@ -31,21 +31,31 @@ ENGLISH_UNITS = {
 }
 ENGLISH_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 ENGLISH_DIGITS = {**{word: value for value, word in enumerate(_ONES[:10])}, "oh": 0}
-_ARABIC = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?([十百千万亿]*)")
+_ARABIC_PART = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?([十百千万亿]*)")
+_ARABIC = re.compile(rf"(?:{_ARABIC_PART.pattern})+")
 
 
 def read_numeral(text: str) -> Fraction | None:
-    """1,299 · 1.5万 · 一千二百九十九 · 三点五 · twenty-one."""
+    """1,299 · 1.5万 · 1万2千 · 一千二百九十九 · 三点五 · twenty-one."""
     text = text.strip()
-    if found := _ARABIC.fullmatch(text):
-        value = Fraction(found[1].replace(",", "") + (found[2] or ""))
-        for char in found[3]:
-            value *= CHINESE_SMALL.get(char) or CHINESE_LARGE[char]
-        return value
+    if _ARABIC.fullmatch(text):
+        return _read_arabic(text)
     if text.isascii():
         whole = read_english(text)
         return None if whole is None else Fraction(whole)
     return read_chinese(text)
+
+
+def _read_arabic(text: str) -> Fraction | None:
+    total, place = Fraction(0), 0
+    for found in _ARABIC_PART.finditer(text):
+        amount, scale = Fraction(found[1].replace(",", "") + (found[2] or "")), 1
+        for char in found[3]:
+            scale *= CHINESE_SMALL.get(char) or CHINESE_LARGE[char]
+        if place and amount * scale >= place:
+            return None
+        total, place = total + amount * scale, scale
+    return total
 
 
 def read_chinese(text: str) -> Fraction | None:
