@@ -27,6 +27,16 @@ from appliance.knowledge.days import is_of_holiday, list_months, list_weekdays, 
         ("去年双十一买的水壶还保修吗", "自签收起 1 年", "", False),
         ("still under warranty, I bought it at Christmas", "1 year", "", False),
         ("周六能来吗", "提前 3 个工作日预约", "", False),
+        ("周日几点关门", "周一至五 9:00-18:00；周六日 10:00-17:00", "", False),
+        ("周日几点关门", "周一至五 9:00-18:00", "", True),
+        ("周五几点关门", "营业时间：10:00–20:00，周二休息", "", False),
+        ("周二开门吗", "营业时间：10:00–20:00，周二休息", "", False),
+        ("周六开门吗", "周一至周五 9:00–18:00，周日休息", "", True),
+        ("open on Friday?", "10:00–20:00, closed on Tuesdays", "", False),
+        ("open on Friday?", "Monday to Thursday 10:00–20:00, Sunday closed", "", True),
+        ("11月1日营业吗", "11月1日起，营业时间 9:00-18:00", "", False),
+        ("open on 21 January?", "daily from 9:00", "", False),
+        ("初三学生有优惠吗", "凭学生证九折", "", False),
     ],
 )
 def test_a_line_of_other_days_is_told_from_one_of_these(
@@ -39,6 +49,10 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
     assert list_weekdays("saturday to monday") == {5, 6, 0}
     assert list_weekdays("周末") == {5, 6}
     assert list_weekdays("7 个工作日") == frozenset()
+    assert list_weekdays("周一到五") == {0, 1, 2, 3, 4}
+    assert list_weekdays("星期一、三、五") == {0, 2, 4}
+    assert list_weekdays("周六日") == list_weekdays("周六、日") == {5, 6}
+    assert list_weekdays("周一到五点") == list_weekdays("周一和二楼") == {0}
     assert list_months("11 月到 2 月") == {10, 11, 0, 1}
     assert list_months("how many trout may i catch") == frozenset()
 
@@ -51,6 +65,7 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
         ("what time do you open", "New Year's Day – Both stores: 11:00–19:00", True),
         ("what time do you open", "Daily 10:00–20:00, on New Year's Day from 11:00", False),
         ("几点关门", "10:00–20:00，春节休息", False),
+        ("几点关门", "11月1日起，营业时间 9:00-18:00", False),
         ("几点关门", "", False),
     ],
 )

@@ -16,22 +16,26 @@ from appliance.knowledge.folding import fold
 
 Numbering: TypeAlias = Callable[[Sequence[str | None]], int]
 
+LUNAR_DAYS = "一二三四五六七八九十"
+# 初三 is a year at school, too.
+LUNAR_DAY = rf"初([{LUNAR_DAYS}])(?!年级|[学班生课]|毕业|的(?:学生|孩子|课|作业))"
 # Each line is one holiday; what stands for it, the date it has every year included.
 HOLIDAYS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"元旦|1\s?月\s?1\s?日|new year'?s|1 january|january 1\b",
+        r"元旦|(?<!\d)1\s?月\s?1\s?日|new year'?s|\b1 january|january 1\b",
         r"除夕|年三十|(?:spring festival|new year'?s) eve",
-        r"春节|过年|大年(?=初|三十|夜)|年初|农历新年|初[一二三四五六七八九十]"
+        r"春节|过年|大年(?=初|三十|夜)|年初|农历新年|"
+        rf"{LUNAR_DAY}"
         r"|spring festival|chinese new year|lunar new year",
         r"元宵|lantern festival",
         r"清明|qingming|tomb.sweeping",
-        r"五一|劳动节|5\s?月\s?1\s?日|labou?r day|may day|\b1 may\b|\bmay 1\b",
+        r"五一|劳动节|(?<!\d)5\s?月\s?1\s?日|labou?r day|may day|\b1 may\b|\bmay 1\b",
         r"端午|dragon boat",
         r"七夕|qixi",
         r"中秋|mid.?autumn|moon festival",
         r"国庆|十一(?=假|长假|黄金|期间)|10\s?月\s?1\s?日"
-        r"|national day|1(?:–7)? october|october 1\b",
+        r"|national day|\b1(?:–7)? october|october 1\b",
         r"重阳|double ninth",
         r"圣诞|平安夜|12\s?月\s?2[4-6]\s?日|christmas|xmas|boxing day"
         r"|2[4-6](?: and 2[4-6])? december|december 2[4-6]",
@@ -69,6 +73,18 @@ WEEKDAY = re.compile(
     r"(?:周|星期|礼拜)([一二三四五六日天])"
     r"|\b(mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b"
 )
+# 周一至五, 周一、三、五 and 周六日 leave the word for a week out behind the first.
+SHORT_DAYS = re.compile(
+    rf"(周|星期|礼拜)([{WEEK_ZH}天])"
+    rf"((?:\s?[至到、,和及/~–—-]\s?[{WEEK_ZH}天](?![点时月年个次件元楼层号位天周人名种项步])"
+    r"|(?<=六)日(?![点时月年]))+)"
+)
+# What is closed on one day is open on the others.
+CLOSED_THEN = re.compile(
+    rf"(?:周|星期|礼拜)[{WEEK_ZH}天]\s?(?:全天)?(?:店休|公休|休息|休业|闭店|闭馆|不营业|不上班|不开门|除外)"
+    r"|\b(?:closed|except)(?: on)? (?:every )?[a-z]+days?\b"
+    r"|\b[a-z]+days?:? (?:is |are |we are )?closed\b"
+)
 SPANS = (
     (re.compile(r"周末|\bweekends?\b"), frozenset((5, 6))),
     (re.compile(r"工作日|平日|\bweekdays?\b"), frozenset(range(5))),
@@ -81,8 +97,7 @@ MONTH = re.compile(
     r"|\b(january|february|march|april|(?<=in )may|(?<=\d )may|may(?= \d)|june|july|august"
     r"|september|october|november|december)\b"
 )
-LUNAR_DAYS = "一二三四五六七八九十"
-LUNAR = re.compile(rf"初([{LUNAR_DAYS}])")
+LUNAR = re.compile(LUNAR_DAY)
 FIRST_CLOCK = re.compile(r"\d{1,2}(?:[:点]| ?[ap]\.?m)")
 
 
@@ -92,11 +107,15 @@ def misses_day(question: str, line: str, place: str) -> bool:
     holidays = list_holidays(asked)
     if holidays and not EVERY_HOLIDAY.search(said) and not holidays <= list_holidays(said):
         return True
-    for find in (list_weekdays, list_months, list_lunar_days):
-        wanted, named = find(asked), find(said)
-        if wanted and named and not wanted & named:
-            return True
-    return False
+    days = list_weekdays(said)
+    if not list_weekdays(CLOSED_THEN.sub(" ", said)):
+        # Who is closed on Tuesdays says of no other day that it is not meant.
+        days &= list_weekdays(asked)
+    pairs = ((find(asked), find(said)) for find in (list_months, list_lunar_days))
+    return any(
+        wanted and named and not wanted & named
+        for wanted, named in ((list_weekdays(asked), days), *pairs)
+    )
 
 
 def is_of_holiday(question: str, line: str) -> bool:
@@ -114,12 +133,16 @@ def list_holidays(folded: str) -> frozenset[int]:
 @lru_cache(maxsize=512)
 def list_weekdays(folded: str) -> frozenset[int]:
     """0 is Monday; "Tuesday to Sunday" are six days."""
-    plain = WORKING_TIME.sub(" ", folded)
+    plain = SHORT_DAYS.sub(_spell_out, WORKING_TIME.sub(" ", folded))
     days = set(_list_spanned(WEEKDAY, plain, _number_weekday, 7))
     for pattern, several in SPANS:
         if pattern.search(plain):
             days |= several
     return frozenset(days)
+
+
+def _spell_out(days: re.Match[str]) -> str:
+    return days[1] + days[2] + re.sub(rf"([{WEEK_ZH}天])", rf"{days[1]}\1", days[3])
 
 
 @lru_cache(maxsize=512)
