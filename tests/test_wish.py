@@ -7,6 +7,10 @@ import pytest
 from appliance.dialogue.wish import wants_human
 
 WISHES = """\
+叫人来
+找个人来
+换个人来跟我说
+要人来处理
 转人工
 轉人工
 转人工！
@@ -177,6 +181,15 @@ real wood or veneer?
 can someone sign for the parcel
 does the robot vacuum talk
 is there a live demo video
+需要人工安装吗
+有人工安装服务吗
+你们有人工翻译吗
+安装要人来吗
+换人来取可以吗
+能找人来安装吗
+Where can I see the owner's manual?
+I see people wearing this jacket, is it waterproof?
+Does this get people sick?
 """.splitlines()
 
 
