@@ -68,6 +68,14 @@ def test_small_talk_is_answered_in_its_language(key: str, question: str) -> None
 机器人吸尘器多少钱
 再见面礼盒有吗
 好吃吗
+好用吗？
+很好用吗
+专业吗
+没有问题吗
+没事吧
+什么时候？
+几点？
+怎么用
 好的
 hello kitty bag
 hi, where is my order

@@ -139,7 +139,7 @@ async def test_rules_speak_before_the_faq(tmp_path: Path, question: str, rule: s
 EXACT = Match("sure", (Hit(ENTRY, 1.0),))
 
 
-@pytest.mark.parametrize("question", ["怎么用？", "你好", "what can you do?"])
+@pytest.mark.parametrize("question", ["现在几点？", "你好", "what can you do?"])
 async def test_an_entry_that_is_the_question_goes_before_the_canned_reply(
     tmp_path: Path, question: str
 ) -> None:

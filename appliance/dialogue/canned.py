@@ -28,6 +28,9 @@ COURTESY = (
 )
 OPENING = re.compile(rf"{COURTESY}(?![a-z]) ?")
 ENDING = re.compile(r" ?(?:[吗呢啊呀哦噢嘛吧哈啦了么]|please|thanks|thank you|谢谢|亲)$")
+# "好用吗" praises nothing, and "没事吧" is no goodbye.
+ASKING = re.compile(r"(?:[吗么呢?]|(?:没事|没有?问题)吧)\W*$")
+SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology"})
 TALK_FILE = Path(__file__).with_name("talk.toml")
 WEEKDAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
 # Without these facts of the shop there is nothing to say; then the question goes on its way.
@@ -54,8 +57,11 @@ class Canned:
         if len(question) > MAX_QUESTION_CHARS:
             return None
         language = language_of(question)
+        left_out = SAID_ONLY if ASKING.search(fold(question).text) else frozenset()
         for form in list_forms(question):
             for key, pattern in read_talk().items():
+                if key in left_out:
+                    continue
                 if pattern.fullmatch(form) and self._has_needed(key, language):
                     text = self._shop.words(key, language, **tell_moment(now, language))
                     return Reply(f"canned/{key}", text) if text else None
