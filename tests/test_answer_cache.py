@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.dialogue.cache import MOST_KEPT, AnswerCache, CachedAnswer, Key
+from appliance.dialogue.cache import MOST_KEPT, AnswerCache, CachedAnswer, Ground, Key
 
-KEY = Key("怎么退货", "knowledge-1", "model-1", "persona-1")
+KEY = Key("怎么退货", Ground("knowledge-1", "rules-1"), "model-1", "persona-1")
 ANSWER = CachedAnswer("7 天内可以退。", (), 0.9)
 
 
@@ -37,12 +37,29 @@ def test_one_customer_who_asks_again_and_again_counts_once() -> None:
     assert [ask(cache, "a") for _ in range(5)] == [None] * 5
 
 
-@pytest.mark.parametrize("part", ["question", "knowledge", "model", "persona"])
-def test_nothing_is_given_for_another_question_knowledge_model_or_persona(part: str) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        replace(KEY, question="another"),
+        replace(KEY, model="another"),
+        replace(KEY, persona="another"),
+        replace(KEY, ground=replace(KEY.ground, knowledge="another")),
+        replace(KEY, ground=replace(KEY.ground, rules="another")),
+    ],
+)
+def test_nothing_is_given_for_another_question_or_on_another_ground(key: Key) -> None:
     cache = AnswerCache(60.0, Clock().read)
     for name in "abc":
         ask(cache, name)
-    assert cache.find(replace(KEY, **{part: "another"}), "d") is None
+    assert cache.find(key, "d") is None
+
+
+def test_what_stands_on_an_older_ground_is_let_go_of() -> None:
+    cache = AnswerCache(60.0, Clock().read)
+    for name in "abc":
+        ask(cache, name)
+    cache.keep(replace(KEY, ground=Ground("knowledge-2", "rules-1")), "d", ANSWER)
+    assert cache.find(KEY, "e") is None
 
 
 def test_an_answer_is_forgotten_after_its_time() -> None:

@@ -308,6 +308,20 @@ async def test_the_third_conversation_to_ask_first_is_answered_from_memory(tmp_p
     assert isinstance(later, Task)
 
 
+async def test_an_answer_from_knowledge_that_was_exchanged_meanwhile_is_for_nobody_else(
+    tmp_path: Path,
+) -> None:
+    shelf = Shelf(NOTHING, SPEAKS_OF_IT)
+    ladder = build(tmp_path, shelf)
+    begun = [Asked("床垫试睡几晚", name, True) for name in "abcd"]
+    tasks = [(asked, await ladder.climb(asked, PERSONA, MODEL)) for asked in begun]
+    shelf.state = LibraryState("ready", "v2")
+    for asked, task in tasks:
+        assert isinstance(task, Task)
+        ladder.keep_answer(asked, task, "可以试睡 30 晚。", PERSONA, MODEL)
+    assert isinstance(await climb(ladder, "床垫试睡几晚？", name="e"), Task)
+
+
 async def test_the_words_for_a_resting_model_quote_the_document(tmp_path: Path) -> None:
     task = await climb(build(tmp_path, Shelf(NOTHING, SPEAKS_OF_IT)), "床垫试睡几晚")
     assert isinstance(task, Task)

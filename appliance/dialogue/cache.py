@@ -3,8 +3,8 @@
 It decides nothing: the ladder asks it and tells it. Only the knowledge rung's answers to the first
 question of a conversation come here, and of those the ones whose literals all stand in the
 passages, so nothing of a customer's own stands in them. The rule that must not break: an answer is
-given again only for the same knowledge, model and instructions, and only when three conversations
-have asked.
+given again only for the knowledge it was found in and the rules it was checked by, the same model
+and instructions, and only when three conversations have asked.
 """
 
 from __future__ import annotations
@@ -20,11 +20,19 @@ CONVERSATIONS_NEEDED = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What an answer stands on: the knowledge's version, and the rules as they were read then."""
+
+    knowledge: str
+    rules: object
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """`question` is normalised; the others name what an answer depends on besides."""
 
     question: str
-    knowledge: str
+    ground: Ground
     model: str
     persona: str
 
@@ -66,6 +74,9 @@ class AnswerCache:
         """The model has just answered."""
         if not self._keep_s:
             return
+        if self._kept and next(reversed(self._kept)).ground != key.ground:
+            # Nobody asks for those of before again.
+            self._kept.clear()
         kept = self._kept.get(key)
         askers = kept.askers if kept is not None else set()
         _note(askers, conversation)

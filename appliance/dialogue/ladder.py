@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from appliance.dialogue.addressed import is_put_to_shop
-from appliance.dialogue.cache import AnswerCache, CachedAnswer, Key
+from appliance.dialogue.cache import AnswerCache, CachedAnswer, Ground, Key
 from appliance.dialogue.charter import Charter
 from appliance.dialogue.doubts import doubt, is_exact
 from appliance.dialogue.excerpts import (
@@ -133,6 +133,8 @@ class Ladder:
         canned = self._talk(asked.text)
         if canned is None:
             await wait_at_most(self.is_open, OPENING_S)
+        # Before anything is looked up: what changes meanwhile is not what the answer stands on.
+        ground = self._find_ground()
         match = await self._library.match(asked.text)
         if is_exact(match):
             return answer_from(match)
@@ -143,7 +145,8 @@ class Ladder:
             return step
         if cached := self._find_cached(asked, persona, model_id):
             return cached
-        return await self._weigh(asked, match, evidence, self._library)
+        step = await self._weigh(asked, match, evidence, self._library)
+        return replace(step, ground=ground) if isinstance(step, Task) else step
 
     async def foretell(self, question: str, knowledge: Retriever) -> Step:
         """What would be said to `question` at a conversation's beginning if the shop had written
@@ -170,12 +173,12 @@ class Ladder:
 
     def keep_answer(self, asked: Asked, task: Task, text: str, persona: str, model: str) -> None:
         """The model has answered. What it took from the customer's words is for nobody else."""
-        if task.source != "knowledge" or not asked.is_first:
+        if task.source != "knowledge" or not asked.is_first or task.ground is None:
             return
         passages = Sources.of(one.source for one in task.excerpts)
         if not any(passages.lacks(literal) for literal in find_literals(text)):
             self._cache.keep(
-                self._make_key(asked, persona, model),
+                Key(normalise(asked.text), task.ground, model, persona),
                 asked.conversation,
                 CachedAnswer(text, task.sources, task.score),
             )
@@ -207,7 +210,8 @@ class Ladder:
     def _find_cached(self, asked: Asked, persona: str, model: str) -> Words | None:
         if not asked.is_first:
             return None
-        kept = self._cache.find(self._make_key(asked, persona, model), asked.conversation)
+        key = Key(normalise(asked.text), self._find_ground(), model, persona)
+        kept = self._cache.find(key, asked.conversation)
         if kept is None:
             return None
         return Words("knowledge", kept.text, score=kept.score, sources=kept.sources, is_cached=True)
@@ -310,8 +314,8 @@ class Ladder:
     def _say(self, key: str, language: Language) -> str:
         return self.charter.shop.words(key, language)
 
-    def _make_key(self, asked: Asked, persona: str, model: str) -> Key:
-        return Key(normalise(asked.text), self._library.state.version, model, persona)
+    def _find_ground(self) -> Ground:
+        return Ground(self._library.state.version, self.charter.rules)
 
 
 def answer_from(match: Match) -> Words:

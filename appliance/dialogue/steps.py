@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
+from appliance.dialogue.cache import Ground
 from appliance.dialogue.excerpts import Excerpt
 from appliance.dialogue.guard import Verdict
 from appliance.dialogue.language import Language
@@ -59,7 +60,7 @@ class Task:
     """The model phrases the answer: from `excerpts` on the rung "knowledge", freely on "model".
 
     `resting` is said instead where the model cannot, `unknown` where the excerpts do not hold
-    the answer.
+    the answer. Without a `ground` it is kept for nobody else.
     """
 
     source: Source
@@ -69,6 +70,7 @@ class Task:
     sources: tuple[Cited, ...] = ()
     score: float | None = None
     suggestions: tuple[str, ...] = ()
+    ground: Ground | None = None
 
 
 Step: TypeAlias = Words | Act | Task
