@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,8 @@ from appliance.dialogue.language import Language
 from appliance.dialogue.presence import GONE_S, Presence
 from appliance.dialogue.waiting import Waiting
 from appliance.engine.scripted import ScriptedEngine
-from appliance.events import Handoff
+from appliance.errors import HandoffRefused
+from appliance.events import Handoff, HandoffState
 from appliance.hours import read_hours
 from appliance.settings import Settings
 from tests.scripted_house import choose_settings
@@ -179,3 +181,48 @@ def test_who_was_given_a_conversation_has_a_minute_to_come() -> None:
     assert presence.is_gone("wang") and presence.is_gone("li")
     presence.begin()
     assert not presence.is_gone("li")
+
+
+async def test_who_was_taken_while_others_were_closed_stays_with_the_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    settings = choose_settings(tmp_path).model_copy(update={"wait_minutes": 10})
+    async with living(settings, ScriptedEngine(lambda question: ["好。"]), clock) as house:
+        handoffs, places = house.conversations.handoffs, []
+        for _ in range(2):
+            places.append(Place(house, await house.conversations.open()))
+            await house.conversations.hand_over(places[-1].session_id, "waiting", "en")
+        await house.staff.rounds.go()
+        clock.now_s += 600
+        taken: list[str] = []
+        move = handoffs.move
+
+        async def move_slowly(session_key: str, *wanted: Any, **rest: Any) -> HandoffState:
+            # The first one's commit takes its time, in which the other is taken.
+            if not taken:
+                taken.extend(place.key for place in places if place.key != session_key)
+                await house.staff.desk.take(taken[0], "wang", "stop")
+            return await move(session_key, *wanted, **rest)
+
+        monkeypatch.setattr(handoffs, "move", move_slowly)
+        await house.staff.rounds.go()
+        assert [handoffs.find_owner(place.key) for place in places].count("closed") == 1
+        assert handoffs.find(taken[0]).account == "wang"
+
+
+async def test_a_message_takes_no_closed_conversation_back_that_was_just_taken(
+    tmp_path: Path,
+) -> None:
+    async with living(
+        choose_settings(tmp_path), ScriptedEngine(lambda question: ["好。"]), Clock()
+    ) as house:
+        handoffs = house.conversations.handoffs
+        place = Place(house, await house.conversations.open())
+        await house.conversations.hand_over(place.session_id, "waiting", "en")
+        await handoffs.move(place.key, "closed", "customer")
+        seen = handoffs.find(place.key)
+        await house.staff.desk.take(place.key, "wang", "stop")
+        with pytest.raises(HandoffRefused):
+            await handoffs.move(place.key, "bot", "message", seen=seen)
+        assert handoffs.find(place.key).account == "wang"

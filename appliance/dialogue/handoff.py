@@ -120,8 +120,8 @@ class Handoffs:
         return await self._go(session_key, "waiting", reason, OPEN_STATES)
 
     async def take_back(self, session_key: str, reason: str) -> HandoffState:
-        """The bot answers again. Raises as `move` does."""
-        return await self.move(session_key, "bot", reason)
+        """The bot answers again, if nobody takes the session first. Raises as `move` does."""
+        return await self.move(session_key, "bot", reason, seen=self.find(session_key))
 
     async def move(
         self,
@@ -130,9 +130,11 @@ class Handoffs:
         reason: str,
         also: Also = also_nothing,
         account: str | None = None,
+        seen: Owner | None = None,
     ) -> HandoffState:
         """The session goes over to `state`, if it is not there already; `also` is kept with it.
-        With an `account`, only where the session is that operator's or nobody's.
+        With an `account`, only where the session is that operator's or nobody's; with `seen`, only
+        while it stands as it did then: nobody's decision is overridden by an older look.
 
         Raises HandoffRefused, AlreadyTaken, SessionNotFound, and TurnRunning where a turn just
         begins.
@@ -141,6 +143,8 @@ class Handoffs:
         def check(owner: Owner) -> None:
             if account is not None and owner.account not in ("", account):
                 raise AlreadyTaken(owner.account)
+            if seen is not None and (owner.state, owner.account) != (seen.state, seen.account):
+                raise HandoffRefused(f"This conversation is in state {owner.state} meanwhile.")
 
         return await self._go(session_key, state, reason, (state,), check, also)
 

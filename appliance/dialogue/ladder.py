@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -32,6 +33,7 @@ from appliance.dialogue.sources import Sources
 from appliance.dialogue.steps import Step, Task, Words, words_of
 from appliance.dialogue.tooling import Tooling
 from appliance.dialogue.wish import wants_human
+from appliance.errors import HandoffRefused
 from appliance.events import NEAR, QUOTED, Cited, Source
 from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
@@ -116,10 +118,11 @@ class Ladder:
 
     async def climb(self, asked: Asked, persona: str, model_id: str) -> Step:
         """The first rung that can answer truthfully."""
+        if self._handoffs.find_owner(asked.conversation) == "closed":
+            with suppress(HandoffRefused):
+                await self._handoffs.take_back(asked.conversation, "message")
         if not self._handoffs.is_bots(asked.conversation):
             return Words("human", "", "handed_over")
-        if self._handoffs.find_owner(asked.conversation) == "closed":
-            await self._handoffs.take_back(asked.conversation, "message")
         if words := self._guard(asked):
             return words
         if self.moderation and (verdict := await self.moderation.check(asked.text, "in")):

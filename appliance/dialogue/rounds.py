@@ -17,6 +17,7 @@ from appliance.dialogue.presence import Presence
 from appliance.dialogue.waiting import TIMED_OUT, Promise, Waiting
 from appliance.errors import HandoffRefused, SessionNotFound, StoreUnavailable, TurnRunning
 from appliance.events import Handoff, HandoffState
+from appliance.store.handoffs import Owner
 
 PAUSE_S = 1.0
 LEFT = "operator left"
@@ -48,7 +49,7 @@ class Rounds:
         """One round."""
         for session_key, owner in self._handoffs.list_owned("human"):
             if self._presence.is_gone(owner.account):
-                await self._move(session_key, "waiting", LEFT)
+                await self._move(session_key, "waiting", LEFT, owner)
         await self._end_long_waits()
         self._tell_places()
 
@@ -63,7 +64,7 @@ class Rounds:
                 seen_s = now_s
             self._seen[session_key] = owner.since_ms, seen_s
             if self._longest_s and now_s - seen_s >= self._longest_s:
-                await self._move(session_key, "closed", TIMED_OUT)
+                await self._move(session_key, "closed", TIMED_OUT, owner)
 
     def _tell_places(self) -> None:
         told, self._told = self._told, {}
@@ -79,6 +80,6 @@ class Rounds:
             if told.get(session_key, event) != event:
                 self._feeds.pass_by(session_key, PLACE, event)
 
-    async def _move(self, session_key: str, state: HandoffState, reason: str) -> None:
+    async def _move(self, session_key: str, state: HandoffState, reason: str, seen: Owner) -> None:
         with suppress(*NOT_NOW):
-            await self._handoffs.move(session_key, state, reason)
+            await self._handoffs.move(session_key, state, reason, seen=seen)
