@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from appliance.knowledge.chunks import MAX_WEIGHT, cut, weigh
 from appliance.knowledge.documents import Block, Document, make_document, read_markdown
+from appliance.knowledge.lines import list_lines
 
 
 def cut_markdown(text: str) -> list[tuple[tuple[str, ...], str]]:
@@ -44,6 +45,15 @@ def test_a_long_table_repeats_its_head_and_keeps_its_rows_whole() -> None:
     assert all(text.startswith("型号 | 价格\n") for _, text in passages)
     told = [line for _, text in passages for line in text.split("\n")[1:]]
     assert told == [f"型号{number} | 价格{number}元" for number in range(200)]
+
+
+def test_a_table_behind_a_table_keeps_its_own_head() -> None:
+    tables = (
+        "| 项 | 运费 |\n|---|---|\n| 大件 | 8元 |",
+        "| 项 | 时长 |\n|---|---|\n| 安装 | 2小时 |",
+    )
+    [(_, text)] = cut_markdown("# T\n" + "\n\n".join(tables))
+    assert list(list_lines(text)) == ["大件，运费：8元", "安装，时长：2小时"]
 
 
 def test_a_long_paragraph_is_cut_between_sentences_and_overlaps_by_one() -> None:

@@ -52,6 +52,28 @@ def test_a_page_gives_what_a_reader_sees() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            "<tr><th><th>low<th>high<tr><td>room<td>50 €<td>80 €",
+            " | low | high\nroom | 50 € | 80 €",
+        ),
+        (
+            "<tr><td>a<td>b<td>c<tr><td rowspan=2>x<td>1<td>2<tr><td>3<td>4",
+            "a | b | c\nx | 1 | 2\nx | 3 | 4",
+        ),
+        ("<tr><td>a<td>b<td>c<tr><td>x<td colspan=2>free", "a | b | c\nx | free | free"),
+        ("<tr><td colspan=2>Fees<tr><td>a<td>b", "Fees\na | b"),
+        ("<tr><td>a<td rowspan=9>b<tr><td>1<tr><td>2", "a | b\n1 | b\n2 | b"),
+        ("<tr><td colspan=0>a<td rowspan=x>b", "a | b"),
+    ],
+)
+def test_a_cell_of_several_rows_or_columns_stands_in_each(rows: str, told: str) -> None:
+    _, blocks = read_html(f"<table>{rows}</table><table><tr><td>1<td>2</table>")
+    assert [block.text for block in blocks] == [told, "1 | 2"]
+
+
 def test_a_word_document_keeps_its_headings() -> None:
     data = make_docx([("Heading1", "Warranty"), ("", "Two years &amp; more."), ("Heading2", "Not")])
     passages, faults = read_document("a/warranty.docx", data)

@@ -43,6 +43,7 @@ class _Piece:
     text: str
     row: int
     weight: float
+    is_table: bool = False
 
 
 @dataclass(slots=True)
@@ -93,14 +94,14 @@ def _cut_block(block: Block) -> Iterator[_Piece]:
     """The block whole if it fits, else by items, rows or sentences."""
     weight = weigh(block.text)
     if weight <= MAX_WEIGHT:
-        yield _Piece(block.text, block.row, weight)
+        yield _Piece(block.text, block.row, weight, block.kind == "table")
         return
     if block.kind in ("list", "table", "code"):
         parts = _cut_lines(block)
     else:
         parts = _join_sentences(block.text)
     for part in parts:
-        yield _Piece(part, block.row, weigh(part))
+        yield _Piece(part, block.row, weigh(part), block.kind == "table")
 
 
 def _cut_lines(block: Block) -> Iterator[str]:
@@ -179,14 +180,15 @@ def _take_too_much(sentence: str, begin: int) -> str:
 def _pack(pieces: Iterable[_Piece]) -> Iterator[tuple[int, str]]:
     """Pieces that stand together go together until a passage is full."""
     texts: list[str] = []
-    row, weight = 0, 0.0
+    row, weight, is_table = 0, 0.0, False
     for piece in pieces:
         if texts and (weight + piece.weight > MAX_WEIGHT or weight >= FULL_WEIGHT):
             yield row, "\n".join(texts)
             texts, weight = [], 0.0
         if not texts:
             row = piece.row
-        texts.append(piece.text)
-        weight += piece.weight
+        # A table behind a table has a head of its own.
+        texts.append("\n" + piece.text if texts and is_table and piece.is_table else piece.text)
+        weight, is_table = weight + piece.weight, piece.is_table
     if texts:
         yield row, "\n".join(texts)

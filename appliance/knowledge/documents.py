@@ -219,7 +219,8 @@ def _write_link(found: re.Match[str]) -> str:
 
 
 def _write_row(line: str) -> str:
-    return " | ".join(cell.strip() for cell in line.strip().strip("|").split("|"))
+    cells = line.strip().removeprefix("|").removesuffix("|").split("|")
+    return " | ".join(map(str.strip, cells))
 
 
 def join_lines(lines: Iterable[str]) -> str:

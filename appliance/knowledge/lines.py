@@ -1,7 +1,7 @@
 """The lines of a passage: sentences, items of a list, rows of a table, each to be read alone.
 
 It ranks nothing. The rule that must not break: the owner's words and figures stay to the letter;
-a row only gains the head of each column before its cell.
+a row only gains the head of each column before its cell, where it is sure which that is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from appliance.knowledge.bigrams import IS_HAN
 
+# What of a word ends with a full stop that ends no sentence; as `clauses.py` has it of answers.
+ABBREVIATION = re.compile(
+    r"(?:^|[^A-Za-z])(?:[ap]\.m|e\.g|i\.e|no|tel|ext|approx|vs|incl|excl|min|max|mr|mrs|ms|dr|st|fig)\.$",
+    re.IGNORECASE,
+)
+LONGEST_WORD = 12
 SENTENCE_END = re.compile(r"(?<=[。！？])|(?<=[.!?])\s+(?=[A-Z0-9])")
 BAR = " | "
 ITEM = re.compile(r"^(?:[-*•·]|\d{1,2}[.)、])\s+")
@@ -19,23 +25,43 @@ ITEM = re.compile(r"^(?:[-*•·]|\d{1,2}[.)、])\s+")
 def list_lines(text: str) -> Iterator[str]:
     """Blocks as `chunks.py` writes them: a table is a run of rows, its first row the head."""
     head: Sequence[str] = ()
-    waiting = ""
-    for block in map(str.strip, text.splitlines()):
-        cells = [cell.strip() for cell in block.strip("| ").split(BAR.strip())]
+    first, waiting = "", ""
+    for line in text.splitlines():
+        block, cells = line.strip(), cut_row(line)
         if len(cells) < 2:
             if waiting:
                 yield waiting
             head, waiting = (), ""
             block = ITEM.sub("", block)
-            yield from (part.strip() for part in SENTENCE_END.split(block) if part.strip())
+            yield from cut_sentences(block)
         elif not head:
             # Said only where no row follows it.
-            head, waiting = cells, block
+            head, first, waiting = cells, "", block.strip("| ")
         elif any(cell.strip("-: ") for cell in cells):
-            yield join_row(head, cells)
+            # What stands for several rows is written beside the first of them.
+            first = cells[0] or first
+            yield join_row(head, [first, *cells[1:]])
             waiting = ""
     if waiting:
         yield waiting
+
+
+def cut_row(line: str) -> list[str]:
+    """The cells of a row; a line without bars is one. A blank corner is a blank before a bar."""
+    if line.strip().startswith("|") and line.endswith("|"):
+        line = line.strip().removeprefix("|").removesuffix("|")
+    return [cell.strip() for cell in line.removeprefix("|").split("|")]
+
+
+def cut_sentences(block: str) -> Iterator[str]:
+    begin = 0
+    for found in SENTENCE_END.finditer(block):
+        if not ABBREVIATION.search(block[max(begin, found.start() - LONGEST_WORD) : found.start()]):
+            if part := block[begin : found.start()].strip():
+                yield part
+            begin = found.end()
+    if part := block[begin:].strip():
+        yield part
 
 
 def join_row(head: Sequence[str], cells: Sequence[str]) -> str:
@@ -43,11 +69,15 @@ def join_row(head: Sequence[str], cells: Sequence[str]) -> str:
     is_han = IS_HAN.search("".join((*head, *cells))) is not None
     colon, comma, dash = ("：", "；", "：") if is_han else (": ", "; ", " – ")
     first, *others = cells
+    # Cells that were merged or left out shift the others below another's head.
+    names = head[1:] if len(head) == len(cells) else [""] * len(others)
     named = [
         f"{name}{colon}{cell}" if name else cell
-        for name, cell in zip([*head[1:], *[""] * len(others)], others, strict=False)
+        for name, cell in zip(names, others, strict=True)
         if cell
     ]
     if is_han and len(named) == 1:
         dash = "，"
+    if not first:
+        return comma.join(named)
     return first + dash + comma.join(named) if named else first

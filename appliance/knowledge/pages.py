@@ -7,7 +7,7 @@ page is, reading it takes time in proportion to its length.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -24,6 +24,7 @@ HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = frozenset(("ul", "ol", "dl"))
 ITEMS = frozenset(("li", "dt", "dd"))
 CELLS = frozenset(("td", "th"))
+MOST_SPANNED = 50
 PARTS = frozenset(
     (
         *("p", "div", "section", "article", "aside", "main", "header", "footer", "nav", "hr"),
@@ -76,12 +77,49 @@ def _is_hidden(node: LexborNode) -> bool:
     return "hidden" in attributes or "display:none" in style or "visibility:hidden" in style
 
 
+class Row:
+    """The cells of one row after the other; one that spans several stands in each of them, but for
+    a single one, which is a title."""
+
+    def __init__(self) -> None:
+        self._cells: list[str] = []
+        self._told = 0
+        # By its place: what the rows to come have there, and how many of them.
+        self._spanning: dict[int, tuple[str, int]] = {}
+
+    def add(self, text: str, attributes: Mapping[str, str | None]) -> None:
+        self._fill()
+        rows, columns = (_read_span(attributes.get(name)) for name in ("rowspan", "colspan"))
+        for _ in range(columns):
+            if rows > 1:
+                self._spanning[len(self._cells)] = text, rows - 1
+            self._cells.append(text)
+        self._told += 1
+
+    def end(self) -> list[str]:
+        self._fill()
+        cells = self._cells[:1] if self._told == 1 and len(set(self._cells)) == 1 else self._cells
+        self._cells, self._told = [], 0
+        return cells
+
+    def _fill(self) -> None:
+        while (place := len(self._cells)) in self._spanning:
+            text, rows = self._spanning.pop(place)
+            if rows > 1:
+                self._spanning[place] = text, rows - 1
+            self._cells.append(text)
+
+
+def _read_span(value: str | None) -> int:
+    return min(int(value), MOST_SPANNED) if value and value.isdecimal() and int(value) else 1
+
+
 class _Reader:
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._text: list[str] = []
         self._lines: list[str] = []
-        self._cells: list[str] = []
+        self._row = Row()
         self._level = 0
         self._lists = 0
         self._tables = 0
@@ -116,11 +154,11 @@ class _Reader:
         if tag == "a":
             self._write_address(node.attributes.get("href") or "")
         elif tag in CELLS and self._tables == 1:
-            self._cells.append(self._take_text())
+            self._row.add(self._take_text(), node.attributes)
         elif tag == "tr" and self._tables == 1:
-            if any(self._cells):
-                self._lines.append(" | ".join(self._cells))
-            self._cells = []
+            cells = self._row.end()
+            if any(cells):
+                self._lines.append(" | ".join(cells))
         elif tag in HEADINGS:
             self._end_heading()
         elif tag in ITEMS or tag in PARTS:
@@ -131,6 +169,7 @@ class _Reader:
         elif tag == "table":
             self._end_part()
             self._tables -= 1
+            self._row = self._row if self._tables else Row()
         if tag in LISTS and not self._lists and not self._tables:
             self._end_lines("list")
         elif tag == "table" and not self._tables and not self._lists:
