@@ -50,6 +50,7 @@ class Letters:
     """Two numbers a text: enough to be compared."""
 
     name = "letters"
+    batch = 8
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         return np.array([[len(one), one.count("e") + 1] for one in texts], np.float32)
@@ -143,6 +144,8 @@ def test_a_question_tells_what_it_wants(question: str, kinds: tuple[str, ...]) -
         ("每小时停车多少钱", "满 100 元免 2 小时", False),
         ("每小时停车多少钱", "每小时 5 元", True),
         ("什么颜色，有几个", "3 个", False),
+        ("几折", "全场半价", True),
+        ("几折", "买二送一", True),
         ("anything at all", "", True),
     ],
 )
@@ -159,6 +162,37 @@ def test_a_row_is_read_with_the_head_of_its_table_and_keeps_its_cells() -> None:
         "Lamp – Warranty: 2 years; Note: 5 €",
         "After it.",
         "Next.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (" | 普通 | 加急\n江浙沪 | 5元 | 10元", ["江浙沪：普通：5元；加急：10元"]),
+        (
+            "地区 | 类型 | 运费\n华东 | 大件 | 8元\n | 小件 | 5元",
+            ["华东：类型：大件；运费：8元", "华东：类型：小件；运费：5元"],
+        ),
+        ("省 | 运费\n海南 | 20元\n | 30元", ["海南，运费：20元", "海南，运费：30元"]),
+        # Nobody knows which of its cells was merged.
+        ("名 | 价 | 期\nA | 5元", ["A，5元"]),
+        ("名 | 价\nA | 5元 | 6元", ["A：5元；6元"]),
+        ("a | b\nx | 1\n\nc | d\ny | 2", ["x – b: 1", "y – d: 2"]),
+        ("| a | b |\n|---|---|\n| x | 1 |", ["x – b: 1"]),
+    ],
+)
+def test_a_cell_never_stands_below_the_head_of_another(text: str, lines: list[str]) -> None:
+    assert list(list_lines(text)) == lines
+
+
+def test_a_sentence_does_not_end_at_an_abbreviation() -> None:
+    text = (
+        "Delivery takes approx. 5 days. We are at No. 88 Qinghe Road. Open 9 a.m. Monday to Friday."
+    )
+    assert list(list_lines(text)) == [
+        "Delivery takes approx. 5 days.",
+        "We are at No. 88 Qinghe Road.",
+        "Open 9 a.m. Monday to Friday.",
     ]
 
 

@@ -120,3 +120,7 @@ def test_the_frame_of_a_question_is_left_out_but_never_all_of_it() -> None:
     assert find_essence("你们这里可以开发票吗") == "开发票"
     assert find_essence("怎么办") != ""
     assert find_essence("what is it") != ""
+
+
+def test_a_row_of_endings_is_taken_off_whole() -> None:
+    assert normalise("好用" + "吗呢" * 2000) == normalise("好用")

@@ -50,6 +50,7 @@ ENDING = re.compile(
     r"(?:吗|呢|啊|呀|哦|噢|嘛|吧|么(?<!什么)(?<!怎么)(?<!多么)(?<!那么)(?<!这么)|哈|啦|哒|谢谢(?:你|您)?|"
     r" (?:please|thanks|thank you|thx|pls|plz))$"
 )
+LONGEST_ENDING = 16
 INSIDE = re.compile(rf"(?<=[{HAN}])一下")
 
 
@@ -208,6 +209,7 @@ def strip_openings(text: str) -> str:
 
 
 def strip_endings(text: str) -> str:
-    while (ending := ENDING.search(text)) and ending.start() > 0:
+    # From near the end on: a row of endings would else be searched from its beginning for each.
+    while (ending := ENDING.search(text, max(0, len(text) - LONGEST_ENDING))) and ending.start():
         text = text[: ending.start()]
     return text

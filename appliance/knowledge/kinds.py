@@ -79,7 +79,7 @@ KINDS = (
     _make(
         "discount",
         r"几折|多少折|打折|\bwhat discount\b|\bhow much (?:off|discount)\b",
-        r"折|%|优惠|减|\bdiscount|\boff\b|便宜",
+        r"折|%|半价|买.{1,2}[送赠]|优惠|减|\bdiscount|\boff\b|\bhalf\b|便宜",
     ),
     _make(
         "weight",
