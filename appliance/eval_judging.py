@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
-from appliance.dialogue.charter import SHOP_FILE
+from appliance.dialogue.charter import GUARD_FILE, SHOP_FILE
 from appliance.dialogue.guard_rules import read_rule_book
 from appliance.dialogue.ladder import NOT_KNOWN
 from appliance.dialogue.literals import ALL_KINDS, KNOWLEDGE_KINDS, MODEL_KINDS, find_literals
@@ -22,6 +22,7 @@ from appliance.dialogue.shop import read_shop
 from appliance.dialogue.sources import Sources
 from appliance.eval_cases import LANGUAGES, Case
 from appliance.evaluation import Seen
+from appliance.knowledge.folders import find_folder
 from appliance.knowledge.folding import normalise
 from appliance.settings import Settings
 
@@ -86,8 +87,9 @@ class Judge:
 
     @classmethod
     def of(cls, settings: Settings) -> Judge:
-        book = read_rule_book(settings.knowledge / "guard.toml")
-        shop = read_shop(settings.knowledge / SHOP_FILE)
+        folder, _ = find_folder(settings.knowledge)
+        book = read_rule_book(folder / GUARD_FILE)
+        shop = read_shop(folder / SHOP_FILE)
         own_words = tuple(shop.words("unknown", language) for language in LANGUAGES)
         guarding = frozenset(one.name for one in book.categories)
         return cls(settings.system_prompt, guarding, own_words)
