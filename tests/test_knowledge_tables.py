@@ -58,11 +58,23 @@ def test_an_unknown_column_is_told_with_the_close_name() -> None:
     assert any("did you mean phrasings?" in fault for fault in faults)
 
 
+@pytest.mark.parametrize("between", [", ", "，", "、", "; ", " ", "|"])
+def test_links_are_parted_however_they_were_written(between: str) -> None:
+    links = between.join(("https://a.b/c,d", "https://e.f"))
+    entries, faults = read(f'question,answer,links\nq,a,"{links}"')
+    assert entries[0].links == ("https://a.b/c,d", "https://e.f")
+    assert not faults
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
         ("q,,", "row 3, column answer: The answer is empty."),
         (",,a", "row 3, column question: The question is empty."),
+        (
+            "？？,,a",
+            'row 3, column question: "？？" is no question: it has no letter and no figure.',
+        ),
         (f"q,,{'a' * 4001}", "column answer: 4,001 characters; 4,000 are allowed."),
         (f"q,,{'a' * (1 << 20)}", "1,048,576 characters; 4,000 are allowed."),
         (f"{'q' * 301},,a", "301 characters; 300 are allowed."),

@@ -52,7 +52,8 @@ LINK = re.compile(r"(?:https?://|mailto:|tel:|/(?!/))\S+")
 # What may part several values in one cell. An answer's line breaks are its own.
 PHRASING_ENDS = re.compile(r"[|\n｜]")
 TAG_ENDS = re.compile(r"[|\n｜,，;；、]")
-LINK_ENDS = re.compile(r"[|\n｜\s]")
+# A comma may be part of an address.
+LINK_ENDS = re.compile(r"[|\n｜\s，、；]|[,;](?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,9 @@ def _make_entry(file: str, draft: Draft, faults: list[Fault]) -> Entry:
     question, answer = cells.get("question", ""), cells.get("answer", "")
     if not question:
         raise RowRefused("The question is empty.", "question")
+    if not normalise(question):
+        sentence = f'"{question[:20]}" is no question: it has no letter and no figure.'
+        raise RowRefused(sentence, "question")
     if not answer:
         raise RowRefused("The answer is empty.", "answer")
     valid_from, valid_to = _read_day(cells, "valid_from"), _read_day(cells, "valid_to")
