@@ -155,7 +155,7 @@ def check_knowledge() -> None:
     with failing_plainly(STOPPED):
         folder = _find_folder()
         reading = _read(folder)
-        reading = replace(reading, faults=(*reading.faults, *_read_own_files(folder)))
+        reading = replace(reading, faults=(*reading.faults, *_read_own_files(folder, reading)))
     for fault in reading.faults:
         click.echo(f"{fault.level}: {describe(fault)}")
     click.echo(_count(reading))
@@ -167,11 +167,14 @@ def check_knowledge() -> None:
 @click.argument("question")
 @click.option("--words-only", is_flag=True, help="Without the embedder, as where it is absent.")
 def try_question(question: str, words_only: bool) -> None:
-    """Show which FAQ entries and passages QUESTION finds today, how sure that is, and a rule or
-    fixed words that answer first. Tools and the model are not asked: `appliance chat` asks all.
+    """Show what answers QUESTION today, which FAQ entries and passages it finds and how sure that
+    is, and what answers first. Tools and the model are not asked: `appliance chat` asks all.
 
     Example: appliance knowledge test "几点关门"
     """
+    from appliance.dialogue.doubts import doubt
+    from appliance.dialogue.excerpts import quote_line
+    from appliance.dialogue.language import language_of
     from appliance.knowledge.embedder import load_embedder
     from appliance.knowledge.index import Index, write_index
     from appliance.knowledge.reranker import load_reranker
@@ -198,11 +201,14 @@ def try_question(question: str, words_only: bool) -> None:
                         matrix = vectors.matrix(texts)
                     if matrix is not None:
                         index.attach(matrix, load_reranker(settings.data))
-                match = index.match(question, date.today())
+                evidence = index.find_evidence(question)
+                match = doubt(question, index.match(question, date.today()), evidence)
                 found = index.find_passages(question)
         first = _find_first(folder, question, match)
     click.echo(first, nl=False)
     _tell_match(match)
+    if evidence.can_answer and match.outcome != "sure":
+        click.echo(f"a document answers: {quote_line(evidence, language_of(question))}")
     for place in found:
         passage = place.passage
         way = " > ".join((passage.title, *passage.headings))
@@ -304,9 +310,11 @@ def _refuse_folder(folder: Path, error: OSError) -> FolderError:
     return FolderError(f"{folder} cannot be read ({reason}). Try: appliance init")
 
 
-def _read_own_files(folder: Path) -> tuple[Fault, ...]:
-    """What the server finds wrong in guard.toml, shop.toml, memory.toml and tools.toml."""
+def _read_own_files(folder: Path, reading: Reading) -> tuple[Fault, ...]:
+    """What the server finds wrong in guard.toml, shop.toml, memory.toml and tools.toml, and what of
+    the FAQ they keep from ever answering."""
     from appliance.dialogue.charter import read_charter
+    from appliance.dialogue.shadowed import find_shadowed
     from appliance.knowledge.entries import Fault, Origin
     from appliance.toolbox import read_registry
 
@@ -314,7 +322,8 @@ def _read_own_files(folder: Path) -> tuple[Fault, ...]:
     tool_faults = read_registry(folder, settings.data).faults
     # A sentence about tools begins with its file already.
     told = (Fault("error", fault.message, Origin("")) for fault in tool_faults)
-    return (*read_charter(folder, settings.system_prompt).faults, *told)
+    charter = read_charter(folder, settings.system_prompt)
+    return (*charter.faults, *told, *find_shadowed(reading.entries, charter.rules))
 
 
 def _count(reading: Reading) -> str:

@@ -68,6 +68,30 @@ def test_check_tells_every_fault_and_ends_with_1(place: Path) -> None:
     assert "1 question with" in checked.output
 
 
+def test_check_tells_which_questions_never_reach_the_faq(place: Path) -> None:
+    write_faq(
+        place / "knowledge",
+        "怎么办假证,几点开门,不办",
+        "怎么联系你们,我要找人工,到店里来",
+        "客服怎么联系,找人工客服,电话 400-555-0123",
+    )
+    checked = run("knowledge", "check")
+    assert checked.exit_code == 0
+    told = [line for line in checked.output.splitlines() if line.startswith("warning: ")]
+    assert [line.partition(": ")[2].partition(" is ")[0] for line in told] == [
+        'faq.csv, row 2: "怎么办假证"',
+        'faq.csv, row 3: "我要找人工"',
+    ]
+    assert "illegal/fraud" in told[0] and "wish for a person" in told[1]
+
+
+def test_a_document_that_answers_is_said_as_customers_get_it(place: Path) -> None:
+    write_faq(place / "knowledge", "几点开门,,每天九点开门")
+    (place / "knowledge" / "fees.md").write_text("# 运费\n江浙沪运费 6 元。\n", "utf-8")
+    tried = run("knowledge", "test", "江浙沪运费多少钱", "--words-only").output
+    assert "a document answers: 江浙沪运费 6 元。（见《运费》）" in tried
+
+
 def test_import_checks_copies_and_does_not_write_over(place: Path) -> None:
     file = write_faq(place / "mine", "fine,other,answer")
     first = run("knowledge", "import", str(file))
