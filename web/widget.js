@@ -62,11 +62,11 @@
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
   }
 
-  /** What is said before the frame is there waits for it. */
+  /** What is said before the frame is there waits for it; of all but questions the last counts. */
   function tell(type, detail) {
     const message = { appliance: type, detail };
     if (isReady) frame.contentWindow.postMessage(message, box);
-    else waiting = [...waiting.filter((one) => one.appliance !== type), message];
+    else waiting = [...waiting.filter((one) => type === "ask" || one.appliance !== type), message];
   }
 
   function report(name, detail) {

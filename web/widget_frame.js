@@ -12,6 +12,7 @@ import { Kept } from "./storage.js";
 import { Host } from "./widget_host.js";
 import { listNews } from "./widget_news.js";
 import { Patience } from "./widget_patience.js";
+import { Questions } from "./widget_questions.js";
 import { readSettings, readVisitor } from "./widget_settings.js";
 import { Words, chooseLanguage } from "./words.js";
 
@@ -27,6 +28,7 @@ const host = new Host();
 const patience = new Patience(server.checkHealth);
 
 let conversation = null;
+let questions = null;
 let session = null;
 let whose = null;
 let words = new Words("zh");
@@ -45,7 +47,7 @@ const acts = {
   settings: (given) => conversation ?? begin(readSettings(given)),
   open: () => show(true),
   close: () => show(false),
-  ask: (text) => typeof text === "string" && text.trim() && conversation.ask(text.trim()),
+  ask: (text) => typeof text === "string" && text.trim() && questions.add(text.trim()),
   reset: () => leaveConversation(),
   identify: (given) => identify(readVisitor(given)),
 };
@@ -73,6 +75,7 @@ function begin(chosen) {
     server: { ...server, checkHealth: patience.checkHealth, openSession },
   });
   watch(conversation.talk);
+  questions = new Questions(conversation.talk, (text) => conversation.ask(text));
   conversation.show(isOpen);
   for (const [type, detail] of early.splice(0)) acts[type](detail);
   host.report("ready");
@@ -144,6 +147,7 @@ function greet() {
 
 /** The conversation is closed at the appliance too: nobody has its id any more. */
 async function leaveConversation() {
+  questions.drop();
   const left = session.get();
   await conversation.talk.abandon(left);
   if (left) await server.revoke(left).catch(() => conversation.connection.check());
@@ -161,6 +165,7 @@ function holdFocus(event) {
 
 find("close").addEventListener("click", () => host.close());
 find("new").addEventListener("click", () => {
+  questions.drop();
   conversation.startAnew();
   conversation.focus();
 });

@@ -164,6 +164,25 @@ def test_the_page_opens_asks_resets_and_closes_it(page: Page) -> None:
     expect(page.locator(PANEL)).to_be_visible()
 
 
+def test_a_button_of_the_next_page_asks_first_of_all_in_the_conversation_of_before(
+    browser: Browser, site: Site, box: HouseServer[ScriptedEngine]
+) -> None:
+    site.write(SHOP, box.url)
+    with (
+        browsing(browser, DESKTOP) as context,
+        open_site(context, site, box.url, url=site.near) as page,
+    ):
+        say(open_panel(page), "记得我吗")
+        page.reload()
+        page.evaluate(
+            "for (const text of ['几点关门', '怎么退货', '怎么退货']) appliance.ask(text)"
+        )
+        frame = wait_for_panel(page)
+        assert read_answer(frame, 3) == "你说：怎么退货"
+        asked = [re.compile(text) for text in ("记得我吗", "几点关门", "怎么退货")]
+        expect(frame.locator(".question")).to_have_text(asked)
+
+
 WISHES = """data-title="问店员" data-color="#ffd400" data-position="left" data-language="en"
   data-greeting="欢迎！" data-suggestions="几点关门？|怎么退货？" data-theme="dark" """
 

@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Connection } from "../../web/connection.js";
 import { EMPTY, reduce } from "../../web/conversation.js";
+import { findTurn, listShown } from "../../web/shown.js";
+import { Talk } from "../../web/talk.js";
 import { listNews } from "../../web/widget_news.js";
 import { Patience } from "../../web/widget_patience.js";
+import { Questions } from "../../web/widget_questions.js";
 import { readSettings, readVisitor } from "../../web/widget_settings.js";
+import { FakeAppliance } from "./appliance.mjs";
 
 const PLAIN = {
   key: "", title: "", greeting: null, suggestions: null, language: null, session: "tab", theme: "auto",
@@ -161,4 +166,61 @@ test("a touch of the panel asks at once", async () => {
   state.isOn = true;
   patience.hurry();
   assert.equal(await waiting, "well");
+});
+
+/** A talk that begins to read the conversation of before, and what its site asks. */
+async function open() {
+  const server = new FakeAppliance();
+  let id = await server.openSession();
+  const session = { get: () => id, set: (next) => (id = next) };
+  const talk = new Talk(server, new Connection(server.checkHealth), session);
+  const questions = new Questions(talk, (text) => talk.ask(text));
+  const opened = talk.open();
+  return { server, talk, questions, opened };
+}
+
+const listAsked = ({ state }) =>
+  listShown(state).filter(({ role }) => role === "customer").map(({ text }) => text);
+
+async function until(isSo) {
+  for (let round = 0; !isSo(); round += 1) {
+    assert.ok(round < 200, `waited in vain for ${isSo}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+test("what a site asks while the conversation of before is read is asked after it", async () => {
+  const { server, talk, questions, opened } = await open();
+  questions.add("几点关门？");
+  assert.equal(server.count("ask"), 0);
+  await opened;
+  await until(() => server.count("ask") === 1);
+  assert.deepEqual(listAsked(talk), ["几点关门？"]);
+  talk.leave();
+});
+
+test("what a site asks while an answer runs waits for its end, each once and in its order", async () => {
+  const { server, talk, questions, opened } = await open();
+  await opened;
+  for (const text of ["a", "a", "b", "c", "b"]) questions.add(text);
+  for (const asked of [["a"], ["a", "b"], ["a", "b", "c"]]) {
+    await until(() => server.watchers === 1 && talk.state.turn);
+    assert.deepEqual(listAsked(talk), asked);
+    server.finish("s1");
+    await until(() => !findTurn(talk.state) || listAsked(talk).length > asked.length);
+  }
+  questions.add("a");
+  await until(() => server.count("ask") === 4);
+  talk.leave();
+});
+
+test("what a site asked in a conversation that is left is asked in no other", async () => {
+  const { server, talk, questions, opened } = await open();
+  await opened;
+  questions.add("a");
+  questions.add("b");
+  questions.drop();
+  await talk.startAnew();
+  assert.deepEqual([server.count("ask"), listAsked(talk)], [1, []]);
+  talk.leave();
 });
