@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from appliance.engine.scripted import ScriptedEngine
 from tests.browser.access import find_faults
@@ -143,6 +143,28 @@ def test_an_operator_takes_over_in_mid_answer_and_the_bot_says_no_word_after_it(
         expect(customer.locator("#handoff-text")).to_contain_text("结束")
         customer.click("#new")
         expect(customer.locator("#welcome")).to_be_visible()
+
+
+def test_what_is_said_after_a_conversation_was_hard_to_open_is_seen(
+    customer: Page, operator: Page
+) -> None:
+    """Its first answer is lost; a later one opens it, and its events come from then on."""
+    send(customer, "有没有雨伞")
+    wait_for_answer(customer)
+    lost: list[str] = []
+
+    def lose_twice(route: Route) -> None:
+        lost.append(route.request.url)
+        if len(lost) > 2:
+            route.fallback()
+        else:
+            route.abort()
+
+    operator.route(re.compile(r"/console/conversations/[0-9a-f]{64}$"), lose_twice)
+    open_latest(operator, "有没有雨伞")
+    expect(operator.locator(".said")).to_have_text("")
+    send(customer, "几点关门")
+    expect(operator.locator(".said-customer .prose").last).to_have_text("几点关门")
 
 
 def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, operator: Page) -> None:

@@ -13,11 +13,11 @@ import { Aside } from "./aside.js";
 import { Drafts } from "./drafts.js";
 import { Messages } from "./message.js";
 import { chip, describeRefusal, describeWait, nameOf, press, sayOf } from "./parts.js";
+import { Reading } from "./reading.js";
 import { nameState } from "./rows.js";
 import { EMPTY, open, take } from "./thread_state.js";
 
 const TICK_MS = 1000;
-const REREAD_MS = 300;
 const ENDS = ["done", "error", "rewind", "feedback"];
 
 /** Fires `leave` when the operator goes back to the list. */
@@ -28,9 +28,9 @@ export class Thread extends EventTarget {
   #element;
   #parts = {};
   #stream = null;
+  #reading;
+  #hasFailed = false;
   #timer;
-  #rereading = 0;
-  #isOpen = true;
   #spoken = 0;
 
   constructor(place, server, words, id) {
@@ -39,14 +39,19 @@ export class Thread extends EventTarget {
     this.#build();
     place.append(this.#element);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    this.#begin();
+    this.#reading = new Reading(() => server.get(this.#path), {
+      answer: (answer) => this.#open(answer),
+      failed: (error) => this.#missAnswer(error),
+      gone: () => this.lose(),
+    });
+    this.#parts.title.focus();
+    this.#reading.read();
   }
 
   close() {
-    this.#isOpen = false;
+    this.#reading.close();
     this.#stream?.close();
     clearInterval(this.#timer);
-    clearTimeout(this.#rereading);
     this.#element.remove();
   }
 
@@ -67,6 +72,7 @@ export class Thread extends EventTarget {
 
   /** The conversation was deleted. */
   lose() {
+    this.#reading.close();
     this.#stream?.close();
     this.#say(this.#words.say("refusedGone"));
   }
@@ -106,7 +112,7 @@ export class Thread extends EventTarget {
     this.#element.addEventListener("keydown", (event) => this.#press(event));
     parts.acts.addEventListener("row", ({ detail }) => this.takeRow(detail));
     parts.acts.addEventListener("taken", () => parts.answering.focus());
-    parts.aside.addEventListener("change", () => this.#read());
+    parts.aside.addEventListener("change", () => this.#reading.read());
   }
 
   /** Escape leads back to the list, wherever something else has no use for it. */
@@ -114,36 +120,26 @@ export class Thread extends EventTarget {
     if (event.key === "Escape" && !event.defaultPrevented) this.dispatchEvent(new Event("leave"));
   }
 
-  async #begin() {
-    this.#parts.title.focus();
-    await this.#read();
-    if (!this.#isOpen || !this.#state.row) return;
+  /** What is said from then on comes by the stream, whichever try the first answer came with. */
+  #open(answer) {
+    this.#state = open(this.#state, answer);
+    this.#show();
+    if (this.#hasFailed) this.#say("");
+    this.#hasFailed = false;
+    if (this.#stream) return;
+    this.#follow();
+    this.#parts.scroll.toEnd();
+  }
+
+  #follow() {
     let isFirst = true;
     const path = () => `${this.#path}/events?after=${this.#state.taken}`;
     this.#stream = this.#server.stream(path, (event) => {
       if (event.type === "joined") {
-        if (!isFirst) this.#rereadSoon();
+        if (!isFirst) this.#reading.soon();
         isFirst = false;
       } else this.#take(event);
     });
-    this.#parts.scroll.toEnd();
-  }
-
-  async #read() {
-    try {
-      const answer = await this.#server.get(this.#path);
-      if (!this.#isOpen) return;
-      this.#state = open(this.#state, answer);
-      this.#show();
-    } catch (error) {
-      if (!error.code) throw error;
-      this.#fail(error);
-    }
-  }
-
-  #rereadSoon() {
-    clearTimeout(this.#rereading);
-    this.#rereading = setTimeout(() => this.#isOpen && this.#read(), REREAD_MS);
   }
 
   #take(event) {
@@ -158,7 +154,7 @@ export class Thread extends EventTarget {
     if (event.type === "draft" && this.#state.draft) {
       setText(this.#parts.spoken, this.#words.say("sayDraft"));
     }
-    if (ENDS.includes(event.type)) this.#rereadSoon();
+    if (ENDS.includes(event.type)) this.#reading.soon();
   }
 
   /** Only whole messages of the customer are read out, never a growing answer. */
@@ -197,9 +193,16 @@ export class Thread extends EventTarget {
     if (wait) setText(wait, describeWait(Date.now() - this.#state.row.since_ms));
   }
 
-  #fail(error) {
+  #missAnswer(error) {
+    this.#hasFailed = true;
     this.#say(describeRefusal(this.#words, error));
-    this.#rereadSoon();
+  }
+
+  /** What was refused may be another's doing, so the conversation is read anew. */
+  #fail(error) {
+    this.#hasFailed = false;
+    this.#say(describeRefusal(this.#words, error));
+    this.#reading.soon();
   }
 
   #say(text) {
