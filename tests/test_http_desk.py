@@ -278,6 +278,28 @@ def test_an_answer_under_way_is_told_by_its_events_and_nothing_twice(
     assert text == history["messages"][-1]["text"]
 
 
+def test_a_look_shows_what_became_of_a_conversation_while_the_look_was_noted(
+    server: HouseServer[ScriptedEngine], wang: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older answer would take back what the list's stream has told meanwhile."""
+    desk, book = server.house.staff.desk, server.house.staff.desk._book
+    note_act = book.note_act
+    to_note: list[str] = []
+    with visiting(server.url) as customer:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+
+        async def note_and_take(account: str, act: str, session_key: str = "") -> None:
+            await note_act(account, act, session_key)
+            to_note.append(act)
+            await desk.take(key, "wang" if act == "list" else "li", "stop")
+
+        monkeypatch.setattr(book, "note_act", note_and_take)
+        assert wang.list_rows()[0]["assigned_to"] == "wang"
+        wang.do(key, "release", to="bot")
+        assert wang.get(f"conversations/{key}")["conversation"]["assigned_to"] == "li"
+    assert to_note == ["list", "open"]
+
+
 def test_every_view_and_act_is_a_row_of_the_audit_log_and_holds_no_word(
     server: HouseServer[ScriptedEngine], wang: Operator
 ) -> None:

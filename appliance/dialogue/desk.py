@@ -87,13 +87,15 @@ class Desk:
 
     async def open(self, session_key: str, account: str) -> OpenedConversation:
         """All of it. Raises SessionNotFound."""
+        await self._rows.find(session_key)
+        # Before it is read: whose it is may change while this is written.
+        await self._book.note_act(account, "open", session_key)
         while True:
             turn = self._find_turn(session_key)
             opened = await self._rows.open(session_key)
             changes = await self._owners.read_changes(session_key)
             if turn is self._find_turn(session_key):
                 break
-        await self._book.note_act(account, "open", session_key)
         if turn is not None:
             opened = cut_before_answer(opened, turn)
         return OpenedConversation(self._place(opened.row), opened, changes)

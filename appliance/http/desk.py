@@ -58,9 +58,10 @@ class DeskCalls:
         wanted = read_filters(request.query_params)
         before = read_number(request.query_params, "before")
         limit = min(read_number(request.query_params, "limit") or PAGE, MOST_ROWS)
+        # Before it is read, so that what is answered is not older than it has to be.
+        await self._desk.note_view(get_account(request), "list")
         # Rung and language are known once a row is read.
         listed, rows = await self._desk.list_page(before, MOST_ROWS if wanted else limit)
-        await self._desk.note_view(get_account(request), "list")
         shown = [show_row(row) for row in rows]
         page: Conversations = {
             "conversations": [row for row in shown if wanted.items() <= row.items()],

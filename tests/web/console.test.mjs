@@ -46,6 +46,22 @@ test("a row that begins to wait is new once, and one that is told again is not",
   assert.equal(ids(rows), "az");
 });
 
+test("what was told since a list was asked for is newer than the list", () => {
+  const rows = new Rows();
+  rows.replace([row("a", "bot"), row("b", "bot"), row("c", "bot")]);
+  const { told } = rows;
+  rows.put(row("a", "waiting"));
+  rows.put(row("d", "human"));
+  rows.remove("b");
+  rows.replace([row("a", "bot"), row("b", "bot"), row("e", "bot")], told);
+  assert.equal(ids(rows), "ade");
+  assert.equal(rows.get("a").state, "waiting");
+  rows.add([row("b", "bot"), row("f", "closed")], told);
+  assert.equal(ids(rows), "adef");
+  rows.replace([row("a", "bot"), row("b", "bot")], rows.told);
+  assert.deepEqual([ids(rows), rows.get("a").state], ["ab", "bot"]);
+});
+
 test("a filter lets through what it names", () => {
   const rows = new Rows();
   rows.replace([row("a", "human", { assigned_to: "li", rung: "model" }), row("b", "bot", { language: "en" })]);

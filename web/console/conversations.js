@@ -115,17 +115,20 @@ class Desk {
   /** What is wished for, from its beginning. */
   async #read() {
     const { filter } = this.#list;
+    const { told } = this.#rows;
     const answer = await this.#ask("");
     if (!answer || filter !== this.#list.filter) return;
-    this.#rows.replace(answer.conversations);
+    this.#rows.replace(answer.conversations, told);
     this.#isRead = true;
     this.#showPage(answer);
   }
 
   async #readMore() {
+    const { filter } = this.#list;
+    const { told } = this.#rows;
     const answer = await this.#ask(this.#next);
-    if (!answer) return;
-    this.#rows.add(answer.conversations);
+    if (!answer || filter !== this.#list.filter) return;
+    this.#rows.add(answer.conversations, told);
     this.#showPage(answer);
   }
 

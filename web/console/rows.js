@@ -2,7 +2,8 @@
  * The conversations as the list knows them: which there are, in which order, what changed.
  *
  * It asks nobody and touches no page. The rules that must not break: whoever waits stands first,
- * the longest waiting on top, and a row that is told again takes the place of itself.
+ * the longest waiting on top, a row that is told again takes the place of itself, and no answer of
+ * the server takes back what was told since it was asked for.
  */
 const PLACES = Object.freeze({ waiting: 0, human: 1, bot: 2, closed: 3 });
 
@@ -12,26 +13,39 @@ export const ANY = Object.freeze({ state: "", rung: "", language: "", isMine: fa
 
 export class Rows {
   #rows = new Map();
+  #news = new Map();
+  #told = 0;
 
-  /** The server's list; those that it does not name are gone. */
-  replace(rows) {
-    this.#rows = new Map(rows.map((row) => [row.id, row]));
+  /** How much was told so far, to be kept when the server is asked for a list. */
+  get told() {
+    return this.#told;
   }
 
-  /** Further ones below; what was told meanwhile is newer. */
-  add(rows) {
-    for (const row of rows) if (!this.#rows.has(row.id)) this.#rows.set(row.id, row);
+  /** The server's list, asked for when `told` was told; those that it does not name are gone. */
+  replace(rows, told = this.#told) {
+    const newer = [...this.#rows.values()].filter(({ id }) => this.#isNewer(id, told));
+    const named = rows.filter(({ id }) => !this.#isNewer(id, told));
+    this.#rows = new Map([...named, ...newer].map((row) => [row.id, row]));
+  }
+
+  /** Further ones below. */
+  add(rows, told = this.#told) {
+    for (const row of rows) {
+      if (!this.#rows.has(row.id) && !this.#isNewer(row.id, told)) this.#rows.set(row.id, row);
+    }
   }
 
   /** Takes a row in; whether it began to wait with that. */
   put(row) {
     const before = this.#rows.get(row.id);
     this.#rows.set(row.id, row);
+    this.#note(row.id);
     return row.state === "waiting" && before?.state !== "waiting";
   }
 
   remove(id) {
     this.#rows.delete(id);
+    this.#note(id);
   }
 
   get(id) {
@@ -45,6 +59,15 @@ export class Rows {
   /** Those that `filter` lets through, in their order; `account` is who looks. */
   list(filter, account) {
     return [...this.#rows.values()].filter((row) => isWanted(row, filter, account)).sort(compare);
+  }
+
+  #note(id) {
+    this.#told += 1;
+    this.#news.set(id, this.#told);
+  }
+
+  #isNewer(id, told) {
+    return (this.#news.get(id) ?? 0) > told;
   }
 }
 

@@ -30,6 +30,7 @@ export class Thread extends EventTarget {
   #stream = null;
   #reading;
   #hasFailed = false;
+  #told = null;
   #timer;
   #spoken = 0;
 
@@ -39,7 +40,7 @@ export class Thread extends EventTarget {
     this.#build();
     place.append(this.#element);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    this.#reading = new Reading(() => server.get(this.#path), {
+    this.#reading = new Reading(() => this.#ask(), {
       answer: (answer) => this.#open(answer),
       failed: (error) => this.#missAnswer(error),
       gone: () => this.lose(),
@@ -57,7 +58,9 @@ export class Thread extends EventTarget {
 
   /** The list's row of this conversation, told again. */
   takeRow(row) {
-    if (row.id !== this.id || !this.#state.row) return;
+    if (row.id !== this.id) return;
+    this.#told = row;
+    if (!this.#state.row) return;
     this.#state = { ...this.#state, row };
     this.#show();
   }
@@ -118,6 +121,13 @@ export class Thread extends EventTarget {
   /** Escape leads back to the list, wherever something else has no use for it. */
   #press(event) {
     if (event.key === "Escape" && !event.defaultPrevented) this.dispatchEvent(new Event("leave"));
+  }
+
+  /** A row that is told while the answer is on its way is newer than that. */
+  async #ask() {
+    const before = this.#told;
+    const answer = await this.#server.get(this.#path);
+    return this.#told === before ? answer : { ...answer, conversation: this.#told };
   }
 
   /** What is said from then on comes by the stream, whichever try the first answer came with. */
