@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from appliance.engine.scripted import ScriptedEngine
@@ -98,6 +99,24 @@ def test_two_operators_never_have_one_conversation(
         assert wang.do(key, "assign", account="li").json()["conversation"]["assigned_to"] == "li"
         assert wang.do(key, "messages", text="还有我").status_code == 409
         assert li.do(key, "messages", text="现在是我").status_code == 202
+
+
+def test_who_hangs_up_before_an_answer_has_ended_takes_nothing_over(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer, customer.watch() as watcher:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+        customer.say("请说一个长的回答")
+        watcher.read_until("token")
+        with pytest.raises(httpx2.ReadTimeout):
+            wang.client.post(
+                f"/console/conversations/{key}/take", json={"running": "finish"}, timeout=0.2
+            )
+        watcher.read_until("done")
+        assert [row["state"] for row in wang.list_rows()] == ["bot"]
+        assert wang.do(key, "take").json()["conversation"]["assigned_to"] == "wang"
+        taken = [said["act"] for said, _ in read_acts(server) if said["act"].startswith("take")]
+        assert taken == ["take, stop"]
 
 
 @pytest.mark.parametrize("name", ["niemand", "gast", "entlassen"])

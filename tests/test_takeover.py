@@ -222,6 +222,24 @@ async def test_while_one_operator_lets_an_answer_end_no_other_takes_it(tmp_path:
             await place.desk.take(place.key, "li", "stop")
 
 
+async def test_who_goes_before_an_answer_has_ended_takes_nothing_over(tmp_path: Path) -> None:
+    paced = Paced()
+    async with visited(tmp_path, ScriptedEngine(paced.script)) as place:
+        turn = await place.ask()
+        await paced.stand_at(10)
+        taking = asyncio.create_task(place.desk.take(place.key, "wang", "finish"))
+        while not place.desk._claims:
+            await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.wait([taking])
+        assert taking.cancelled()
+        paced.go_on()
+        await end(turn)
+        assert turn.text == ANSWER
+        assert (await place.desk.show(place.key)).row.state == "bot"
+        assert (await place.desk.take(place.key, "li", "finish")).row.account == "li"
+
+
 async def test_of_many_operators_at_once_one_has_it(tmp_path: Path) -> None:
     async with visited(tmp_path, ScriptedEngine(lambda question: ["好。"])) as place:
         names = [f"op{number}" for number in range(10)]

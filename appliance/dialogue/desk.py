@@ -108,7 +108,8 @@ class Desk:
         return self._feeds.follow(session_key, after, TO_OPERATORS)
 
     async def take(self, session_key: str, account: str, running: Running) -> ShownRow:
-        """Make the conversation `account`'s; an answer under way is stopped, or ends first.
+        """Make the conversation `account`'s; an answer under way is stopped, or ends first. Who is
+        cancelled while it ends takes nothing.
 
         Raises AlreadyTaken, SessionNotFound, TurnRunning.
         """
@@ -123,17 +124,13 @@ class Desk:
             # A draft ends only when somebody decides on it: he who takes over does.
             if running == "finish" and self._drafts.find(session_key) is None:
                 await self._wait_for_end(session_key)
-            also = self._book.audit(account, f"take, {running}", session_key)
             self.presence.expect(account)
             self._handoffs.languages[session_key] = language_of(row.asked)
-            await self._handoffs.take(session_key, account, also)
+            taking = asyncio.create_task(self._take(session_key, account, running, before))
+            # What is on disk is done whole, even if the caller is cancelled.
+            await asyncio.shield(taking)
         finally:
             self._claims.pop(session_key, None)
-        if before.state == "waiting":
-            self._waiting.note_wait(self._now_ms() - before.since_ms)
-        # Its next word would be refused anyway; so no word more is computed.
-        if turn := self._find_turn(session_key):
-            turn.stop()
         return await self.show(session_key)
 
     async def release(
@@ -247,6 +244,15 @@ class Desk:
         if turn := self._find_turn(session_key):
             async for _ in turn.watch():
                 continue
+
+    async def _take(self, session_key: str, account: str, running: Running, before: Owner) -> None:
+        also = self._book.audit(account, f"take, {running}", session_key)
+        await self._handoffs.take(session_key, account, also)
+        if before.state == "waiting":
+            self._waiting.note_wait(self._now_ms() - before.since_ms)
+        # Its next word would be refused anyway; so no word more is computed.
+        if turn := self._find_turn(session_key):
+            turn.stop()
 
     async def _say(self, session_key: str, said: Message, client_id: str | None) -> int:
         def check(owner: Owner) -> None:

@@ -35,6 +35,7 @@ from appliance.http.desk_shapes import (
     TakeWish,
 )
 from appliance.http.desk_shapes import ShownRow as RowShape
+from appliance.http.leaving import wait_unless_gone
 from appliance.http.policies import get_access
 from appliance.http.shapes import Nothing
 from appliance.store.accounts import Accounts, Role
@@ -76,8 +77,9 @@ class DeskCalls:
 
     async def take(self, request: Request) -> JsonAnswer:
         wish = await read_optional_body(request, TakeWish)
-        key = get_key(request)
-        return answer_row(await self._desk.take(key, get_account(request), wish.running))
+        # An answer may queue and speak for minutes: who has hung up meanwhile takes nothing.
+        taking = self._desk.take(get_key(request), get_account(request), wish.running)
+        return answer_row(await wait_unless_gone(request, taking))
 
     async def say(self, request: Request) -> JsonAnswer:
         wish = await read_body(request, OperatorSays)

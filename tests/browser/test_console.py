@@ -167,6 +167,22 @@ def test_what_is_said_after_a_conversation_was_hard_to_open_is_seen(
     expect(operator.locator(".said-customer .prose").last).to_have_text("几点关门")
 
 
+def test_a_take_over_that_waits_for_the_end_can_be_called_off(
+    customer: Page, operator: Page
+) -> None:
+    send(customer, LONG)
+    open_latest(operator, LONG)
+    act(operator, "takeFinish")
+    expect(operator.locator(".acts-of [role=status]")).to_have_text("等它答完就由您接手…")
+    expect(operator.locator("[data-act=takeNot]")).to_be_focused()
+    act(operator, "takeNot")
+    expect(operator.locator("[data-act=takeFinish]")).to_be_visible()
+    wait_for_answer(customer)
+    expect(operator.locator("[data-act=take]")).to_be_visible()
+    expect(operator.locator("#answer")).to_be_hidden()
+    expect(operator.locator(".said")).to_have_text("")
+
+
 def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, operator: Page) -> None:
     send(customer, LONG)
     open_latest(operator, LONG)

@@ -8,6 +8,9 @@
 import { build } from "../elements.js";
 import { attempt, press } from "./parts.js";
 
+/** What the longest `queue_wait_s` and `answer_deadline_s` come to, and a minute more. */
+const LONGEST_END_MS = 1_260_000;
+
 /** Fires `row` with the conversation as an act left it, `taken` when it is this operator's. */
 export class Acts extends EventTarget {
   #server;
@@ -15,6 +18,8 @@ export class Acts extends EventTarget {
   #call;
   #fail;
   #shown = "";
+  #row = null;
+  #waiting = null;
 
   /** `call` posts to a path of the conversation, `fail` tells a refusal. */
   constructor(server, words, call, fail) {
@@ -25,7 +30,8 @@ export class Acts extends EventTarget {
 
   show(row) {
     const { state, is_running: isRunning, is_held: isHeld, assigned_to: assignedTo } = row;
-    const told = JSON.stringify([state, isRunning, isHeld, assignedTo]);
+    this.#row = row;
+    const told = JSON.stringify([state, isRunning, isHeld, assignedTo, this.#waiting !== null]);
     if (told === this.#shown) return;
     this.#shown = told;
     const focused = this.element.querySelector(":focus")?.dataset.act;
@@ -40,6 +46,7 @@ export class Acts extends EventTarget {
   #list(row) {
     if (!this.#server.mayChange) return [build("p", { class: "soft" }, this.#words.say("onlyReading"))];
     const isMine = row.state === "human" && row.assigned_to === this.#server.account;
+    if (this.#waiting) return [...this.#listWaiting(), this.#buildHold(row)];
     const acts = isMine ? this.#listMine() : this.#listOthers(row);
     return [...acts, this.#buildHold(row)];
   }
@@ -52,17 +59,59 @@ export class Acts extends EventTarget {
     ];
   }
 
+  #listWaiting() {
+    return [
+      build("p", { class: "soft", role: "status" }, this.#words.say("takeWaits")),
+      press(this.#words.say("takeNot"), () => this.#waiting?.abort(), { kind: "act main-act", "data-act": "takeNot" }),
+    ];
+  }
+
   #listOthers({ state, is_running: isRunning }) {
     if (state === "human") return [];
     const acts = isRunning
-      ? [this.#buildTake("takeStop", "stop", "act main-act"), this.#buildTake("takeFinish", "finish")]
+      ? [this.#buildTake("takeStop", "stop", "act main-act"), this.#buildFinish()]
       : [this.#buildTake("take", "stop", "act main-act")];
     if (state === "waiting") acts.push(this.#build("waitToBot", "/release", { to: "bot" }));
     return acts;
   }
 
-  #buildTake(key, running, kind = "act") {
+  #buildTake(key, running, kind) {
     return this.#build(key, "/take", { running }, kind, () => this.dispatchEvent(new Event("taken")));
+  }
+
+  #buildFinish() {
+    return press(this.#words.say("takeFinish"), () => this.#takeAtEnd(), { kind: "act", "data-act": "takeFinish" });
+  }
+
+  /** The server answers once the answer has ended; a call that was broken off takes nothing over. */
+  async #takeAtEnd() {
+    const calling = new AbortController();
+    const { signal } = calling;
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      calling.abort();
+    }, LONGEST_END_MS);
+    // Nobody is given a conversation after he has left.
+    this.#server.addEventListener("out", () => calling.abort(), { signal });
+    this.#wait(calling);
+    try {
+      await this.#do("/take", { running: "finish" }, signal);
+      this.#wait(null);
+      this.dispatchEvent(new Event("taken"));
+    } catch (error) {
+      if (!error.code) throw error;
+      this.#wait(null);
+      if (isLate || !signal.aborted) this.#fail(error);
+    } finally {
+      clearTimeout(timer);
+      calling.abort();
+    }
+  }
+
+  #wait(calling) {
+    this.#waiting = calling;
+    this.show(this.#row);
   }
 
   #buildHold({ is_held: isHeld }) {
@@ -79,8 +128,8 @@ export class Acts extends EventTarget {
     return button;
   }
 
-  async #do(path, body) {
-    const { conversation } = await this.#call(path, body);
+  async #do(path, body, signal) {
+    const { conversation } = await this.#call(path, body, signal);
     if (conversation) this.dispatchEvent(new CustomEvent("row", { detail: conversation }));
   }
 }

@@ -51,8 +51,9 @@ export class ConsoleServer extends EventTarget {
     return this.#ask("GET", path);
   }
 
-  post(path, body = {}) {
-    return this.#ask("POST", path, body);
+  /** `signal` is for a call that may take longer than others. */
+  post(path, body = {}, signal = undefined) {
+    return this.#ask("POST", path, body, signal);
   }
 
   put(path, body = {}) {
@@ -77,19 +78,18 @@ export class ConsoleServer extends EventTarget {
     return { close: () => this.#streams.delete(stream) && stream.close() };
   }
 
-  async #ask(method, path, body) {
+  async #ask(method, path, body, signal) {
     try {
-      return await this.#call(method, path, body);
+      return await this.#call(method, path, body, signal);
     } catch (error) {
       if (error.status === 401) this.#leave();
       throw error;
     }
   }
 
-  async #call(method, path, body) {
+  async #call(method, path, body, signal = AbortSignal.timeout(CALL_MS)) {
     const headers = body === undefined ? {} : { "Content-Type": "application/json" };
     if (method !== "GET") headers["X-CSRF-Token"] = this.#csrf;
-    const signal = AbortSignal.timeout(CALL_MS);
     const said = { method, headers, cache: "no-store", signal };
     if (body !== undefined) said.body = JSON.stringify(body);
     const answer = await fetch(path, said).catch((error) => {

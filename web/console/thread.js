@@ -86,7 +86,7 @@ export class Thread extends EventTarget {
 
   #build() {
     const words = this.#words;
-    const call = (path, body) => this.#server.post(`${this.#path}${path}`, body);
+    const call = (path, body, signal) => this.#server.post(`${this.#path}${path}`, body, signal);
     const fail = (error) => this.#fail(error);
     const parts = this.#parts;
     parts.title = build("h2", { tabindex: "-1" }, nameOf(this.id));

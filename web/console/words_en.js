@@ -120,6 +120,8 @@ export const en = {
   take: "Take over",
   takeStop: "Take over, stop the answer",
   takeFinish: "Take over, let it finish",
+  takeWaits: "You take over once the answer has ended…",
+  takeNot: "Do not take over",
   waitToBot: "Leave to the assistant",
   toBot: "Hand back",
   toWaiting: "Back to waiting",

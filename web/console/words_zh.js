@@ -120,6 +120,8 @@ export const zh = {
   take: "接手",
   takeStop: "接手并停止回答",
   takeFinish: "接手，让它答完",
+  takeWaits: "等它答完就由您接手…",
+  takeNot: "不接手了",
   waitToBot: "留给机器人",
   toBot: "交回机器人",
   toWaiting: "放回等待",
