@@ -192,6 +192,7 @@ class House:
             ready_ms=self._note_ready(),
             questions=self.knowledge.questions,
             chat_access=self._settings.chat_access,
+            max_message_chars=self._settings.max_message_chars,
         )
 
     def measure(self) -> Figures:

@@ -388,6 +388,19 @@ def check_audit(server: HouseServer[ScriptedEngine]) -> str:
     return asyncio.run_coroutine_threadsafe(check(), server.event_loop).result(30)
 
 
+def test_a_conversation_tells_how_long_a_message_in_it_may_be(tmp_path: Path) -> None:
+    settings = choose_settings(tmp_path).model_copy(update={"max_message_chars": 20})
+    with serving(settings, ScriptedEngine(answer)) as server:
+        employ(settings.data)
+        with Operator(server.url, "wang") as wang, visiting(server.url) as customer:
+            key = key_of(customer.path.rsplit("/", 1)[1])
+            assert wang.get(f"conversations/{key}")["max_message_chars"] == 20
+            assert customer.client.get("/readyz").json()["max_message_chars"] == 20
+            wang.do(key, "take")
+            assert wang.do(key, "messages", text="好" * 21).status_code == 422
+            assert wang.do(key, "messages", text="好" * 20).status_code == 202
+
+
 def test_suggestions_come_from_what_the_shop_wrote_and_are_said_to_nobody(tmp_path: Path) -> None:
     settings = choose_settings(tmp_path)
     (settings.knowledge / "faq.csv").write_text(

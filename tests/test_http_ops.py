@@ -41,6 +41,7 @@ def test_ready_names_the_model_and_what_was_chosen(tmp_path: Path) -> None:
         "ready_ms": {},
         "questions": {"zh": ["怎么退货？"], "en": []},
         "chat_access": "open",
+        "max_message_chars": 2000,
     }
 
 

@@ -28,6 +28,7 @@ import { build, setText } from "./elements.js";
 import { buildFrame } from "./frame.js";
 import { Handoff } from "./handoff.js";
 import { label } from "./language.js";
+import { USUAL_MOST } from "./length.js";
 import { describeTrouble } from "./phrases.js";
 import { Readiness } from "./readiness.js";
 import { Scroll } from "./scroll.js";
@@ -254,6 +255,7 @@ export class Conversation extends HTMLElement {
     setText(this.#find("banner-text"), trouble?.text ?? "");
     setText(this.#find("banner-reason"), trouble?.reason ?? "");
     this.#showStarters();
+    this.#composer.limit(this.readiness.current?.max_message_chars ?? USUAL_MOST);
     this.dispatchEvent(new Event("serverchange"));
   }
 

@@ -5,9 +5,8 @@
  * break: Enter that ends a Chinese input method's word never sends, and no typed text is cut.
  */
 import { setText } from "./elements.js";
+import { USUAL_MOST, describeLength } from "./length.js";
 
-const MAX_CHARS = 2000;
-const COUNT_FROM_CHARS = 1800;
 const INPUT_METHOD_KEY = 229;
 
 export class Composer extends EventTarget {
@@ -17,6 +16,7 @@ export class Composer extends EventTarget {
   #count;
   #careful;
   #isBusy = false;
+  #most = USUAL_MOST;
   #words;
   #widthPx = 0;
 
@@ -53,6 +53,13 @@ export class Composer extends EventTarget {
     this.#judge();
   }
 
+  /** So many characters may a question have. */
+  limit(most) {
+    if (most === this.#most) return;
+    this.#most = most;
+    this.#judge();
+  }
+
   /**
    * The stop button stands where the send button stood, and takes its focus along.
    * While the page is opening its conversation nothing can be sent, and nothing typed is lost.
@@ -84,7 +91,7 @@ export class Composer extends EventTarget {
 
   #submit() {
     const text = this.#field.value.trim();
-    if (!text || this.#isBusy || countChars(text) > MAX_CHARS) return;
+    if (!text || this.#isBusy || describeLength(this.#words, text, this.#most).isOver) return;
     this.#field.value = "";
     this.#take();
     this.dispatchEvent(new CustomEvent("send", { detail: text }));
@@ -111,18 +118,11 @@ export class Composer extends EventTarget {
 
   /** Whether the text can be sent as it is, and what is told of its length. */
   #judge() {
-    const chars = countChars(this.#field.value.trim());
-    const left = MAX_CHARS - chars;
-    const isNear = chars >= COUNT_FROM_CHARS;
-    const key = left < 0 ? "charsOver" : "charsLeft";
-    setText(this.#count, isNear ? this.#words.say(key, { count: Math.abs(left) }) : "");
-    this.#count.classList.toggle("over", left < 0);
-    this.#careful.hidden = isNear;
-    this.#send.disabled = chars === 0 || left < 0 || this.#isBusy;
+    const text = this.#field.value.trim();
+    const { told, isOver } = describeLength(this.#words, text, this.#most);
+    setText(this.#count, told);
+    this.#count.classList.toggle("over", isOver);
+    this.#careful.hidden = told !== "";
+    this.#send.disabled = !text || isOver || this.#isBusy;
   }
-}
-
-/** Characters as the server counts them: code points. */
-export function countChars(text) {
-  return [...text].length;
 }

@@ -73,7 +73,8 @@ class DeskCalls:
 
     async def open(self, request: Request) -> JsonAnswer:
         key = get_key(request)
-        return JsonAnswer(show_conversation(await self._desk.open(key, get_account(request))))
+        found = await self._desk.open(key, get_account(request))
+        return JsonAnswer(show_conversation(found, self._max_message_chars))
 
     async def take(self, request: Request) -> JsonAnswer:
         wish = await read_optional_body(request, TakeWish)
@@ -176,7 +177,7 @@ def show_row(shown: ShownRow) -> RowShape:
     }
 
 
-def show_conversation(found: OpenedConversation) -> Conversation:
+def show_conversation(found: OpenedConversation, max_message_chars: int) -> Conversation:
     opened = found.opened
     rating = opened.rating
     return {
@@ -194,6 +195,7 @@ def show_conversation(found: OpenedConversation) -> Conversation:
             {"state": one.state, "reason": one.reason, "at_ms": one.at_ms, "operator": one.account}
             for one in found.changes
         ],
+        "max_message_chars": max_message_chars,
     }
 
 

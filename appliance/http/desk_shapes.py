@@ -156,7 +156,8 @@ class ShownChange(TypedDict):
 
 class Conversation(TypedDict):
     """All that was said before event `last_number`; the events behind it tell the rest. An answer
-    under way is told by its events from the first on."""
+    under way is told by its events from the first on. `max_message_chars` holds for what is said
+    in it."""
 
     conversation: ShownRow
     messages: list[DeskMessage]
@@ -164,6 +165,7 @@ class Conversation(TypedDict):
     notes: list[ShownNote]
     csat: ShownRating | None
     events: list[ShownChange]
+    max_message_chars: int
 
 
 class Changed(TypedDict):

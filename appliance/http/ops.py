@@ -49,7 +49,8 @@ class Readiness:
     """`ready` is whether the model rung can answer now; `notes` are plain sentences. `rungs` stand
     in the order in which they come up; `ready_ms` tells when each did, from the process's start.
     `questions` are the shop's to press, in each language; where it has none the pages have some.
-    `chat_access` tells a page whether it needs a key."""
+    `chat_access` tells a page whether it needs a key, `max_message_chars` how long a question may
+    be."""
 
     ready: bool
     rungs: Mapping[str, RungState]
@@ -60,6 +61,7 @@ class Readiness:
     ready_ms: Mapping[str, int] = field(default_factory=dict)
     questions: Mapping[Language, tuple[str, ...]] = field(default_factory=dict)
     chat_access: Literal["open", "key"] = "open"
+    max_message_chars: int = 2000
 
 
 def describe_model(status: EngineStatus) -> ModelReadiness:

@@ -387,6 +387,29 @@ def test_all_answers_can_be_held_at_once(customer: Page, operator: Page) -> None
     expect(switch).to_have_attribute("aria-pressed", "true")
 
 
+def test_both_pages_take_messages_as_long_as_the_shop_wishes(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """And cut nothing that is longer."""
+    settings = choose_settings(tmp_path).model_copy(update={"max_message_chars": 20})
+    with serving(settings, ScriptedEngine(answer)) as server:
+        employ(settings.data)
+        with open_page(browser, server.url) as customer, working(browser, server.url) as operator:
+            customer.fill("#question", "好" * 21)
+            expect(customer.locator("#count")).to_have_text("超出 1 字，请缩短后再发送")
+            expect(customer.locator("#send")).to_be_disabled()
+            send(customer, "有没有雨伞")
+            wait_for_answer(customer)
+            open_latest(operator, "有没有雨伞")
+            act(operator, "take")
+            operator.fill("#answer", "好" * 21)
+            expect(operator.locator("#answer-count")).to_have_text("超出 1 字，请缩短后再发送")
+            operator.press("#answer", "Enter")
+            expect(operator.locator("#answer")).to_have_value("好" * 21)
+            answer_as_operator(operator, "好" * 20)
+            expect(customer.locator(".prose").last).to_have_text("好" * 20)
+
+
 def test_both_sides_see_the_other_type(customer: Page, operator: Page) -> None:
     send(customer, "在吗")
     wait_for_answer(customer)

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { countChars } from "../../web/composer.js";
 import { MarkdownText, isSafeLink } from "../../web/markdown.js";
 import { Element, lay } from "./paper.mjs";
 
@@ -69,8 +68,4 @@ test("whatever else an address may be, it is no link", () => {
     "relative", "#here", "", "javascript&colon;alert(1)", "view-source:https://a", "https:",
   ];
   for (const address of unsafe) assert.equal(isSafeLink(address), false, address);
-});
-
-test("characters are counted as the server counts them", () => {
-  assert.equal(countChars("好😀a"), 3);
 });

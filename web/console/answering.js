@@ -7,11 +7,11 @@
  */
 import { createClientId } from "../asking.js";
 import { ICONS, build, setText } from "../elements.js";
+import { USUAL_MOST, describeLength } from "../length.js";
 import { attempt, chip, press } from "./parts.js";
 import { Replies } from "./replies.js";
 
 const TYPING_MS = 3000;
-const MAX_CHARS = "4000";
 const INPUT_METHOD_KEY = 229;
 
 export class Answering {
@@ -25,6 +25,8 @@ export class Answering {
   #form;
   #offers;
   #replies;
+  #count;
+  #most = USUAL_MOST;
   #typedMs = 0;
   #unsent = { text: "", clientId: "" };
   #isMine = false;
@@ -40,7 +42,9 @@ export class Answering {
   }
 
   /** Only who has the conversation can answer in it. */
-  show(row) {
+  show(row, most = USUAL_MOST) {
+    this.#most = most;
+    this.#judge();
     const isMine = row.state === "human" && row.assigned_to === this.#server.account;
     this.#form.hidden = !isMine;
     this.#hint.hidden = isMine;
@@ -63,9 +67,10 @@ export class Answering {
   #build() {
     const words = this.#words;
     this.#field = build("textarea", {
-      id: "answer", rows: "2", maxlength: MAX_CHARS, "aria-autocomplete": "list", autocomplete: "off",
-      placeholder: words.say("answerPlaceholder"),
+      id: "answer", rows: "2", "aria-autocomplete": "list", autocomplete: "off",
+      placeholder: words.say("answerPlaceholder"), "aria-describedby": "answer-count",
     });
+    this.#count = build("p", { id: "answer-count", class: "soft", role: "status" });
     this.#replies = new Replies(this.#server, words, this.#field, this.#fail);
     this.#send = build("button", { class: "act main-act", type: "submit" }, words.say("send"));
     this.#open = press(words.say("suggest"), () => this.#suggest(), { kind: "act", icon: ICONS.spark, "aria-expanded": "false" });
@@ -74,14 +79,17 @@ export class Answering {
     this.#form = build("form", { class: "answering", hidden: true },
       this.#offers, this.#replies.element,
       build("label", { for: "answer", class: "unseen" }, words.say("answerLabel")),
-      this.#field,
+      this.#field, this.#count,
       build("div", { class: "answering-acts" }, this.#open, this.#replies.button, this.#send));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
     this.#field.addEventListener("keydown", (event) => this.#press(event));
-    this.#field.addEventListener("input", () => this.#tellTyping());
+    this.#field.addEventListener("input", () => {
+      this.#judge();
+      this.#tellTyping();
+    });
     return build("footer", { class: "answering-place" }, this.#hint, this.#form);
   }
 
@@ -96,7 +104,7 @@ export class Answering {
   /** The same words again carry the same id: what arrived already is not said twice. */
   async #submit() {
     const text = this.#field.value.trim();
-    if (!text) return;
+    if (!text || this.#judge()) return;
     if (this.#unsent.text !== text) this.#unsent = { text, clientId: createClientId() };
     const { clientId } = this.#unsent;
     await attempt(this.#send, async () => {
@@ -159,6 +167,17 @@ export class Answering {
 
   #put(text) {
     this.#field.value = text;
+    this.#judge();
     this.#replies.hide();
+  }
+
+  /** Whether the text is too long, which is told beside it: nothing that was typed is cut. */
+  #judge() {
+    const { told, isOver } = describeLength(this.#words, this.#field.value.trim(), this.#most);
+    setText(this.#count, told);
+    this.#count.hidden = !told;
+    this.#count.classList.toggle("over", isOver);
+    this.#send.disabled = isOver;
+    return isOver;
   }
 }

@@ -89,6 +89,8 @@ export class Replies {
 
   #pick({ text }) {
     this.#field.value = text;
+    // As if it had been typed: it may be too long.
+    this.#field.dispatchEvent(new Event("input"));
     this.hide();
   }
 

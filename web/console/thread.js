@@ -176,12 +176,12 @@ export class Thread extends EventTarget {
   }
 
   #show() {
-    const { messages, row, draft, notes, csat } = this.#state;
+    const { messages, row, draft, notes, csat, mostChars } = this.#state;
     this.#parts.messages.show(messages);
     if (!row) return;
     this.#showChips(row);
     this.#parts.acts.show(row);
-    this.#parts.answering.show(row);
+    this.#parts.answering.show(row, mostChars);
     this.#parts.drafts.show(draft);
     this.#parts.aside.show(row, notes, csat);
     this.#tick();

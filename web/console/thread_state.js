@@ -9,7 +9,7 @@
  */
 export const EMPTY = Object.freeze({
   messages: Object.freeze([]), notes: Object.freeze([]), csat: null, row: null, draft: null,
-  taken: 0,
+  taken: 0, mostChars: undefined,
 });
 
 /**
@@ -20,7 +20,7 @@ export function open(state, answer) {
   const { conversation: row, messages, last_number: told, notes, csat, events } = answer;
   // Where a person answered, or nothing came, there is no answer to show.
   const read = messages.map(readMessage).filter((it) => it.text || it.error);
-  const beside = { ...state, row, notes, csat };
+  const beside = { ...state, row, notes, csat, mostChars: answer.max_message_chars };
   if (told >= state.taken) return { ...beside, messages: weave(read, events), taken: told };
   return { ...beside, messages: state.messages.map((it) => enrich(it, read)) };
 }
