@@ -66,7 +66,8 @@ export class ConsoleServer extends EventTarget {
 
   /**
    * Follows the events of `path`, which may be a function where it changes; each as {type, number,
-   * data}. It comes back by itself and then gives {type: "joined"}; `close()` ends it.
+   * data}. It comes back by itself and then gives {type: "joined"}, or {type: "gone"} where there is
+   * nothing to come back to; `close()` ends it.
    */
   stream(path, onEvent) {
     const stream = new Stream(path, onEvent, {

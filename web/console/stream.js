@@ -2,7 +2,7 @@
  * One standing connection of the console, and the way back when it breaks.
  *
  * It knows no event's meaning. The rule that must not break: after every cut whoever listens is
- * told that the stream has joined again, so what was missed can be read anew.
+ * told that the stream has joined again, so what was missed can be read anew, or that it is gone.
  */
 import { FrameReader } from "../frames.js";
 import { pauseAfter } from "../pause.js";
@@ -53,7 +53,7 @@ export class Stream {
         headers: { Accept: "text/event-stream" }, cache: "no-store", signal: current.signal,
       });
       if (answer.status === 401) this.#on.out();
-      if (answer.status === 404) this.close();
+      if (answer.status === 404) this.#end();
       if (!answer.ok) return false;
       this.#join();
       for await (const bytes of readBytes(answer.body)) {
@@ -70,6 +70,12 @@ export class Stream {
       signal.removeEventListener("abort", close);
       close();
     }
+  }
+
+  /** What it was the stream of is gone, and may have gone while nobody was told. */
+  #end() {
+    this.close();
+    this.#onEvent({ type: "gone", number: null, data: {} });
   }
 
   #join() {

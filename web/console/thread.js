@@ -148,7 +148,8 @@ export class Thread extends EventTarget {
       if (event.type === "joined") {
         if (!isFirst) this.#reading.soon();
         isFirst = false;
-      } else this.#take(event);
+      } else if (event.type === "gone") this.lose();
+      else this.#take(event);
     });
   }
 
