@@ -26,6 +26,7 @@
     ├── Busy                     the queue is full; `retry_after_s` says when to come back (503)
     ├── Restarting               the appliance stops; a turn goes on after the restart (503)
     ├── StoreUnavailable         the conversation cannot be saved now (503)
+    │   └── PassphraseWanted     the one who can ask for it is the process above
     ├── ModelUnavailable         no model is loaded, and why (503)
     │   └── ModelFileError       the file was refused before llama.cpp saw it; `remedy` mends it
     └── EngineFailure            a generation failed in the engine (503)
@@ -232,6 +233,10 @@ class StoreUnavailable(ApplianceError):
     code = "store_unavailable"
     status = 503
     retry_after_s = 5
+
+
+class PassphraseWanted(StoreUnavailable):
+    """Nobody's fault: the process ends, and is started again with what was typed."""
 
 
 class ModelUnavailable(ApplianceError):

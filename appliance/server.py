@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from getpass import getpass
 from types import FrameType
 from typing import Any, Literal
 
@@ -29,7 +28,7 @@ from sse_starlette.sse import AppStatus
 from appliance.app import House
 from appliance.connections import build_protocol
 from appliance.engine.engine import Engine
-from appliance.errors import ModelUnavailable, SettingsError, StoreUnavailable
+from appliance.errors import ModelUnavailable, PassphraseWanted, SettingsError, StoreUnavailable
 from appliance.greeting import describe_engine, find_addresses, greet, greet_owner, report_engine
 from appliance.http.socket import MAX_FRAME_BYTES
 from appliance.lean_start import end_lean
@@ -37,6 +36,7 @@ from appliance.notify import Supervisor
 from appliance.reloading import Reloaded, write_outcome
 from appliance.settings import Settings
 from appliance.settings_file import SettingsFile
+from appliance.supervise import WANTS_PASSPHRASE, read_passphrase
 from appliance.vault import Vault
 
 EXIT_OK = 0
@@ -221,6 +221,8 @@ async def _serve(settings: Settings, engine: Engine, file: SettingsFile | None) 
     try:
         house.take_folder()
         listener = _listen(settings.host, settings.port)
+    except PassphraseWanted:
+        return WANTS_PASSPHRASE
     except StoreUnavailable as error:
         print(error, file=sys.stderr)
         return EXIT_CANNOT_START
@@ -245,8 +247,10 @@ async def _serve(settings: Settings, engine: Engine, file: SettingsFile | None) 
 
 
 def ask_passphrase() -> str:
-    """Nothing where nobody can type it."""
-    return getpass("Passphrase of the master key: ") if sys.stdin.isatty() else ""
+    passphrase = read_passphrase()
+    if passphrase is None:
+        raise PassphraseWanted("The passphrase of the master key is asked for by the supervisor.")
+    return passphrase
 
 
 def forbid_core_dumps() -> None:

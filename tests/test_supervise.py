@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from appliance.supervise import RestartPolicy, keep_alive
+from appliance.supervise import RestartPolicy, keep_alive, read_passphrase
 from tests.scripted_house import heed_signals
+from tests.test_server import environ
 
 NO_PAUSE = (0.0,) * 5
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,6 +133,101 @@ def test_a_signal_during_the_pause_ends_it_at_once(tmp_path: Path) -> None:
         parent.communicate(timeout=20)
     assert (parent.returncode, runs(tmp_path)) == (0, 1)
     assert time.monotonic() - asked_s < 10
+
+
+PROMPT = "Passphrase of the master key: "
+TYPED = "a passphrase that is typed"
+
+
+class Terminal:
+    """What stands on it, and a keyboard."""
+
+    def __init__(self, master: int) -> None:
+        self._master = master
+        self.shown = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def read_until(self, words: str) -> str:
+        """All that came since the last call."""
+        came = ""
+        while words not in came:
+            try:
+                came += os.read(self._master, 4096).decode(errors="replace")
+            except OSError:
+                # Nobody has it open any more.
+                raise AssertionError(f"it ended without {words!r}: {came}") from None
+        self.shown += came
+        return came
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
+
+def take_terminal() -> None:
+    heed_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def run_on_terminal(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Terminal]]:
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "appliance", "serve", "--keep-alive", "--demo"],
+        cwd=tmp_path,
+        env=environ(tmp_path, port=0, master_key="passphrase"),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=take_terminal,
+    )
+    try:
+        yield process, Terminal(master)
+    finally:
+        process.terminate()
+        process.wait(20)
+        os.close(slave)
+        os.close(master)
+
+
+def test_the_passphrase_is_typed_once_and_shown_nowhere(tmp_path: Path) -> None:
+    with run_on_terminal(tmp_path) as (parent, terminal):
+        terminal.read_until(PROMPT)
+        assert not terminal.echoes()
+        terminal.type(f"{TYPED}\n")
+        terminal.read_until("http://")
+        assert terminal.echoes()
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        os.kill(int(children.read_text()), signal.SIGKILL)
+        again = terminal.read_until("http://")
+        assert "starting it again" in again and PROMPT not in again
+        terminal.type("\x03")
+        assert parent.wait(20) == 0
+    assert TYPED not in terminal.shown
+
+
+def test_nobody_need_type_it(tmp_path: Path) -> None:
+    with run_on_terminal(tmp_path) as (parent, terminal):
+        terminal.read_until(PROMPT)
+        terminal.type("\x03")
+        assert parent.wait(20) == 0
+        assert terminal.echoes()
+
+
+def test_a_passphrase_that_is_too_short_is_refused_and_not_asked_for_again(tmp_path: Path) -> None:
+    with run_on_terminal(tmp_path) as (parent, terminal):
+        terminal.read_until(PROMPT)
+        terminal.type("short\n")
+        terminal.read_until("needs 12 or more")
+        assert parent.wait(20) == 3
+
+
+def test_a_closed_input_is_no_keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert keep_alive(child(tmp_path, "sys.exit(0)"), NO_PAUSE) == 0
+    assert read_passphrase() == ""
 
 
 def test_the_parent_stays_small() -> None:
