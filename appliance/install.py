@@ -88,9 +88,11 @@ class Stamp:
         self._file = root / ".venv" / "appliance-installed"
 
     def covers(self, groups: Iterable[str]) -> bool:
-        there = (self._root / ".venv" / "bin" / "appliance").exists()
+        programs = self._root / ".venv" / "bin"
+        # An upgrade of the system may take away the Python that this one is a link to.
+        is_there = (programs / "appliance").exists() and os.access(programs / "python", os.X_OK)
         known, installed = self._read()
-        return there and known == self._key() and installed.issuperset(groups)
+        return is_there and known == self._key() and installed.issuperset(groups)
 
     def groups_with(self, groups: Iterable[str]) -> list[str]:
         return sorted(self._read()[1].union(groups))

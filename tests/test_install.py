@@ -132,6 +132,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "constraints.txt").write_text("llama-cpp-python==1.0\npip==26.0\n")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "appliance").touch()
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
     return tmp_path
 
 
@@ -154,6 +155,16 @@ def test_the_stamp_is_void_when_the_project_changes(project: Path) -> None:
         assert not stamp.covers([])
     stamp.write([])
     (project / ".venv" / "bin" / "appliance").unlink()
+    assert not stamp.covers([])
+
+
+def test_the_stamp_is_void_when_the_python_is_gone(project: Path) -> None:
+    stamp, python = Stamp(project), project / ".venv" / "bin" / "python"
+    stamp.write([])
+    python.unlink()
+    python.symlink_to("python3-of-before-the-upgrade")
+    assert not stamp.covers([])
+    python.unlink()
     assert not stamp.covers([])
 
 
