@@ -19,12 +19,14 @@ import pytest
 from sqlite_utils import Database, Migrations
 
 from appliance.dialogue import room as room_of_turns
+from appliance.dialogue import unsaved
 from appliance.dialogue.asking import TRIMMED
 from appliance.dialogue.conversations import INTERRUPTED, Conversations
 from appliance.dialogue.ladder import RESTING
 from appliance.dialogue.room import ROOM_WITHOUT_MODEL
 from appliance.dialogue.transcript import Asked, Transcript
 from appliance.dialogue.turn import Turn
+from appliance.dialogue.unsaved import UnsavedEnds
 from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import (
     Fail,
@@ -529,6 +531,57 @@ async def test_an_end_the_disk_refused_is_no_end_for_the_next_process(tmp_path: 
         events = await at.hear_to_the_end(session_id)
         assert [type(one) for one in events_of(events)] == [Message, Started, Token, Token, Done]
         assert texts(await at.conversations.read(session_id)) == ["一", "你说，一"]
+
+
+class AskedDisk:
+    """Each try to keep an end waits in `tries` for what shall come of it."""
+
+    def __init__(self) -> None:
+        self.tries: asyncio.Queue[asyncio.Future[Numbered]] = asyncio.Queue()
+
+    async def finish(self, *_: object) -> Numbered:
+        outcome: asyncio.Future[Numbered] = asyncio.get_running_loop().create_future()
+        self.tries.put_nowait(outcome)
+        return await outcome
+
+
+async def test_an_end_is_tried_for_though_its_next_try_met_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its saver once found nothing, ended, and nobody was left to try."""
+    monkeypatch.setattr(unsaved, "PAUSE_S", 0.0)
+    disk, told, turn = AskedDisk(), list[str](), Turn("run", "key", "问", ())
+    turn.unsaved = Failed("store_unavailable", FULL_DISK)
+    ends = UnsavedEnds(cast(Sessions, disk), told.append)
+    ends.keep(turn)
+    asked = asyncio.create_task(ends.save("key"))
+    first = await disk.tries.get()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert ends.find("key") is None
+    first.set_exception(StoreUnavailable(FULL_DISK))
+    with pytest.raises(StoreUnavailable):
+        await asked
+    second = await asyncio.wait_for(disk.tries.get(), 5)
+    assert disk.tries.empty() and not told
+    second.set_result(Numbered(7, "run", turn.unsaved))
+    await ends.close()
+    assert told == ["key"] and ends.find("key") is None
+
+
+async def test_an_end_of_a_session_that_went_meanwhile_is_not_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(unsaved, "PAUSE_S", 0.0)
+    disk, turn = AskedDisk(), Turn("run", "key", "问", ())
+    turn.unsaved = Failed("store_unavailable", FULL_DISK)
+    ends = UnsavedEnds(cast(Sessions, disk), lambda _: None)
+    ends.keep(turn)
+    write = await disk.tries.get()
+    ends.forget("key")
+    write.set_exception(StoreUnavailable(FULL_DISK))
+    await ends.close()
+    assert ends.find("key") is None and disk.tries.empty()
 
 
 async def test_a_fault_while_keeping_the_answer_still_ends_the_turn(tmp_path: Path) -> None:
