@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from appliance.http.passwords import hash_password
 from appliance.http.policies import Policy, get_access
 from appliance.http.routes import build_http
 from appliance.settings import Settings
+from appliance.store import access_file
 from appliance.store.access_file import AccessFile
 from appliance.store.accounts import IDLE_MS, LONGEST_MS, Account, Accounts, Role
 from appliance.store.keys import USE_STEP_MS, Keys
@@ -270,6 +272,51 @@ def test_the_setup_code_makes_one_owner_once(box: Box) -> None:
         again = client.post("/console/setup", json={**wish, "name": "b"}, headers=ORIGIN)
         assert again.status_code == 401
     assert asyncio.run(box.admission.logins.issue_code()) == ""
+    assert box.accounts.list_all() == [Account("chef", Role.OWNER)]
+
+
+def test_a_try_that_fails_does_not_use_up_the_setup_code(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = asyncio.run(box.admission.logins.issue_code())
+    box.add("sam", Role.OPERATOR)
+    monkeypatch.setattr(access_file, "WAIT_S", 0.0)
+    wish = {"code": code, "name": "chef", "password": PASSWORD}
+    path = box.settings.data / access_file.FILE_NAME
+    with (
+        box.client() as client,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        busy = client.post("/console/setup", json=wish, headers=ORIGIN)
+        assert (busy.status_code, busy.json()["error"]["code"]) == (503, "store_unavailable")
+        other.execute("ROLLBACK")
+        taken = client.post("/console/setup", json={**wish, "name": "sam"}, headers=ORIGIN)
+        assert (taken.status_code, taken.json()["error"]["detail"]) == (422, {"field": "name"})
+        assert client.post("/console/setup", json=wish, headers=ORIGIN).status_code == 201
+    assert {one.name: one.role for one in box.accounts.list_all()} == {
+        "chef": Role.OWNER,
+        "sam": Role.OPERATOR,
+    }
+
+
+def test_an_owner_of_the_command_s_is_told_as_one(box: Box) -> None:
+    code = asyncio.run(box.admission.logins.issue_code())
+    box.add("chef", Role.OWNER)
+    wish = {"code": code, "name": "sam", "password": PASSWORD}
+    with box.client() as client:
+        late = client.post("/console/setup", json=wish, headers=ORIGIN)
+    assert (late.status_code, late.json()["error"]["code"]) == (401, "login_refused")
+    assert "There is an owner already" in late.text
+    assert box.accounts.list_all() == [Account("chef", Role.OWNER)]
+
+
+async def test_of_two_with_the_setup_code_one_becomes_the_owner(box: Box) -> None:
+    logins = box.admission.logins
+    code = await logins.issue_code()
+    tries = (logins.set_up(code, name, PASSWORD, "127.0.0.1") for name in ("chef", "sam"))
+    made = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(one) for one in made] == [Account, LoginRefused]
     assert box.accounts.list_all() == [Account("chef", Role.OWNER)]
 
 

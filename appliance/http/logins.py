@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from appliance.errors import LoginRefused, TooManyRequests
+from appliance.errors import InvalidField, LoginRefused, TooManyRequests
 from appliance.http.passwords import hash_password, is_right
-from appliance.store.accounts import Account, Accounts, Role
+from appliance.store.accounts import Account, Accounts, First, Role
 
 T = TypeVar("T")
 
@@ -84,6 +84,8 @@ class Logins:
         self._setups = Patience(SETUP_WAITS_S)
         self._turn = asyncio.Lock()
         self._code = ""
+        # A code is good until an owner was made with it, so of two at once one has to wait.
+        self._setup = asyncio.Lock()
 
     async def issue_code(self) -> str:
         """The setup code to show on the terminal, once; empty where there is an owner already."""
@@ -96,7 +98,23 @@ class Logins:
         return self._code
 
     async def set_up(self, code: str, name: str, password: str, address: str) -> Account:
-        """Make the first owner. Raises LoginRefused, TooManyRequests, StoreUnavailable."""
+        """Make the first owner. Raises LoginRefused, InvalidField, TooManyRequests,
+        StoreUnavailable."""
+        async with self._setup:
+            self._check_code(code, address)
+            account = Account(name, Role.OWNER)
+            password_hash = await self._hash(lambda: hash_password(password))
+            made = await asyncio.to_thread(self._accounts.keep_first, account, password_hash)
+            if made is First.IS_TAKEN:
+                raise InvalidField(
+                    "name", "There is an account of this name already; choose another."
+                )
+            self._code = ""
+        if made is First.IS_OWNED:
+            raise LoginRefused("There is an owner already; log in.")
+        return account
+
+    def _check_code(self, code: str, address: str) -> None:
         self._setups.check(address, "")
         right = self._code.encode()
         given = code.strip().upper().encode("utf-8", "surrogatepass")
@@ -104,12 +122,6 @@ class Logins:
             # Of all addresses together too: the code is short.
             self._setups.note_failure(address, "")
             raise LoginRefused("This is not the setup code, or it was used already.")
-        self._code = ""
-        account = Account(name, Role.OWNER)
-        password_hash = await self._hash(lambda: hash_password(password))
-        if not await asyncio.to_thread(self._accounts.keep_first, account, password_hash):
-            raise LoginRefused("There is an owner already; log in.")
-        return account
 
     async def log_in(self, name: str, password: str, address: str) -> str:
         """The token of a new session. Raises LoginRefused, TooManyRequests, StoreUnavailable."""

@@ -26,6 +26,7 @@ SELECT accounts.name, accounts.role, began_ms, seen_ms
 FROM operator_sessions JOIN accounts ON accounts.name = operator_sessions.account
 WHERE hash = ?
 """
+FIND_OWNER = "SELECT 1 FROM accounts WHERE role = 'owner' LIMIT 1"
 DROP_OLD = "DELETE FROM operator_sessions WHERE began_ms < ? OR seen_ms < ?"
 
 
@@ -41,6 +42,14 @@ class Account:
     role: Role
 
 
+class First(StrEnum):
+    """What came of making the first owner."""
+
+    KEPT = "kept"
+    IS_OWNED = "there is an owner"
+    IS_TAKEN = "the name is another account's"
+
+
 class Accounts:
     def __init__(self, file: AccessFile, clock: Callable[[], int]) -> None:
         """`clock` gives milliseconds since 1970. Every call may raise StoreUnavailable."""
@@ -48,8 +57,7 @@ class Accounts:
         self._clock = clock
 
     def has_owner(self) -> bool:
-        query = "SELECT 1 FROM accounts WHERE role = 'owner' LIMIT 1"
-        return bool(self._file.do(lambda connection: connection.execute(query).fetchone()))
+        return bool(self._file.do(lambda connection: connection.execute(FIND_OWNER).fetchone()))
 
     def list_all(self) -> list[Account]:
         query = "SELECT name, role FROM accounts ORDER BY name"
@@ -70,16 +78,18 @@ class Accounts:
 
         self._file.do(change)
 
-    def keep_first(self, account: Account, password_hash: str) -> bool:
-        """The same for the first owner only; whether there was none before."""
+    def keep_first(self, account: Account, password_hash: str) -> First:
+        """The same for the first owner only, and no account's that is there."""
         values = (account.name, str(account.role), password_hash, self._clock())
 
-        def change(connection: sqlite3.Connection) -> bool:
-            query = "SELECT 1 FROM accounts WHERE role = 'owner' OR name = ?"
+        def change(connection: sqlite3.Connection) -> First:
+            if connection.execute(FIND_OWNER).fetchone():
+                return First.IS_OWNED
+            query = "SELECT 1 FROM accounts WHERE name = ?"
             if connection.execute(query, (account.name,)).fetchone():
-                return False
+                return First.IS_TAKEN
             connection.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", values)
-            return True
+            return First.KEPT
 
         return self._file.do(change)
 
