@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,7 @@ def test_forgetting_comes_behind_what_is_being_brought_back(disk: DiskParking) -
     disk.keep([("a", park(9))])
     loop = Loop()
     disk.bring_back("a", loop.adopt, loop.then)
-    assert disk.forget("a", lambda: loop.heard.append("forget")).result(WAIT_S)
+    assert disk.forget("a", lambda _: loop.heard.append("forget")).result(WAIT_S)
     assert loop.heard == [("a", park(9)), "then", "forget"]
     assert not disk.has("a")
 
@@ -149,15 +149,27 @@ def test_who_comes_after_the_end_is_heard_and_forgotten_all_the_same(tmp_path: P
     loop = Loop()
     disk.bring_back("a", loop.adopt, loop.then)
     assert loop.heard == ["then"]
-    assert disk.forget("a", loop.then).result(WAIT_S)
+    assert disk.forget("a", lambda _: None).result(WAIT_S)
     assert not disk.has("a")
 
 
 def test_what_is_forgotten_is_not_written_behind_its_forgetting(disk: DiskParking) -> None:
     disk.keep([("a", park(9))])
-    disk.forget("a", lambda: None).result(WAIT_S)
+    disk.forget("a", lambda _: None).result(WAIT_S)
     assert disk.keep([("a", park(9)), ("b", park(8))]) == 1
     assert not disk.has("a")
+
+
+def test_a_key_that_comes_back_is_written_again(disk: DiskParking) -> None:
+    ends: list[Callable[[], None]] = []
+    disk.forget("a", ends.append).result(WAIT_S)
+    disk.forget("a", ends.append).result(WAIT_S)
+    first, second = ends
+    first()
+    assert disk.keep([("a", park(9))]) == 0
+    second()
+    assert disk.keep([("a", park(9))]) == 1
+    assert not disk._forgotten
 
 
 def test_a_stop_does_not_wait_for_what_was_pushed_out_long_ago(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ value here is never changed once it was put into the queue.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,7 +17,10 @@ from appliance.engine.prompt import TokenIds
 
 @dataclass(frozen=True, slots=True)
 class Forget:
+    """`then` is called once nothing is left of it to be given away."""
+
     conversation: str
+    then: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

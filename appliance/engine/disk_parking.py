@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -35,8 +37,10 @@ class DiskParking:
         self._files = files
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="parking")
         self._room = threading.Semaphore(MOST_WAITING)
-        # Keys never come back; nor may what is pushed out or kept behind the forgetting.
-        self._forgotten: set[str] = set()
+        # What is pushed out or kept behind a forgetting is not written. Each is an object of its
+        # own: a key may come back, and be forgotten again before the first was over.
+        self._forgotten: dict[str, object] = {}
+        self._forgetting = threading.Lock()
         self._is_ending = threading.Event()
         self._log = structlog.get_logger(__name__)
 
@@ -73,16 +77,18 @@ class DiskParking:
         if self._room.acquire(blocking=False):
             self._submit(self._write, conversation, parked)
 
-    def forget(self, conversation: str, then: Callable[[], None]) -> Future[bool]:
-        """Whether nothing is left of it. `then` is called behind what was being brought back."""
-
-        self._forgotten.add(conversation)
+    def forget(self, conversation: str, then: Callable[[Callable[[], None]], None]) -> Future[bool]:
+        """Whether nothing is left of it. `then` is called behind what was being brought back, with
+        what it is to call once nothing of before is given away any more."""
+        forgetting = object()
+        with self._forgetting:
+            self._forgotten[conversation] = forgetting
 
         def remove() -> bool:
             try:
                 return self._files.forget(conversation)
             finally:
-                then()
+                then(partial(self._end_forgetting, conversation, forgetting))
 
         try:
             return self._executor.submit(remove)
@@ -107,6 +113,16 @@ class DiskParking:
 
     def close(self) -> None:
         self._executor.shutdown()
+
+    def _end_forgetting(self, conversation: str, forgetting: object) -> None:
+        def end() -> None:
+            with self._forgetting:
+                if self._forgotten.get(conversation) is forgetting:
+                    del self._forgotten[conversation]
+
+        # Behind what was given away before. Once it is closed nothing is written.
+        with suppress(RuntimeError):
+            self._submit(end)
 
     def _submit(self, work: Callable[..., object], *arguments: object) -> None:
         """Nobody asks for the result, so a fault is told here or never."""

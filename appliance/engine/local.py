@@ -12,7 +12,7 @@ import asyncio
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -159,9 +159,11 @@ class LocalEngine:
             await asyncio.shield(asyncio.to_thread(self._remove_parked, conversation))
             return
 
-        def forget() -> None:
+        def forget(then: Callable[[], None] = lambda: None) -> None:
             if engine_loop is not None:
-                engine_loop.forget(conversation)
+                engine_loop.forget(conversation, then)
+            else:
+                then()
 
         forget()
         # Shielded: a request that is cut off must not take the removal along.

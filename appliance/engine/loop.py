@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import structlog
@@ -112,8 +112,8 @@ class EngineLoop:
     def adopt(self, conversation: str, parked: Parked) -> None:
         self._commands.put(Adopt(conversation, parked))
 
-    def forget(self, conversation: str) -> None:
-        self._commands.put(Forget(conversation))
+    def forget(self, conversation: str, then: Callable[[], None] = lambda: None) -> None:
+        self._commands.put(Forget(conversation, then))
 
     def stop(self) -> None:
         self._is_stopping = True
@@ -179,8 +179,9 @@ class EngineLoop:
                 case Job():
                     self._preparing.drop(command.generation.conversation)
                     self._take_up(command)
-                case Forget(conversation):
+                case Forget(conversation, then):
                     self._forget(conversation)
+                    then()
                 case Prepare(conversation, prompt):
                     self._preparing.put(conversation, prompt)
                 case Adopt(conversation, parked):
@@ -205,8 +206,7 @@ class EngineLoop:
 
     def _forget(self, conversation: str) -> None:
         for job in self._scheduler.jobs:
-            if job.generation.conversation == conversation:
-                job.is_forgotten = True
+            job.is_forgotten |= job.generation.conversation == conversation
         self._preparing.drop(conversation)
         self._cells.forget(conversation)
 
