@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 from httpx2 import Response
+from starlette.requests import Request
 
+from appliance.dialogue.identity import Identities
 from appliance.events import Cited, Queued, Started, Token
+from appliance.http import sessions
+from appliance.http.answers import dump
+from appliance.http.rates import Rates
+from appliance.http.sessions import MOST_AT_ONCE
+from appliance.settings import Settings
 from tests.test_http_house import (
     JSON_TYPE,
     FakeConversations,
+    FakeIdentityRows,
     FakeMessage,
     FakeTranscript,
     FakeTurn,
@@ -111,6 +121,52 @@ def test_the_history_shows_the_answer_under_way(tmp_path: Path) -> None:
         waiting = client.get("/sessions/known/messages").json()["running"]
     assert said == {"run_id": "run-1", "text": "一二", "source": "faq", "queued": None}
     assert waiting["queued"] == {"position": 2, "eta_ms": 3400, "reason": "queue"}
+
+
+def test_a_long_history_looks_as_a_short_one(tmp_path: Path) -> None:
+    conversations = FakeConversations()
+    for count in (0, 1, MOST_AT_ONCE, MOST_AT_ONCE + 1):
+        messages = tuple(FakeMessage(at, "customer", f"{at}：\u2028“") for at in range(count))
+        conversations.transcripts["known"] = FakeTranscript(messages, last_number=count)
+        with open_house(tmp_path / str(count), conversations) as client:
+            answer = client.get("/sessions/known/messages")
+        told = answer.json()
+        assert answer.content == dump(told).encode()
+        assert [one["text"] for one in told["messages"]] == [one.text for one in messages]
+
+
+async def test_long_histories_are_told_two_at_a_time_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_free, came, told_by = threading.Event(), asyncio.Semaphore(0), list[int]()
+    event_loop = asyncio.get_running_loop()
+
+    def dump_slowly(*_: object) -> bytes:
+        told_by.append(threading.get_ident())
+        event_loop.call_soon_threadsafe(came.release)
+        assert is_free.wait(30)
+        return b"{}"
+
+    monkeypatch.setattr(sessions, "_dump_history", dump_slowly)
+    conversations = FakeConversations()
+    messages = tuple(FakeMessage(at, "customer", "你好") for at in range(MOST_AT_ONCE + 1))
+    conversations.transcripts["known"] = FakeTranscript(messages)
+    calls = sessions.Sessions(
+        conversations,  # type: ignore[arg-type]
+        Identities(FakeIdentityRows(), ""),  # type: ignore[arg-type]
+        100,
+        Rates(Settings()),
+    )
+    request = Request({"type": "http", "path_params": {"session_id": "known"}})
+    asked = [asyncio.create_task(calls.read(request)) for _ in range(sessions.READS + 1)]
+    for _ in range(sessions.READS):
+        await came.acquire()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(told_by) == sessions.READS
+    is_free.set()
+    await asyncio.gather(*asked)
+    assert len(told_by) == len(asked) and threading.get_ident() not in told_by
 
 
 def test_stop_says_whether_something_was_under_way(tmp_path: Path) -> None:

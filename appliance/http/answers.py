@@ -56,7 +56,8 @@ def show_handoff(event: Handoff) -> ShownHandoff:
 
 
 class JsonAnswer(Response):
-    """An answer that no cache keeps: most of them carry a session's id or words."""
+    """An answer that no cache keeps: most of them carry a session's id or words. Bytes are JSON
+    already."""
 
     media_type = "application/json"
 
@@ -66,4 +67,4 @@ class JsonAnswer(Response):
         super().__init__(value, status, {"Cache-Control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
-        return dump(content).encode("utf-8")
+        return content if isinstance(content, bytes) else dump(content).encode("utf-8")

@@ -6,7 +6,9 @@ nowhere else, so no log and no address bar ever holds it.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 
 from starlette.requests import Request
 
@@ -15,7 +17,7 @@ from appliance.dialogue.identity import Identities
 from appliance.dialogue.turn import Turn
 from appliance.errors import InvalidField
 from appliance.events import label_of
-from appliance.http.answers import JsonAnswer, show_handoff
+from appliance.http.answers import JsonAnswer, dump, show_handoff
 from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
 from appliance.http.rates import Rates
 from appliance.http.shapes import (
@@ -42,6 +44,10 @@ from appliance.store.feedback import Feedback
 from appliance.store.identities import Identity
 from appliance.store.messages import StoredMessage
 
+# A longer history is told beside the event loop, so many at a time.
+MOST_AT_ONCE = 100
+READS = 2
+
 
 class Sessions:
     def __init__(
@@ -55,6 +61,7 @@ class Sessions:
         self._identities = identities
         self._max_message_chars = max_message_chars
         self._rates = rates
+        self._reads = asyncio.Semaphore(READS)
 
     async def open(self, request: Request) -> JsonAnswer:
         await read_optional_body(request, Nothing)
@@ -74,17 +81,21 @@ class Sessions:
     async def read(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
         identity = await self._identities.find(session_id)
-        # Last, and nothing is waited for after it: else the answer under way would have grown.
-        transcript = await self._conversations.read(session_id)
-        history: History = {
-            "messages": [_show_message(message) for message in transcript.messages],
-            "running": _show_running(transcript.running),
-            "handoff": transcript.handoff.state,
-            "handoff_told": show_handoff(transcript.handoff),
-            "identity": _show_identity(identity) if identity else None,
-            "event_id": transcript.last_number,
-        }
-        return JsonAnswer(history)
+        async with self._reads:
+            transcript = await self._conversations.read(session_id)
+            # Taken before anything else is waited for: else the answer under way would have grown.
+            empty: History = {
+                "messages": [],
+                "running": _show_running(transcript.running),
+                "handoff": transcript.handoff.state,
+                "handoff_told": show_handoff(transcript.handoff),
+                "identity": _show_identity(identity) if identity else None,
+                "event_id": transcript.last_number,
+            }
+            if len(transcript.messages) <= MOST_AT_ONCE:
+                return JsonAnswer(_dump_history(empty, transcript.messages))
+            told = await asyncio.to_thread(_dump_history, empty, transcript.messages)
+            return JsonAnswer(told)
 
     async def stop(self, request: Request) -> JsonAnswer:
         session_id = _get_session_id(request)
@@ -144,6 +155,13 @@ class Sessions:
 
 def _get_session_id(request: Request) -> str:
     return check_session_id(request.path_params["session_id"])
+
+
+def _dump_history(empty: History, messages: Sequence[StoredMessage]) -> bytes:
+    """Message by message: whoever dumps many at once lets no other thread run meanwhile."""
+    told = ", ".join(dump(_show_message(message)) for message in messages)
+    head = '{"messages": ['
+    return f"{head}{told}{dump(empty).removeprefix(head)}".encode()
 
 
 def _show_feedback(feedback: Feedback) -> ShownFeedback:
