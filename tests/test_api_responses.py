@@ -14,8 +14,10 @@ import pytest
 from appliance.dialogue.callers import read_parts
 from appliance.dialogue.replies import Called, Ended, Part, Text
 from appliance.engine.scripted import Line, ScriptedEngine, Wait
-from appliance.events import NEAR, Done, Numbered
+from appliance.events import NEAR, Done, Failed, Numbered, Token
 from appliance.http.response_steps import Card, Steps
+from appliance.http.responses import tell
+from appliance.store.messages import StoredMessage
 from tests.scripted_house import HouseServer
 from tests.test_api_openai import (
     bear,
@@ -140,6 +142,39 @@ def test_a_response_in_the_background_can_be_ended(tmp_path: Path) -> None:
             continue
         ended = client.responses.cancel(begun.id)
         assert (ended.status, ended.output_text) == ("cancelled", "第一句。")
+
+
+def spoil_events(server: HouseServer[Any]) -> None:
+    """A bit that flipped in every chunk of the log."""
+    writing = server.house.store.write(
+        lambda database: database.conn.execute("UPDATE events SET body = x'00'")
+    )
+    asyncio.run_coroutine_threadsafe(writing, server.event_loop).result(5)
+
+
+def test_a_response_whose_events_cannot_be_read_is_told_by_its_message(tmp_path: Path) -> None:
+    """Whoever asked for one once waited for ever."""
+    with open_house(tmp_path) as server, connect(server, timeout=20) as client:
+        first = client.responses.create(model="m", input="说说天空")
+        broken = client.responses.create(model="m", input="坏", background=True)
+        while client.responses.retrieve(broken.id).status == "in_progress":
+            continue
+        failed = client.responses.retrieve(broken.id)
+        spoil_events(server)
+        again = client.responses.retrieve(first.id)
+        assert (again.status, again.output_text) == ("completed", first.output_text)
+        assert client.responses.cancel(first.id).output_text == first.output_text
+        steps = list(client.responses.retrieve(first.id, stream=True))
+        assert list(dict.fromkeys(one.type for one in steps)) == NAMES
+        told = client.responses.retrieve(broken.id)
+        assert (told.status, told.output_text) == (failed.status, failed.output_text)
+
+
+def test_a_failed_answer_is_told_by_its_message_as_failed() -> None:
+    said = StoredMessage(
+        2, "assistant", "半句", 0, "run", error_code="internal", error_message="X."
+    )
+    assert tell(said) == [Token("半句"), Failed("internal", "X.")]
 
 
 def test_what_is_not_stored_leaves_nothing(tmp_path: Path) -> None:

@@ -170,6 +170,12 @@ class Conversations:
         await self._sessions.check(session_id)
         return self.feeds.follow(key_of(session_id), after)
 
+    async def recall(self, session_id: str, run_id: str) -> list[Numbered]:
+        """What is kept of a turn that is over, or its end where the disk refused that."""
+        refused = self._find_passing(key_of(session_id))
+        kept = await self._events.read_run(key_of(session_id), run_id)
+        return [*kept, refused] if refused is not None and refused.run_id == run_id else kept
+
     async def stop(self, session_id: str) -> bool:
         """End the running answer, if there is one, and return once it has ended."""
         await self._recovered.wait()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -20,7 +20,8 @@ from starlette.responses import Response
 from appliance.dialogue.callers import Callers, read_parts
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply
-from appliance.errors import InvalidField, NotOffered, SessionNotFound
+from appliance.errors import InvalidField, NotOffered, SessionNotFound, StoreUnavailable
+from appliance.events import Done, Event, Failed, Numbered, Token
 from appliance.http.answers import JsonAnswer, dump
 from appliance.http.body import check_fields, read_open_body
 from appliance.http.errors import report_unexpected
@@ -31,6 +32,7 @@ from appliance.http.openai_shapes import ChatWish
 from appliance.http.outlets import begin, gather
 from appliance.http.response_shapes import ResponseDeleted, ResponseWish, write_chat
 from appliance.http.response_steps import Card, Step, Steps
+from appliance.store.messages import StoredMessage
 
 # A session's id and the run's.
 KEPT_ID = re.compile(r"resp_([A-Za-z0-9_-]{22})([0-9a-f]{16})")
@@ -149,6 +151,11 @@ class Responses:
 
     async def _follow(self, session_id: str, run_id: str) -> AsyncIterator[Part]:
         """The parts of a run, from the log and then as they come. Raises what it ended with."""
+        transcript = await self._conversations.read(session_id)
+        if transcript.running is None or transcript.running.run_id != run_id:
+            async for part in self._recall(session_id, run_id, transcript.messages):
+                yield part
+            return
         events = await self._conversations.watch(session_id, 0)
         async for numbered in events:
             for part in read_parts(numbered) if numbered.run_id == run_id else ():
@@ -156,11 +163,43 @@ class Responses:
                 if isinstance(part, Ended):
                     return
 
+    async def _recall(
+        self, session_id: str, run_id: str, messages: Sequence[StoredMessage]
+    ) -> AsyncIterator[Part]:
+        """Of a run that is over nothing more comes: where the log has no end that can be read,
+        its message says what it was."""
+        kept = await self._conversations.recall(session_id, run_id)
+        if not any(isinstance(one.event, Done | Failed) for one in kept):
+            said = [one for one in messages if (one.run_id, one.role) == (run_id, "assistant")]
+            kept = [Numbered(0, run_id, event) for one in said[-1:] for event in tell(one)]
+        for numbered in kept:
+            for part in read_parts(numbered):
+                yield part
+        if not kept:
+            raise StoreUnavailable("The end of this response cannot be read.")
+
     def _make_card(
         self, response_id: str, previous_id: str | None = None, *, is_stored: bool = True
     ) -> Card:
         model = self._openai.name_model()
         return Card(response_id, int(time.time()), model, previous_id, is_stored)
+
+
+def tell(message: StoredMessage) -> Sequence[Event]:
+    """An answer as events; what it cost stands in the log alone."""
+    said = [Token(message.text)] if message.text else []
+    if message.error_code is not None:
+        return [*said, Failed(message.error_code, message.error_message or "")]
+    end = Done(
+        message.finish_reason or "stop",
+        message.source or "model",
+        sources=message.sources,
+        score=message.score,
+        rule=message.rule,
+        is_cached=message.is_cached,
+        suggestions=message.suggestions,
+    )
+    return [*said, end]
 
 
 def read_id(response_id: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from appliance.store.chunks import (
     has_session,
     insert_events,
     read_events,
+    read_events_of_run,
 )
 from appliance.store.database import Store
 from appliance.store.live import NOT_SAVED, LiveLog
@@ -280,6 +281,12 @@ class EventLog:
             return read_events(connection, self._seals, session_key, after, CHUNKS_PER_READ)
 
         return await self._store.read(query)
+
+    async def read_run(self, session_key: str, run_id: str) -> list[Numbered]:
+        """What the main file has of a turn, up to the first that cannot be read."""
+        return await self._store.read(
+            lambda connection: read_events_of_run(connection, self._seals, session_key, run_id)
+        )
 
     async def find_last_number(self, session_key: str, upto: int) -> int | None:
         """Of the last event in the main file that is not above `upto`; None where the session
