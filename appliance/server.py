@@ -136,6 +136,7 @@ class Server(uvicorn.Server):
         """First the turns end, and with them their streams: no connection is left to cut."""
         self._closing = "the turns"
         self._house.staff.stop()
+        self._house.knowledge.stop()
         await self._house.interface.end_talk()
         self._closing = "the open connections"
         await self._house.application.state.sockets.wait_closed(GRACE_S)

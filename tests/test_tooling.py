@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ import pytest
 from appliance.app import House
 from appliance.dialogue.steps import Act
 from appliance.dialogue.tool_likeness import Likeness
+from appliance.dialogue.tooling import Tooling
 from appliance.engine.scripted import Line, ScriptedEngine
 from appliance.evaluation import open_house, wait_indexed
+from appliance.events import Done
 from appliance.knowledge.embedder import Matrix
 from appliance.settings import Settings
 from appliance.store.calls import StoredCall
@@ -180,6 +184,43 @@ async def test_a_write_that_was_cut_off_is_done_once(shop: Path) -> None:
         done = await say(house, session_id, "确认")
         assert done.text == "已申请，R1。"
         assert count_returns(house.store.path.parent) == 1
+
+
+async def test_a_stop_does_not_wait_for_a_tool_but_for_one_that_writes(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_running, may_end, act = asyncio.Event(), asyncio.Event(), Tooling.act
+
+    async def act_slowly(*given: Any) -> tuple[tuple[StoredCall, str], ...]:
+        is_running.set()
+        await may_end.wait()
+        return await act(*given)
+
+    monkeypatch.setattr(Tooling, "act", act_slowly)
+    async with serve(shop) as house:
+        talks = house.conversations
+        asked = await talks.say("我的订单 A10023 到哪了，尾号6688", None)
+        await is_running.wait()
+        async with asyncio.timeout(30):
+            assert await talks.stop(asked.session_id)
+        assert asked.turn is not None
+        end = asked.turn.events[-1].event
+        assert isinstance(end, Done) and end.finish_reason == "cancelled"
+        may_end.set()
+        await say(house, asked.session_id, "帮我申请退货 A10023 尾号6688")
+        may_end.clear()
+        is_running.clear()
+        await talks.say("确认", asked.session_id)
+        await is_running.wait()
+        stopping = asyncio.create_task(talks.stop(asked.session_id))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not stopping.done()
+        may_end.set()
+        assert await stopping
+        kept = await house.sessions.calls.read_all(key_of(asked.session_id))
+        assert count_returns(house.store.path.parent) == 1
+    assert [call.state for call in kept][-1] == "done"
 
 
 async def test_the_audit_tells_what_was_asked_with_what_and_what_came_of_it(shop: Path) -> None:

@@ -27,7 +27,7 @@ from appliance.dialogue.speech import Speech, TakenOver
 from appliance.dialogue.steps import Act, Step, Task, Words
 from appliance.dialogue.summarising import Summarising
 from appliance.dialogue.tooling import RUNNING, is_open, tell
-from appliance.dialogue.turn import Turn
+from appliance.dialogue.turn import Stopped, Turn
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, StoreUnavailable
 from appliance.events import PARTLY_QUOTED, QUOTED, Done, Ending, Failed, Numbered, Tool
@@ -143,7 +143,10 @@ class Answering:
     async def _answer(self, turn: Turn, speech: Speech) -> Ending:
         # Counted before anything is waited for: who comes later must find all suspects.
         with self._asking.suspects.counted(turn):
-            return await self._climb(turn, speech)
+            try:
+                return await self._climb(turn, speech)
+            except Stopped:
+                return speech.conclude("cancelled", speech.source)
 
     async def _climb(self, turn: Turn, speech: Speech) -> Ending:
         asked = await self._look_at(turn)
@@ -170,7 +173,7 @@ class Answering:
         before = await self._sessions.count_exchanges(turn.session_key)
         # What was drawn on other terms, or after other words, is no answer for the next to ask.
         is_first = not before and self._briefs.find(turn.session_key) == PLAIN
-        return Asked(turn.question, turn.session_key, is_first, turn.run_id)
+        return Asked(turn.question, turn.session_key, is_first, turn.run_id, turn.heed)
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""
@@ -185,7 +188,10 @@ class Answering:
 
     async def _act(self, turn: Turn, act: Act) -> Words:
         assert self._ladder.tools is not None, "who has no tools chooses none"
-        return tell(await self._ladder.tools.act(turn.session_key, act))
+        work = self._ladder.tools.act(turn.session_key, act)
+        # What writes is waited for: what came of it must be kept.
+        is_writing = any(call.is_confirmed for call in act.calls)
+        return tell(await work if is_writing else await turn.heed(work))
 
     async def _show_tool(self, turn: Turn, event: Tool, speech: Speech) -> None:
         """Once, also where a restart has the turn done again."""

@@ -8,11 +8,11 @@ wanted) is decided here from data, before any model is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from appliance.dialogue.addressed import is_put_to_shop
 from appliance.dialogue.cache import AnswerCache, CachedAnswer, Ground, Key
@@ -68,6 +68,10 @@ class Asked:
     conversation: str
     is_first: bool
     run_id: str = ""
+    # As `Turn.heed`, where a turn asks.
+    heed: Callable[[Coroutine[Any, Any, bool]], Awaitable[bool]] = field(
+        default=lambda waiting: waiting, compare=False
+    )
 
     @property
     def language(self) -> Language:
@@ -135,7 +139,7 @@ class Ladder:
             return reply
         canned = self._talk(asked.text)
         if canned is None:
-            await wait_at_most(self.is_open, OPENING_S)
+            await asked.heed(wait_at_most(self.is_open, OPENING_S))
         # Before anything is looked up: what changes meanwhile is not what the answer stands on.
         ground = self._find_ground()
         match = await self._library.match(asked.text)

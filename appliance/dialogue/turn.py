@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from appliance.dialogue.language import Language
 from appliance.engine.logprobs import TokenLogprob
@@ -26,6 +26,12 @@ from appliance.events import (
     Started,
     Token,
 )
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The turn was asked for its end while it waited; it never leaves the dialogue."""
 
 
 class Turn:
@@ -149,8 +155,9 @@ class Turn:
         """Show an event that is not stored."""
         self.publish(Numbered(0, self.run_id, event))
 
-    async def wait_unless_stopped(self, coroutine: Coroutine[Any, Any, object]) -> bool:
-        """Whether `coroutine` came to its end before the turn was asked for its own."""
+    async def heed(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What comes of `coroutine`. Raises Stopped where the turn was asked for its own end
+        before."""
         work = asyncio.ensure_future(coroutine)
         stop = asyncio.ensure_future(self.stop_asked.wait())
         try:
@@ -160,8 +167,15 @@ class Turn:
             stop.cancel()
             was_open = work.cancel()
         if was_open:
+            raise Stopped
+        return work.result()
+
+    async def wait_unless_stopped(self, coroutine: Coroutine[Any, Any, object]) -> bool:
+        """Whether `coroutine` came to its end before the turn was asked for its own."""
+        try:
+            await self.heed(coroutine)
+        except Stopped:
             return False
-        work.result()
         return True
 
     def stop(self) -> None:
