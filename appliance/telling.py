@@ -188,7 +188,8 @@ class Telling:
 
 
 def write_event(delivery: Delivery) -> bytes:
-    """The same bytes at every try."""
+    """A receiver knows it by its id: a ticket's words are read anew at each try, and may have
+    gone meanwhile."""
     told = {
         "id": delivery.event_id,
         "event": delivery.event,
