@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 Kind: TypeAlias = Literal[
     "paraphrase", "near", "far", "grounded", "unanswerable", "injection", "innocent"
@@ -67,6 +67,20 @@ def read_cases(files: Iterable[Path]) -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def read_table(file: Path) -> dict[str, Any]:
+    """Raises BadCases."""
+    try:
+        return tomllib.loads(file.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadCases(f"{file} cannot be read as TOML: {error}.") from None
+
+
+def refuse_repeated(ids: Iterable[str]) -> None:
+    """Raises BadCases."""
+    if repeated := next((one for one, count in Counter(ids).items() if count > 1), ""):
+        raise BadCases(f"case {repeated}: id: used twice.")
+
+
 def choose_cases(
     cases: Sequence[Case], split: Split | None, kinds: Sequence[Kind], limit: int
 ) -> tuple[Case, ...]:
@@ -86,10 +100,7 @@ def choose_cases(
 
 
 def _read_file(file: Path) -> Iterator[Case]:
-    try:
-        table = tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadCases(f"{file} cannot be read as TOML: {error}.") from None
+    table = read_table(file)
     if unknown := sorted(set(table) - {"case"}):
         raise BadCases(f"{file}: {unknown[0]}: unknown; cases stand in [[case]] tables.")
     rows = table.get("case", [])

@@ -7,7 +7,6 @@ message without facts of which anything is kept counts as trapped.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,15 @@ from typing import TypeAlias, cast
 
 from appliance.dialogue.memory_kinds import MemoryBook
 from appliance.dialogue.memory_reading import read_message
-from appliance.eval_cases import LANGUAGES, SPLITS, BadCases, Language, Split
+from appliance.eval_cases import (
+    LANGUAGES,
+    SPLITS,
+    BadCases,
+    Language,
+    Split,
+    read_table,
+    refuse_repeated,
+)
 from appliance.eval_figures import Figure
 
 KEYS = ("id", "language", "split", "message", "facts")
@@ -49,8 +56,8 @@ def is_fact_file(file: Path) -> bool:
     """Whether it holds messages and facts rather than questions; one that cannot be read does
     not."""
     try:
-        rows = tomllib.loads(file.read_text("utf-8-sig")).get("case")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        rows = read_table(file).get("case")
+    except BadCases:
         return False
     return isinstance(rows, list) and any(isinstance(row, dict) and "facts" in row for row in rows)
 
@@ -58,9 +65,7 @@ def is_fact_file(file: Path) -> bool:
 def read_fact_cases(files: Iterable[Path]) -> tuple[FactCase, ...]:
     """Raises BadCases."""
     cases = [case for file in files for case in _read_file(file)]
-    ids = [case.id for case in cases]
-    if repeated := next((one for one in ids if ids.count(one) > 1), ""):
-        raise BadCases(f"case {repeated}: id: used twice.")
+    refuse_repeated(case.id for case in cases)
     return tuple(cases)
 
 
@@ -106,10 +111,7 @@ def _list(facts: Iterable[Said]) -> str:
 
 
 def _read_file(file: Path) -> Iterator[FactCase]:
-    try:
-        rows = tomllib.loads(file.read_text("utf-8-sig")).get("case", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadCases(f"{file} cannot be read as TOML: {error}.") from None
+    rows = read_table(file).get("case", [])
     for at, row in enumerate(rows):
         yield _read_case(row, f"{file}: case {row.get('id', at)}")
 

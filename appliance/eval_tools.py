@@ -8,7 +8,6 @@ stands in the customer's own messages.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from appliance.app import House
 from appliance.errors import ApplianceError
-from appliance.eval_cases import BadCases, Language, Split
+from appliance.eval_cases import BadCases, Language, Split, read_table, refuse_repeated
 from appliance.eval_figures import Figure
 from appliance.events import Done
 from appliance.store.calls import StoredCall
@@ -90,17 +89,12 @@ class SeenCall:
 def read_tool_cases(files: Iterable[Path]) -> tuple[ToolCase, ...]:
     """Raises BadCases."""
     cases = [case for file in files for case in _read_file(file)]
-    ids = [case.id for case in cases]
-    if repeated := next((one for one in ids if ids.count(one) > 1), ""):
-        raise BadCases(f"case {repeated}: id: used twice.")
+    refuse_repeated(case.id for case in cases)
     return tuple(cases)
 
 
 def _read_file(file: Path) -> list[ToolCase]:
-    try:
-        rows = tomllib.loads(file.read_text("utf-8-sig")).get("case", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadCases(f"{file} cannot be read as TOML: {error}.") from None
+    rows = read_table(file).get("case", [])
     return [_read_case(row, f"{file}: case {row.get('id', at)}") for at, row in enumerate(rows)]
 
 
