@@ -108,6 +108,11 @@ def check_session_id(session_id: str) -> str:
     return session_id
 
 
+def get_session_id(request: Request) -> str:
+    """Of the path. Raises SessionNotFound."""
+    return check_session_id(request.path_params["session_id"])
+
+
 def _check_content_type(request: Request) -> None:
     if not JSON_TYPE.fullmatch(request.headers.get("content-type", "").strip()):
         raise WrongContentType("Send the body as Content-Type: application/json, in UTF-8.")

@@ -31,7 +31,7 @@ from appliance.events import (
     Typing,
 )
 from appliance.http.answers import dump, show_end, show_handoff
-from appliance.http.body import check_session_id
+from appliance.http.body import get_session_id
 from appliance.http.errors import report_unexpected
 from appliance.http.event_shapes import EventData, MessageEvent
 from appliance.http.frames import stream
@@ -46,7 +46,7 @@ class Events:
         self._conversations = conversations
 
     async def stream(self, request: Request) -> EventSourceResponse:
-        session_id = check_session_id(request.path_params["session_id"])
+        session_id = get_session_id(request)
         events = await self._conversations.watch(session_id, find_start(request))
         return stream(tail(events))
 

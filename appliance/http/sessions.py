@@ -18,7 +18,7 @@ from appliance.dialogue.turn import Turn
 from appliance.errors import InvalidField
 from appliance.events import label_of
 from appliance.http.answers import JsonAnswer, dump, show_handoff
-from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
+from appliance.http.body import clean_text, get_session_id, read_body, read_optional_body
 from appliance.http.rates import Rates
 from appliance.http.shapes import (
     Accepted,
@@ -69,7 +69,7 @@ class Sessions:
         return JsonAnswer(opened, 201)
 
     async def say(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         message = await read_body(request, SayLater)
         text = clean_text("message", message.message, self._max_message_chars)
         with self._rates.seat(request.scope, session_id) as seat:
@@ -79,7 +79,7 @@ class Sessions:
         return JsonAnswer(accepted, 202)
 
     async def read(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         identity = await self._identities.find(session_id)
         async with self._reads:
             transcript = await self._conversations.read(session_id)
@@ -98,13 +98,13 @@ class Sessions:
             return JsonAnswer(told)
 
     async def stop(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         await read_optional_body(request, Nothing)
         stopped: Stopped = {"stopped": await self._conversations.stop(session_id)}
         return JsonAnswer(stopped)
 
     async def hand_over(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         wish = await read_optional_body(request, HandoffWish)
         event = await self._conversations.hand_over(session_id, wish.state, wish.language)
         is_waiting = event.state == "waiting"
@@ -113,7 +113,7 @@ class Sessions:
         return JsonAnswer(now)
 
     async def judge(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         wish = await read_body(request, FeedbackWish)
         if wish.reason and wish.verdict != "down":
             raise InvalidField("reason", 'A reason goes with the verdict "down" alone.')
@@ -123,20 +123,20 @@ class Sessions:
         return JsonAnswer(judged)
 
     async def identify(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         signed = await read_body(request, SignedIdentity)
         identity = await self._identities.prove(session_id, signed.token, int(time.time()))
         return JsonAnswer(_show_identity(identity))
 
     async def revoke(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         await read_optional_body(request, Nothing)
         await self._conversations.revoke(session_id)
         revoked: Revoked = {"revoked": True}
         return JsonAnswer(revoked)
 
     async def forget(self, request: Request) -> JsonAnswer:
-        forgotten = await self._conversations.forget(_get_session_id(request))
+        forgotten = await self._conversations.forget(get_session_id(request))
         receipt: ShownReceipt | None = None
         if kept := forgotten.receipt:
             receipt = {
@@ -151,10 +151,6 @@ class Sessions:
             "receipt": receipt,
         }
         return JsonAnswer(counts)
-
-
-def _get_session_id(request: Request) -> str:
-    return check_session_id(request.path_params["session_id"])
 
 
 def _dump_history(empty: History, messages: Sequence[StoredMessage]) -> bytes:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from appliance.dialogue.visiting import Visiting
 from appliance.errors import InvalidField, SessionNotFound, StoreUnavailable
 from appliance.http.answers import JsonAnswer
-from appliance.http.body import check_session_id, clean_text, read_body, read_optional_body
+from appliance.http.body import clean_text, get_session_id, read_body, read_optional_body
 from appliance.http.openapi import Operation, Reply
 from appliance.http.policies import Policy
 from appliance.http.shapes import Nothing
@@ -32,12 +32,12 @@ class Visits:
 
     async def type(self, request: Request) -> JsonAnswer:
         await read_optional_body(request, Nothing)
-        await self._visiting.type(_get_session_id(request))
+        await self._visiting.type(get_session_id(request))
         seen: TypingSeen = {"noted": True}
         return JsonAnswer(seen)
 
     async def leave_contact(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         wish = await read_body(request, ContactWish)
         text = clean_text("text", wish.text, MAX_CONTACT_CHARS)
         await self._visiting.leave_contact(session_id, text)
@@ -45,7 +45,7 @@ class Visits:
         return JsonAnswer(left)
 
     async def rate(self, request: Request) -> JsonAnswer:
-        session_id = _get_session_id(request)
+        session_id = get_session_id(request)
         wish = await read_body(request, RatingWish)
         comment = ""
         if wish.comment and not wish.comment.isspace():
@@ -53,10 +53,6 @@ class Visits:
         await self._visiting.rate(session_id, wish.stars, comment)
         rated: Rated = {"stars": wish.stars}
         return JsonAnswer(rated)
-
-
-def _get_session_id(request: Request) -> str:
-    return check_session_id(request.path_params["session_id"])
 
 
 def list_visits(visits: Visits) -> list[Operation]:
