@@ -201,28 +201,6 @@ def test_a_head_without_rows_and_an_empty_text_lose_nothing() -> None:
     assert list(list_lines(" \n ")) == []
 
 
-def test_what_an_answer_must_keep_is_compared_without_blanks() -> None:
-    wish = find_wish("多少钱")
-    assert wish.find_shown("每次 60 元") == wish.find_shown("是60元")
-
-
-@pytest.mark.parametrize(
-    ("line", "sentence", "is_kept"),
-    [
-        ("清洁费每次 60 元。", "每次收60元。", True),
-        ("清洁费每次 60 元。", "每次收 16 元。", False),
-        ("清洁费每次 60 元。", "要收清洁费。", False),
-        ("周末 468 元，平日 368 元。", "468 元", False),
-    ],
-)
-def test_a_sentence_keeps_the_line_only_with_its_one_figure(
-    line: str, sentence: str, is_kept: bool
-) -> None:
-    passage = Passage("p", "住客须知", line, Origin("inn.md"))
-    evidence = Evidence(passage, (line,), 0.9, True, "", find_wish("多少钱"))
-    assert evidence.is_kept_by(sentence) is is_kept
-
-
 def test_a_quoted_line_names_where_it_stands() -> None:
     passage = Passage("p", "House rules", "A bed costs €5.", Origin("inn.md"))
     evidence = Evidence(passage, ("A bed costs €5.",), 0.9, True, "")

@@ -67,8 +67,3 @@ def find_markup(view: View) -> Iterator[tuple[int, int, Markup]]:
 def find_unseen(text: str) -> Iterator[tuple[int, int]]:
     for found in UNSEEN.finditer(text):
         yield found.span()
-
-
-def drop_unseen(text: str) -> str:
-    """Needs no context: may be done to every piece of a stream before anything else."""
-    return UNSEEN.sub("", text)

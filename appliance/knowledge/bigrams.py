@@ -45,7 +45,3 @@ def stem(word: str) -> str:
 def list_terms(folded: str) -> list[str]:
     """All words and, beside the pairs, the single Chinese characters: 退钱 and 退款 share one."""
     return list_words(folded) + IS_HAN.findall(folded)
-
-
-def count_han(text: str) -> int:
-    return len(IS_HAN.findall(text))

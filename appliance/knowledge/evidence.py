@@ -109,14 +109,6 @@ class Evidence:
     subject: Subject = NO_SUBJECT
     spoken: float = 0.0
 
-    def is_kept_by(self, sentence: str) -> bool:
-        """Whether a sentence about the first line says the very thing that was asked for. Of a
-        line with two prices nobody here knows which is meant, so no sentence keeps it."""
-        if not self.lines:
-            return False
-        held = self.wish.find_shown(self.lines[0])
-        return not held or (len(held) == 1 and self.wish.find_shown(sentence) == held)
-
 
 def find_evidence(
     question: str,

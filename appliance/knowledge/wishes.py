@@ -47,16 +47,6 @@ class Wish:
         met = [kind for kind in self.kinds if kind.shown.search(folded)]
         return bool(met) and all(kind in met for kind in self.kinds if kind.name in NEEDED)
 
-    def find_shown(self, text: str) -> frozenset[str]:
-        """Every thing of a wanted kind in `text`, without blanks: to tell whether an answer
-        kept what its line holds."""
-        folded = fold(text).text
-        return frozenset(
-            re.sub(r"\s+", "", match[0])
-            for kind in self.kinds
-            for match in kind.shown.finditer(folded)
-        )
-
 
 def find_wish(question: str) -> Wish:
     folded = fold(question).text

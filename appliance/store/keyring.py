@@ -156,10 +156,6 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise Unreadable("it is not what was sealed here") from None
 
-    def list_days(self) -> list[int]:
-        """Those that have a key."""
-        return sorted(day for day, _ in _list_day_files(self._folder))
-
     def destroy_session(self, session_key: str, known: Iterable[Place] = ()) -> int:
         """Nothing of the session can be opened from here on; how many keys that took. `known` are
         places that its rows name: a power cut may have lost a name in the files."""
