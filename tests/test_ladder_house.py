@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,11 @@ from structlog.testing import capture_logs
 
 from appliance import knowing
 from appliance.app import House
+from appliance.dialogue.answer import Answer
 from appliance.dialogue.ladder import OPENING_S
+from appliance.dialogue.screen import Refused
+from appliance.dialogue.steps import Words
+from appliance.engine.engine import Finished
 from appliance.engine.scripted import Fail, Line, Script, ScriptedEngine
 from appliance.evaluation import ask, open_house
 from appliance.events import Done
@@ -85,6 +90,20 @@ async def test_a_model_that_insists_is_replaced_by_the_document(shop: Path) -> N
     assert seen.cited[0].title.startswith("床垫试睡")
 
 
+async def test_an_answer_that_was_ended_for_its_repetition_is_given_to_nobody_else(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = Answer._finish
+
+    async def finish_repeated(self: Answer, finished: Finished) -> Done | Words | Refused:
+        return await finish(self, replace(finished, is_repetition=True))
+
+    monkeypatch.setattr(Answer, "_finish", finish_repeated)
+    async with serve(shop, lambda _: ["床垫可以试睡 30 晚。"]) as house:
+        seen = [await ask(house, QUESTION) for _ in range(4)]
+    assert [one.is_cached for one in seen] == [False] * 4
+
+
 async def test_a_question_for_a_number_is_answered_by_the_document_itself(shop: Path) -> None:
     async with serve(shop, lambda _: ["不该说的话。"]) as house:
         seen = await ask(house, NUMBER)
@@ -128,8 +147,8 @@ async def test_a_question_of_the_faq_never_reaches_the_model(shop: Path) -> None
 
 
 async def test_the_owner_s_own_entry_is_said_and_not_the_canned_reply(shop: Path) -> None:
-    own = {"怎么用？": "开盖加水。", "几点开门？": "看门牌。", "怎么联系你们？": "来店里。"}
-    canned = ("怎么用", "几点开门", "怎么联系你们")
+    own = {"你能做什么？": "开盖加水。", "几点开门？": "看门牌。", "怎么联系你们？": "来店里。"}
+    canned = ("你能做什么", "几点开门", "怎么联系你们")
     (shop / "shop.toml").write_text('[shop]\nphone = "021-1"\nhours = "9-18点"\n', "utf-8")
     async with serve(shop, lambda _: []) as house:
         before = [await ask(house, question) for question in canned]

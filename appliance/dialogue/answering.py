@@ -15,6 +15,7 @@ from dataclasses import replace
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from appliance.dialogue.answer import REPETITION
 from appliance.dialogue.asking import Asking
 from appliance.dialogue.briefs import PLAIN, Briefs
 from appliance.dialogue.drafts import Drafts
@@ -164,7 +165,8 @@ class Answering:
         end = await self._asking.ask(turn, step, speech)
         if isinstance(end, Words):
             return await self._tell(turn, end, speech, step)
-        if end.finish_reason == "stop" and not (speech.verdicts or speech.is_draft):
+        is_whole = end.finish_reason == "stop" and not turn.has_noticed(REPETITION.code)
+        if is_whole and not (speech.verdicts or speech.is_draft):
             self._ladder.keep_answer(asked, step, turn.text, *self._name_speaker())
         return replace(end, sources=step.sources, score=step.score, suggestions=step.suggestions)
 
