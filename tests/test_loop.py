@@ -8,21 +8,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from appliance.engine.backend import DecodeResult, Entry
 from appliance.engine.engine import Broken, Finished, Generation, Output, Piece, Prefilled, Sampling
+from appliance.engine.grammar import Grammar
 from appliance.engine.jobs import Job
 from appliance.engine.prompt import Prompt, TokenIds
 from appliance.engine.sequences import Operation
 from appliance.engine.text import StopMatcher, TextDecoder
 from appliance.errors import EngineFailure, ModelUnavailable
 from tests.toy_backend import END, PREFIX, ToyBackend, ToySampler, make_loop
-
-if TYPE_CHECKING:
-    from appliance.engine.grammar import Grammar
 
 
 @dataclass
@@ -129,6 +126,19 @@ def test_an_endless_answer_that_repeats_itself_is_ended() -> None:
         assert isinstance(end, Finished)
         assert end.is_repetition
         assert len(end.token_ids) < 60
+
+
+def test_equal_items_that_a_grammar_allows_are_no_repetition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = ToyBackend(cells=600)
+    backend.answer_tokens = 10_000
+    monkeypatch.setattr(backend, "get_piece", lambda token: b"0,")
+    monkeypatch.setattr(ToySampler, "sample", lambda self, row: 300)
+    with Bench(backend) as bench:
+        _, listener = bench.ask("a", (9,), limit=40, grammar=Grammar("", "root"))
+        assert isinstance(listener.end, Finished)
+        assert (listener.end.reason, listener.end.is_repetition) == ("length", False)
 
 
 def test_a_cancelled_job_ends_and_its_conversation_can_go_on() -> None:

@@ -20,6 +20,7 @@ from appliance.dialogue.replies import Ended, Reply, ReplyFinish, Text
 from appliance.dialogue.structured import Shape, answer_in_shape
 from appliance.engine.engine import (
     Broken,
+    Counted,
     Engine,
     Finished,
     Generation,
@@ -244,9 +245,10 @@ def name_conversation(messages: Sequence[Said]) -> str:
 def conclude(begun: Prefilled, end: Finished, began_at: float, first_at: float = 0.0) -> Ended:
     now = time.monotonic()
     finish: ReplyFinish = "length" if end.reason in ("length", "timeout") else "stop"
+    counted = end.counted or Counted(begun.prompt_tokens, begun.cached_tokens, len(end.token_ids))
     return Ended(
         finish,
-        Usage(begun.prompt_tokens, begun.cached_tokens, len(end.token_ids)),
+        Usage(counted.prompt_tokens, counted.cached_tokens, counted.completion_tokens),
         Timings(
             queued_ms=round(begun.queued_ms, 1),
             prefill_ms=round(begun.prefill_ms, 1),

@@ -164,7 +164,8 @@ class Job:
         self._text += self._stops.feed(self._decoder.feed(data))
         if self._decoder.is_between_characters:
             self._whole_ids = len(self.ids)
-        self._is_loop = self._loops.feed(token)
+        # A grammar bounds what it allows, and twelve equal numbers in a row may be the answer.
+        self._is_loop = self.generation.grammar is None and self._loops.feed(token)
 
     def _give_out(self) -> None:
         if self._text:
