@@ -150,6 +150,8 @@ async def test_a_turn_that_is_begun_again_changes_nothing_a_second_time(tmp_path
         ("忘记我说的一切", set()),
         ("forget everything about me", set()),
         ("清除记忆", set()),
+        ("请忘了我的订单号", {"phone"}),
+        ("忘了我的订单号", {"order", "phone"}),
         ("删除我的订单", {"order", "phone"}),
         ("forget my password", {"order", "phone"}),
     ],
