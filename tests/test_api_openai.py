@@ -288,8 +288,9 @@ def test_the_models_are_listed_and_found_one_by_one(
     with connect(lasting_server) as client:
         assert [one.id for one in client.models.list()] == ["appliance", "scripted"]
         assert client.models.retrieve("scripted").object == "model"
-        with pytest.raises(openai.NotFoundError):
-            client.models.retrieve("gpt-4")
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.models.retrieve("openai/gpt-4")
+        assert "no such model" in str(refused.value)
 
 
 def test_a_completion_goes_on_behind_the_bare_text(tmp_path: Path) -> None:

@@ -145,4 +145,5 @@ def test_what_no_entry_can_be_is_refused_by_field(desk: Desk) -> None:
         )
         assert reply.status_code == 422
         assert reply.json()["error"]["detail"]["field"].startswith(next(iter(change)))
-    assert desk.client.get("/console/misses?days=31").status_code == 422
+    for days in ("31", "0", "00030000", "9" * 30, "٣"):
+        assert desk.client.get("/console/misses", params={"days": days}).status_code == 422

@@ -594,6 +594,7 @@ async def test_a_password_that_the_server_cannot_be_told_is_in_no_sentence(
 def test_no_text_of_a_mail_becomes_a_header() -> None:
     message = write_mail(describe_mail(25), "a\r\nBcc: other@evil.test", "b", "c")
     assert message["Bcc"] is None and "\n" not in message["Subject"]
+    assert message["Date"] is not None
     wrong: tuple[dict[str, Any], ...] = (
         {"recipient": "a@b.test\r\nBcc: other@evil.test"},
         {"sender": "a@b.test, c@d.test"},

@@ -66,7 +66,7 @@ def list_openai(openai: OpenAi) -> list[Operation]:
         ),
         Operation(
             "GET",
-            "/v1/models/{model}",
+            "/v1/models/{model:path}",
             openai.show_model,
             "One of them.",
             (Reply(200, "It", ModelCard),),

@@ -130,7 +130,8 @@ def _get_editor(request: Request) -> str:
 
 def _read_days(request: Request) -> int:
     given = request.query_params.get("days", str(MOST_DAYS))
-    if not given.isdecimal() or not 1 <= int(given[:4]) <= MOST_DAYS:
+    is_short = given.isascii() and given.isdecimal() and len(given) <= len(str(MOST_DAYS))
+    if not is_short or not 1 <= int(given) <= MOST_DAYS:
         raise InvalidField("days", f"days is a whole number from 1 to {MOST_DAYS}.")
     return int(given)
 

@@ -10,6 +10,7 @@ import asyncio
 import re
 from dataclasses import dataclass
 from email.message import EmailMessage
+from email.utils import format_datetime, localtime
 from typing import Literal, TypeAlias
 
 from appliance.tools.failures import ToolFailed
@@ -63,6 +64,7 @@ def write_mail(server: MailServer, subject: str, text: str, message_id: str) -> 
     message = EmailMessage()
     message["Subject"] = " ".join(subject.split())[:MAX_SUBJECT_CHARS]
     message["From"], message["To"] = server.sender, server.recipient
+    message["Date"] = format_datetime(localtime())
     message["Message-ID"] = f"<{message_id}@appliance>"
     message.set_content(text)
     return message
