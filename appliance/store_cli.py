@@ -67,10 +67,11 @@ def restore(file: Path) -> None:
     Example: appliance restore data/backups/appliance-20270131T030000Z.db
     """
     from appliance.store.backup import restore as restore_with
-    from appliance.store.key_copies import bring_keys
+    from appliance.store.key_copies import bring_keys, check_keys
 
     with failing_plainly(STOPPED):
         settings = load_settings().settings
+        check_keys(settings.data, file)
         restored = restore_with(settings.data, file, make_watch("Restoring"))
         brought = bring_keys(settings.data, file)
     contents = restored.contents

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from appliance.engine.scripted import ScriptedEngine
 from appliance.server import EXIT_CANNOT_START
 from appliance.settings import Settings
 from appliance.store.folder import lock_folder
+from tests.sealed_house import make_keyring
 
 ROOT = Path(__file__).parents[1]
 PASSPHRASE = "correct horse battery"
@@ -170,3 +172,20 @@ def test_a_backup_is_restored_on_another_machine_with_its_keys(data: Path, tmp_p
     assert (other / "keys" / "master.json").read_bytes() == (
         data / "keys" / "master.json"
     ).read_bytes()
+
+
+def test_a_backup_is_not_restored_beside_keys_that_open_nothing_of_it(
+    data: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "stick" / "conversations.db"
+    copy.parent.mkdir()
+    runner = CliRunner()
+    assert runner.invoke(main, ["backup", str(copy)]).exit_code == 0
+    other = tmp_path / "other"
+    make_keyring(other).unlock()
+    refused = runner.invoke(main, ["restore", str(copy)], env={"APPLIANCE_DATA": str(other)})
+    assert refused.exit_code == 1 and "are others" in refused.output, refused.output
+    assert not (other / "appliance.db").exists()
+    shutil.rmtree(other / "keys")
+    restored = runner.invoke(main, ["restore", str(copy)], env={"APPLIANCE_DATA": str(other)})
+    assert restored.exit_code == 0 and "Its keys were taken" in restored.output, restored.output

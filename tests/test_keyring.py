@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,41 @@ def test_no_byte_of_a_destroyed_key_is_left_in_any_file(tmp_path: Path) -> None:
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 4
     assert not [path for path in files if wrapped[:16] in path.read_bytes()]
+
+
+def test_the_keys_beside_another_appliance_s_backups_are_left_alone(tmp_path: Path) -> None:
+    first = make_keyring(tmp_path / "first")
+    first.unlock()
+    sealed = first.seal(WORDS, LABEL)
+    first.copy_to_mirror()
+    stick = tmp_path / "first" / "backups" / "keys"
+    before = {path.name: path.read_bytes() for path in stick.iterdir()}
+    shutil.copytree(stick.parent, tmp_path / "second" / "backups")
+    stick = tmp_path / "second" / "backups" / "keys"
+    second = make_keyring(tmp_path / "second")
+    second.unlock()
+    own = second.seal(WORDS, LABEL)
+    with pytest.raises(FileExistsError, match="another appliance"):
+        second.copy_to_mirror()
+    assert second.destroy_session("anna") == 1
+    assert second.destroy_days(FIRST_DAY) == [FIRST_DAY]
+    with pytest.raises(Unreadable):
+        second.open(own, LABEL)
+    assert {path.name: path.read_bytes() for path in stick.iterdir()} == before
+    assert first.open(sealed, LABEL) == WORDS
+
+
+def test_copies_of_before_another_master_are_still_the_own(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    mirror = tmp_path / "backups" / "keys"
+    for path in (tmp_path / "keys").glob("*.keys"):
+        key_files.rewrap(path, bytes(8), bytes(key_files.WRAPPED_BYTES))
+    assert key_files.is_of_same_house(tmp_path / "keys", mirror)
+    keyring.copy_to_mirror()
+    for path in mirror.glob("*.keys"):
+        assert path.read_bytes() == (tmp_path / "keys" / path.name).read_bytes()
 
 
 def test_a_destroyed_day_opens_nothing_in_this_folder_or_in_the_copy(tmp_path: Path) -> None:

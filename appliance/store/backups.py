@@ -74,6 +74,8 @@ class Backups:
     async def run(self) -> Contents:
         """Make one now and delete those that are too many. Raises StoreUnavailable."""
         self._store.check_room()
+        # Else there would be a file more at each try, which nothing opens.
+        await asyncio.to_thread(self._copy_keys)
         contents = await asyncio.to_thread(
             make_backup,
             self._store.path,

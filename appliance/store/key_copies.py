@@ -10,7 +10,7 @@ from pathlib import Path
 
 from appliance.errors import StoreUnavailable
 from appliance.store import masters
-from appliance.store.key_files import copy_files
+from appliance.store.key_files import copy_files, is_of_same_house
 from appliance.store.master import KEYS_FOLDER
 
 
@@ -28,6 +28,23 @@ def copy_keys(data: Path, backup: Path, *, is_named: bool) -> Path | None:
             f"The keys of {backup} cannot be copied to {target}: {error.strerror}."
         ) from error
     return target
+
+
+def check_keys(data: Path, backup: Path) -> None:
+    """Raises StoreUnavailable where the keys that are here open nothing of `backup`, by what stands
+    beside it."""
+    keys = data / KEYS_FOLDER
+    if not masters.exists(keys):
+        return
+    for source in (_name_own(backup), backup.parent / KEYS_FOLDER):
+        if masters.exists(source):
+            if not is_of_same_house(keys, source):
+                raise StoreUnavailable(
+                    f"{backup} was sealed with the keys in {source}; those in {keys} are others "
+                    f"and open nothing of it. To take it over, put {keys} aside, with all that "
+                    "they sealed, and restore again."
+                )
+            return
 
 
 def bring_keys(data: Path, backup: Path) -> Path | None:

@@ -5,7 +5,7 @@
 
 It derives nothing and keeps no key in memory; who takes which slot is `day_keys.py`'s. The rules
 that must not break: a key is on disk before it is used, what is destroyed is overwritten before it
-is removed, and a file is only ever replaced whole.
+is removed, a file is only ever replaced whole, and the keys of another appliance are left alone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EEXIST
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -34,6 +35,7 @@ RECORD_BYTES = NAME_BYTES + WRAPPED_BYTES
 NOBODY = bytes(NAME_BYTES)
 SUFFIX = ".keys"
 PART = ".part"
+FOREIGN = "the keys of another appliance's backups are there; name another folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,27 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def is_of_same_house(ours: Path, theirs: Path) -> bool:
+    """Whether `theirs` holds copies of `ours`, older ones perhaps, or no keys at all. Another
+    master leaves all but the heads of the files as it was."""
+    copies = sorted(theirs.glob(f"*{SUFFIX}"), reverse=True)
+    own = ((ours / copy.name, copy) for copy in copies)
+    return not copies or any(_is_copy(path, copy) for path, copy in own if path.exists())
+
+
+def _is_copy(path: Path, copy: Path) -> bool:
+    content, copied = path.read_bytes(), copy.read_bytes()
+    shared = min(len(content), len(copied))
+    rest = slice(RECORD_BYTES, shared)
+    return content == copied or (shared > RECORD_BYTES and content[rest] == copied[rest])
+
+
 def copy_files(source: Path, target: Path) -> None:
-    """Make `target` hold the same files as `source`, each replaced whole, and no other keys."""
+    """Make `target` hold the same files as `source`, each replaced whole, and no other keys.
+    Raises OSError, where it holds those of another appliance too: who overwrites them makes its
+    backups unreadable for good."""
+    if not is_of_same_house(source, target):
+        raise FileExistsError(EEXIST, FOREIGN, str(target))
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = {path.name: path for path in source.iterdir() if path.suffix != PART}
     for name, path in wanted.items():

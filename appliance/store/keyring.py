@@ -161,7 +161,7 @@ class Keyring:
         places that its rows name: a power cut may have lost a name in the files."""
         name, places, erased = name_session(session_key), [*known], 0
         with self._lock:
-            mirrored = dict(_list_day_files(self._mirror))
+            mirrored = dict(_list_day_files(self._find_mirror()))
             for day, path in _list_day_files(self._folder):
                 slots = find_slots(path, name, [slot for at, slot in places if at == day])
                 if not slots:
@@ -184,8 +184,8 @@ class Keyring:
     def destroy_days(self, upto: int) -> list[int]:
         """Nothing of day `upto` or before can be opened from here on; the days that took."""
         with self._lock:
-            destroyed = []
-            for folder in (self._folder, self._mirror):
+            destroyed, mirror = [], self._find_mirror()
+            for folder in (self._folder, mirror):
                 for day, path in _list_day_files(folder):
                     if day <= upto:
                         key_files.destroy(path)
@@ -206,6 +206,13 @@ class Keyring:
     def copy_to_mirror(self) -> None:
         if self._mirror is not None:
             self.copy_to(self._mirror)
+
+    def _find_mirror(self) -> Path | None:
+        """Where it is there and holds no other appliance's keys."""
+        mirror = self._mirror
+        if mirror is None or not key_files.is_of_same_house(self._folder, mirror):
+            return None
+        return mirror
 
     def _find_masters(self, is_reading: bool) -> masters.Masters:
         if masters.exists(self._folder):
@@ -252,8 +259,8 @@ class Keyring:
         for name in (KEY_NAME, CREDENTIAL_NAME):
             if kept is None or kept.resolve() != (self._folder / name).resolve():
                 key_files.destroy(self._folder / name)
-                if self._mirror is not None:
-                    key_files.destroy(self._mirror / name)
+                if mirror := self._find_mirror():
+                    key_files.destroy(mirror / name)
 
     def _require_open(self) -> masters.Masters:
         if self._masters is None:
