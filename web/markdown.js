@@ -45,12 +45,27 @@ const SIGNS = new Map([
 
 // Inside these a sign is itself already, and an escape would show or spoil an address.
 const VERBATIM = new Set([
-  smd.CODE_INLINE, smd.CODE_BLOCK, smd.CODE_FENCE, smd.LINK, smd.RAW_URL, smd.IMAGE,
+  smd.CODE_INLINE, smd.CODE_BLOCK, smd.CODE_FENCE, smd.RAW_URL, smd.IMAGE,
+  smd.EQUATION_INLINE, smd.EQUATION_BLOCK,
 ]);
 
-// order_id and 2*3*4 are meant as they stand; the parser would make emphasis of them.
-const NAME_SIGN = /^[\p{L}\p{N}]_[\p{L}\p{N}]$/u;
-const PRODUCT_SIGN = /^\d\*\d$/;
+// What began with one of these and never ended was no emphasis: its sign must not vanish.
+const MARKS = new Map([
+  [smd.ITALIC_AST, "*"],
+  [smd.ITALIC_UND, "_"],
+  [smd.STRONG_AST, "**"],
+  [smd.STRONG_UND, "__"],
+  [smd.STRIKE, "~~"],
+]);
+const CLOSING = /^(\*\*?|__?|~)$/;
+
+// order_id, 2*3*4, 138****5678 and 王*明 are meant as they stand; the parser would make emphasis.
+const MEANT = [
+  /^[A-Za-z0-9][*_]+[A-Za-z0-9]$/,
+  /^[\p{L}\p{N}]_[\p{L}\p{N}]$/u,
+  /^\p{Script=Han}\*\p{Script=Han}$/u,
+];
+const LINE_START = /^[\s>*+-]*(\d+\.\s+)?$/;
 
 export function isSafeLink(address) {
   try {
@@ -63,10 +78,12 @@ export function isSafeLink(address) {
 export class MarkdownText {
   #root;
   #text = "";
+  #line = "";
   #before = "";
-  #sign = "";
+  #run = "";
   #parser;
   #flush = ignore;
+  #finish = ignore;
 
   constructor(root) {
     this.#root = root;
@@ -89,40 +106,70 @@ export class MarkdownText {
     this.#guard(() => {
       this.#release("");
       smd.parser_end(this.#parser);
+      this.#finish();
     });
     this.#flush();
   }
 
-  /** Holds a sign back until the character after it shows whether it is meant as it stands. */
+  /** Holds a run of signs back until the character after it shows whether it stands for itself. */
   #write(char) {
+    if (char === this.#run[0]) {
+      this.#run += char;
+      return;
+    }
     this.#release(char);
     if (char === "_" || char === "*") {
-      this.#sign = char;
+      this.#run = char;
       return;
     }
     smd.parser_write(this.#parser, char);
-    this.#before = char;
+    this.#take(char);
   }
 
   #release(after) {
-    const sign = this.#sign;
-    if (!sign) return;
-    const around = this.#before + sign + after;
-    const isMeant = NAME_SIGN.test(around) || PRODUCT_SIGN.test(around);
-    const escape = isMeant && !VERBATIM.has(this.#parser.token) ? "\\" : "";
-    smd.parser_write(this.#parser, escape + sign);
-    this.#before = sign;
-    this.#sign = "";
+    const run = this.#run;
+    if (!run) return;
+    const isEscaped = this.#isMeant(after) && !this.#isVerbatim();
+    smd.parser_write(this.#parser, isEscaped ? run.replaceAll(run[0], "\\$&") : run);
+    this.#take(run);
+    this.#run = "";
+  }
+
+  #take(text) {
+    this.#line = text === "\n" ? "" : this.#line + text;
+    this.#before = text;
+  }
+
+  /** A long run is a mask, but for a rule and for ***both emphases***. */
+  #isMeant(after) {
+    const run = this.#run;
+    if (MEANT.some((sign) => sign.test(this.#before + run + after))) return true;
+    if (run.length < 3) return false;
+    const isAlone = after === "" || after === "\n";
+    if (LINE_START.test(this.#line)) return run.length > 3 && !isAlone;
+    return run.length > 3 || !this.#isIn(smd.ITALIC_AST, smd.ITALIC_UND);
+  }
+
+  /** A code that has just begun and the address of a link are not told by the open part. */
+  #isVerbatim() {
+    if (this.#isIn(smd.LINK)) return this.#parser.pending.startsWith("](");
+    return this.#before === "`" || this.#isIn(...VERBATIM);
+  }
+
+  #isIn(...parts) {
+    return parts.includes(this.#parser.tokens[this.#parser.len]);
   }
 
   #clear() {
     this.#text = "";
+    this.#line = "";
     this.#before = "";
-    this.#sign = "";
+    this.#run = "";
     this.#root.replaceChildren();
-    const { renderer, flush } = createRenderer(this.#root);
+    const { renderer, flush, finish } = createRenderer(this.#root, () => this.#parser.pending);
     this.#parser = smd.parser(renderer);
     this.#flush = flush;
+    this.#finish = finish;
   }
 
   /** Where the parser gives up, the whole answer is shown as plain text. */
@@ -133,6 +180,7 @@ export class MarkdownText {
       this.#root.replaceChildren(this.#text);
       this.#parser = smd.parser(ignoreAll);
       this.#flush = ignore;
+      this.#finish = ignore;
     }
   }
 }
@@ -140,31 +188,41 @@ export class MarkdownText {
 const ignore = () => {};
 const ignoreAll = { add_token: ignore, end_token: ignore, add_text: ignore, set_attr: ignore };
 
-/** Text is gathered until something else comes: the parser gives it letter by letter. */
-function createRenderer(root) {
-  const open = [root];
+/**
+ * Text is gathered until something else comes: the parser gives it letter by letter.
+ * `peek` tells what the parser holds: by it a part that was ended differs from one that was cut.
+ */
+function createRenderer(root, peek) {
+  const open = [{ part: root }];
   let gathered = "";
   const flush = () => {
-    if (gathered) addText(open.at(-1), gathered);
+    if (gathered) addText(open.at(-1).part, gathered);
     gathered = "";
+  };
+  const end = () => {
+    flush();
+    if (open.length === 1) return;
+    const { part, token } = open.pop();
+    if (part.dataset.sign) part.append(part.dataset.sign);
+    const isCut = MARKS.has(token) && !CLOSING.test(peek());
+    if (isCut) part.replaceWith(MARKS.get(token), ...part.childNodes);
   };
   const renderer = {
     add_token: (_, token) => {
       flush();
-      open.push(createPart(token, open.at(-1)));
+      open.push({ part: createPart(token, open.at(-1).part), token });
     },
-    end_token: () => {
-      flush();
-      const part = open.length > 1 ? open.pop() : root;
-      if (part.dataset.sign) part.append(part.dataset.sign);
-    },
+    end_token: end,
     add_text: (_, text) => (gathered += text),
     set_attr: (_, name, value) => {
       flush();
-      setAttribute(open.at(-1), name, value);
+      setAttribute(open.at(-1).part, name, value);
     },
   };
-  return { renderer, flush };
+  const finish = () => {
+    while (MARKS.has(open.at(-1).token)) end();
+  };
+  return { renderer, flush, finish };
 }
 
 /** One text node grows, so a selection in it stays. */

@@ -45,6 +45,36 @@ test("an answer that grows looks like the whole, wherever it was cut", () => {
   assert.equal(draw(...steps), whole);
 });
 
+/** However it is cut, `text` is drawn as one paragraph with `inside`. */
+function drawsParagraph(text, inside) {
+  for (let cut = 0; cut <= text.length; cut += 1) {
+    assert.equal(draw(text.slice(0, cut), text), `<div><p>${inside}</></>`, `${text}, cut at ${cut}`);
+  }
+}
+
+test("a masked number, name or address keeps its stars", () => {
+  for (const text of [
+    "您的手机号 138****5678 已登记。", "单号 SF1234****8901", "****5678 是尾号", "密码 Shop*2024*ok",
+    "收货人：王*明，电话 138****5678，地址：上海市***路**号", "邮箱 a***@shop.cn，z**@shop.cn",
+    "姓名：____，电话：___", "尾号****56", "张**", "满~~100", "*未完", "a__b",
+  ]) {
+    drawsParagraph(text, text);
+  }
+  assert.equal(draw("号 138****5678 是**准**的"), "<div><p>号 138****5678 是<strong>准</>的</></>");
+  assert.equal(draw("路**号\n\n**对**"), "<div><p>路**号</><p><strong>对</></></>");
+  assert.equal(draw("`12****34` `***`\n\n```\n****x\n```"),
+    "<div><p><code>12****34</> <code>***</></><pre><code>****x</></></>");
+});
+
+test("emphasis, rules and lists go on working", () => {
+  drawsParagraph("**bold** 和 *em*", "<strong>bold</> 和 <em>em</>");
+  drawsParagraph("**价格**：5元", "<strong>价格</>：5元");
+  drawsParagraph("这是**“重要”**的", "这是<strong>“重要”</>的");
+  drawsParagraph("***都要***，好", "<strong><em>都要</></>，好");
+  assert.equal(draw("* 一\n* **二**"), "<div><ul><li>一</><li><strong>二</></></></>");
+  assert.equal(draw("一\n\n****\n\n二"), "<div><p>一</><hr></><p>二</></>");
+});
+
 test("an answer that becomes another is drawn anew", () => {
   assert.equal(draw("**一**二三", "**一**四"), draw("**一**四"));
 });

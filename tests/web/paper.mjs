@@ -32,6 +32,10 @@ export class Element {
     return this.#nodes.filter(({ nodeType }) => nodeType === 1);
   }
 
+  get childNodes() {
+    return [...this.#nodes];
+  }
+
   get firstChild() {
     return this.#nodes[0] ?? null;
   }
@@ -60,6 +64,12 @@ export class Element {
   replaceChildren(...parts) {
     this.#nodes = [];
     this.append(...parts);
+  }
+
+  replaceWith(...parts) {
+    const siblings = this.parentElement.childNodes;
+    siblings.splice(siblings.indexOf(this), 1, ...parts);
+    this.parentElement.replaceChildren(...siblings);
   }
 
   setAttribute(name, value) {
