@@ -67,6 +67,10 @@ const MEANT = [
 ];
 const LINE_START = /^[\s>*+-]*(\d+\.\s+)?$/;
 
+// A bare address has these signs alone (RFC 3986); at its end they belong to the sentence.
+const ADDRESS_SIGN = /^[\w\-.~:/?#[\]@!$&'()*+,;=%\s]$/;
+const SENTENCE_END = /[.,;:!?'"*)\]]$/;
+
 export function isSafeLink(address) {
   try {
     return SAFE_PROTOCOLS.has(new URL(address).protocol);
@@ -122,7 +126,9 @@ export class MarkdownText {
       this.#run = char;
       return;
     }
-    smd.parser_write(this.#parser, char);
+    // To the parser only a blank or an escape ends a bare address.
+    const isBehind = this.#isIn(smd.RAW_URL) && !ADDRESS_SIGN.test(char);
+    smd.parser_write(this.#parser, isBehind ? `\\${char}` : char);
     this.#take(char);
   }
 
@@ -206,6 +212,7 @@ function createRenderer(root, peek) {
     if (part.dataset.sign) part.append(part.dataset.sign);
     const isCut = MARKS.has(token) && !CLOSING.test(peek());
     if (isCut) part.replaceWith(MARKS.get(token), ...part.childNodes);
+    if (token === smd.RAW_URL) gathered = cutAddress(part);
   };
   const renderer = {
     add_token: (_, token) => {
@@ -216,13 +223,30 @@ function createRenderer(root, peek) {
     add_text: (_, text) => (gathered += text),
     set_attr: (_, name, value) => {
       flush();
-      setAttribute(open.at(-1).part, name, value);
+      const { part, token } = open.at(-1);
+      if (token !== smd.RAW_URL) setAttribute(part, name, value);
     },
   };
   const finish = () => {
     while (MARKS.has(open.at(-1).token)) end();
   };
   return { renderer, flush, finish };
+}
+
+/** The link of a bare address leads as far as the address goes; gives what stands behind it. */
+function cutAddress(part) {
+  const text = part.firstChild.data;
+  let address = text;
+  while (SENTENCE_END.test(address) && !isBalanced(address)) address = address.slice(0, -1);
+  part.replaceChildren(address);
+  setAttribute(part, smd.HREF, address);
+  return text.slice(address.length);
+}
+
+/** Whether a bracket at the end was opened in the address itself. */
+function isBalanced(address) {
+  const opening = { ")": "(", "]": "[" }[address.at(-1)];
+  return opening && address.split(opening).length >= address.split(address.at(-1)).length;
 }
 
 /** One text node grows, so a selection in it stays. */

@@ -75,6 +75,26 @@ test("emphasis, rules and lists go on working", () => {
   assert.equal(draw("一\n\n****\n\n二"), "<div><p>一</><hr></><p>二</></>");
 });
 
+test("a bare address ends where the sentence goes on", () => {
+  const link = (address) => `<a href=${address} target=_blank rel=noopener noreferrer>${address}</>`;
+  const shop = "https://shop.example";
+  for (const [before, address, behind] of [
+    ["请打开 ", `${shop}/returns`, "，填写退货单；"],
+    ["官网 ", shop, "。电话 010-1234"],
+    ["Open ", `${shop}/returns`, ". Then"],
+    ["(see ", `${shop}/a_b?c=1&d=2*3#e`, "), or"],
+    ["见 ", `${shop}/wiki/A_(b)`, "), or"],
+    ["见 ", `${shop}/a`, "’s <b>x</b>"],
+    ["见 ", `${shop}/a`, "!?"],
+    ["见 ", `${shop}/a/`, ""],
+    ["见 ", `${shop}/a%20b`, "\n再"],
+  ]) {
+    drawsParagraph(before + address + behind, before + link(address) + behind.replace("\n", "<br></>"));
+  }
+  drawsParagraph(`见 ${shop}/a，再**看**`, `见 ${link(`${shop}/a`)}，再<strong>看</>`);
+  drawsParagraph("见 https://，再", "见 <a>https://</>，再");
+});
+
 test("an answer that becomes another is drawn anew", () => {
   assert.equal(draw("**一**二三", "**一**四"), draw("**一**四"));
 });
