@@ -57,6 +57,11 @@ const MARKS = new Map([
   [smd.STRONG_UND, "__"],
   [smd.STRIKE, "~~"],
 ]);
+// A shop's [含税] or [1] is no link while no address follows.
+const BRACKETS = new Map([
+  [smd.LINK, "["],
+  [smd.IMAGE, "!["],
+]);
 const CLOSING = /^(\*\*?|__?|~)$/;
 
 // order_id, 2*3*4, 138****5678 and 王*明 are meant as they stand; the parser would make emphasis.
@@ -208,11 +213,16 @@ function createRenderer(root, peek) {
   const end = () => {
     flush();
     if (open.length === 1) return;
-    const { part, token } = open.pop();
+    const { part, token, hasAddress } = open.pop();
     if (part.dataset.sign) part.append(part.dataset.sign);
     const isCut = MARKS.has(token) && !CLOSING.test(peek());
     if (isCut) part.replaceWith(MARKS.get(token), ...part.childNodes);
     if (token === smd.RAW_URL) gathered = cutAddress(part);
+    if (BRACKETS.has(token) && !hasAddress) {
+      // At the end of a block the bracket may still stand open.
+      const end = peek().startsWith("]") ? peek().trimEnd() : "";
+      part.replaceWith(BRACKETS.get(token), ...part.childNodes, end);
+    }
   };
   const renderer = {
     add_token: (_, token) => {
@@ -224,11 +234,12 @@ function createRenderer(root, peek) {
     set_attr: (_, name, value) => {
       flush();
       const { part, token } = open.at(-1);
+      open.at(-1).hasAddress = true;
       if (token !== smd.RAW_URL) setAttribute(part, name, value);
     },
   };
   const finish = () => {
-    while (MARKS.has(open.at(-1).token)) end();
+    while (MARKS.has(open.at(-1).token) || BRACKETS.has(open.at(-1).token)) end();
   };
   return { renderer, flush, finish };
 }

@@ -95,6 +95,20 @@ test("a bare address ends where the sentence goes on", () => {
   drawsParagraph("见 https://，再", "见 <a>https://</>，再");
 });
 
+test("brackets without an address stay", () => {
+  for (const text of [
+    "价格[含税] 100 元", "[1] 引用 [2]", "[1]引用[2]。", "[订单 12****34]", "![图] 好", "[未完", "[a](未完", "[]",
+    "[[1]]", "[1](",
+  ]) {
+    drawsParagraph(text, text);
+  }
+  drawsParagraph("[**重**要] 好", "[<strong>重</>要] 好");
+  drawsParagraph("**[1** 好", "**[1** 好");
+  assert.equal(draw("[未完\n\n* [一]\n* 二"), "<div><p>[未完</><ul><li>[一]</><li>二</></></>");
+  assert.equal(draw("[未完\n## 题"), "<div><p>[未完</><h4>题</></>");
+  assert.equal(draw("[坏](javascript:x)[1]"), "<div><p><a>坏</>[1]</></>");
+});
+
 test("an answer that becomes another is drawn anew", () => {
   assert.equal(draw("**一**二三", "**一**四"), draw("**一**四"));
 });
