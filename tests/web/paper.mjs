@@ -18,6 +18,8 @@ class Text {
 
 export class Element {
   nodeType = 1;
+  value = "";
+  classList = { toggle() {} };
   dataset = {};
   tabIndex = -1;
   parentElement = null;
@@ -72,6 +74,18 @@ export class Element {
     this.parentElement.replaceChildren(...siblings);
   }
 
+  get firstElementChild() {
+    return this.children[0] ?? null;
+  }
+
+  get textContent() {
+    return this.#nodes.map((node) => node.data ?? node.textContent).join("");
+  }
+
+  set textContent(text) {
+    this.replaceChildren(text);
+  }
+
   setAttribute(name, value) {
     this.#attributes.set(name, value);
   }
@@ -96,5 +110,8 @@ export class Element {
 
 export function lay() {
   globalThis.Node = { TEXT_NODE: 3 };
-  globalThis.document = { createElement: (tag) => new Element(tag) };
+  globalThis.document = {
+    createElement: (tag) => new Element(tag),
+    createElementNS: (_, tag) => new Element(tag),
+  };
 }

@@ -8,11 +8,10 @@
 import { createClientId } from "../asking.js";
 import { ICONS, build, setText } from "../elements.js";
 import { USUAL_MOST, describeLength } from "../length.js";
-import { attempt, chip, press } from "./parts.js";
+import { INPUT_METHOD_KEY, attempt, chip, press } from "./parts.js";
 import { Replies } from "./replies.js";
 
 const TYPING_MS = 3000;
-const INPUT_METHOD_KEY = 229;
 
 export class Answering {
   #server;
@@ -39,6 +38,16 @@ export class Answering {
 
   focus() {
     this.#field.focus();
+  }
+
+  /** What stands in the field, and the id by which the server may have it already. */
+  get unsent() {
+    return { text: this.#field.value, sent: this.#unsent };
+  }
+
+  takeUnsent({ text, sent }) {
+    this.#unsent = sent;
+    this.#put(text);
   }
 
   /** Only who has the conversation can answer in it. */

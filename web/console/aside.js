@@ -20,6 +20,7 @@ export class Aside extends EventTarget {
   #facts;
   #title;
   #assigned = "";
+  #note = null;
 
   constructor(server, words, path, fail) {
     super();
@@ -41,6 +42,15 @@ export class Aside extends EventTarget {
 
   showOperators(names) {
     for (const name of names) this.#addOption(name);
+  }
+
+  /** The note that was not added yet. */
+  get unsent() {
+    return this.#note?.value ?? "";
+  }
+
+  takeUnsent(text) {
+    if (this.#note) this.#note.value = text;
   }
 
   #build() {
@@ -73,6 +83,7 @@ export class Aside extends EventTarget {
   #buildNote() {
     const words = this.#words;
     const field = build("textarea", { id: "note", rows: "2", maxlength: MAX_NOTE, dir: "auto" });
+    this.#note = field;
     const add = press(words.say("noteAdd"), async () => {
       const text = field.value.trim();
       if (!text) return;

@@ -33,6 +33,7 @@ class Desk {
   #list;
   #search;
   #thread = null;
+  #unsent = new Map();
   #next = null;
   #isRead = false;
   #stream;
@@ -101,6 +102,7 @@ class Desk {
 
   #remove(id) {
     this.#rows.remove(id);
+    this.#unsent.delete(id);
     this.#show();
     if (this.#thread?.id === id) this.#thread.lose();
     this.#countSoon();
@@ -185,18 +187,26 @@ class Desk {
   }
 
   #choose(id) {
-    this.#thread?.close();
+    if (this.#thread?.id === id) return this.#thread.focus();
+    this.#closeThread();
     const place = this.#desk.querySelector(".thread-place");
     place.replaceChildren();
     this.#desk.classList.add("has-thread");
     this.#list.mark(id);
-    this.#thread = new Thread(place, this.#server, this.#words, id);
+    this.#thread = new Thread(place, this.#server, this.#words, id, this.#unsent.get(id));
     this.#thread.addEventListener("leave", () => this.#leaveThread());
   }
 
-  #leaveThread() {
+  /** What the operator typed is there again when the conversation is. */
+  #closeThread() {
+    if (!this.#thread) return;
+    this.#unsent.set(this.#thread.id, this.#thread.unsent);
     this.#thread.close();
     this.#thread = null;
+  }
+
+  #leaveThread() {
+    this.#closeThread();
     this.#desk.classList.remove("has-thread");
     this.#desk.querySelector(".thread-place").replaceChildren(
       build("p", { class: "empty" }, this.#words.say("chooseOne")));

@@ -15,10 +15,21 @@ export class Drafts {
   #text = "";
   #field;
   #send;
+  #kept = null;
 
   constructor(words, call, fail) {
     [this.#words, this.#call, this.#fail] = [words, call, fail];
     this.element = build("section", { class: "draft", "aria-label": words.say("draft"), hidden: true });
+  }
+
+  /** What the operator has made of a draft, or null. */
+  get unsent() {
+    if (!this.#runId) return this.#kept;
+    return this.#isEdited ? { runId: this.#runId, text: this.#field.value } : null;
+  }
+
+  takeUnsent(unsent) {
+    this.#kept = unsent;
   }
 
   /** `draft` is {run_id, text, is_whole}, or null where none waits. */
@@ -28,6 +39,7 @@ export class Drafts {
       if (hadFocus) this.element.closest(".thread").querySelector("h2").focus();
       this.element.hidden = true;
       this.#runId = "";
+      this.#kept = null;
       return;
     }
     const isNew = draft.run_id !== this.#runId;
@@ -35,7 +47,8 @@ export class Drafts {
     [this.#runId, this.#text] = [draft.run_id, draft.text];
     if (isNew) this.#build();
     // What the operator has changed is not overwritten by an answer that still grows.
-    if (!wasEdited && this.#field.value !== draft.text) this.#field.value = draft.text;
+    if (isNew && this.#kept?.runId === draft.run_id) this.#field.value = this.#kept.text;
+    else if (!wasEdited && this.#field.value !== draft.text) this.#field.value = draft.text;
     this.#send.hidden = !draft.is_whole;
     this.#label();
     this.element.hidden = false;

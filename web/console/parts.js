@@ -7,6 +7,8 @@
 import { build, draw } from "../elements.js";
 import { CONSOLE_WORDS } from "./words.js";
 
+export const INPUT_METHOD_KEY = 229;
+const FIELDS = ["TEXTAREA", "INPUT"];
 const MINUTE_S = 60;
 const HOUR_S = 3600;
 const DAY_MS = 86_400_000;
@@ -54,6 +56,12 @@ export async function attempt(button, act, fail) {
   } finally {
     button.removeAttribute("aria-disabled");
   }
+}
+
+/** Whether a key leads away: not while a word is composed, and not out of a field with words. */
+export function isLeaving({ key, isComposing, keyCode, defaultPrevented, target }) {
+  if (key !== "Escape" || defaultPrevented || isComposing || keyCode === INPUT_METHOD_KEY) return false;
+  return !(FIELDS.includes(target.tagName) && target.value);
 }
 
 /** How long somebody has waited: 0:07, 12:30, 1:02:03. */

@@ -12,12 +12,13 @@ import { Answering } from "./answering.js";
 import { Aside } from "./aside.js";
 import { Drafts } from "./drafts.js";
 import { Messages } from "./message.js";
-import { chip, describeRefusal, describeWait, nameOf, press, sayOf } from "./parts.js";
+import { chip, describeRefusal, describeWait, isLeaving, nameOf, press, sayOf } from "./parts.js";
 import { Reading } from "./reading.js";
 import { nameState } from "./rows.js";
 import { EMPTY, open, take } from "./thread_state.js";
 
 const TICK_MS = 1000;
+const WRITTEN = ["answering", "drafts", "aside"];
 const ENDS = ["done", "error", "rewind", "feedback"];
 
 /** Fires `leave` when the operator goes back to the list. */
@@ -34,10 +35,11 @@ export class Thread extends EventTarget {
   #timer;
   #spoken = 0;
 
-  constructor(place, server, words, id) {
+  constructor(place, server, words, id, unsent = null) {
     super();
     [this.#server, this.#words, this.id] = [server, words, id];
     this.#build();
+    if (unsent) for (const part of WRITTEN) this.#parts[part].takeUnsent(unsent[part]);
     place.append(this.#element);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#reading = new Reading(() => this.#ask(), {
@@ -45,8 +47,17 @@ export class Thread extends EventTarget {
       failed: (error) => this.#missAnswer(error),
       gone: () => this.lose(),
     });
-    this.#parts.title.focus();
+    this.focus();
     this.#reading.read();
+  }
+
+  /** What was typed and not sent, for the next thread of this conversation. */
+  get unsent() {
+    return Object.fromEntries(WRITTEN.map((part) => [part, this.#parts[part].unsent]));
+  }
+
+  focus() {
+    this.#parts.title.focus();
   }
 
   close() {
@@ -120,7 +131,7 @@ export class Thread extends EventTarget {
 
   /** Escape leads back to the list, wherever something else has no use for it. */
   #press(event) {
-    if (event.key === "Escape" && !event.defaultPrevented) this.dispatchEvent(new Event("leave"));
+    if (isLeaving(event)) this.dispatchEvent(new Event("leave"));
   }
 
   /** A row that is told while the answer is on its way is newer than that. */

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Answering } from "../../web/console/answering.js";
+import { Drafts } from "../../web/console/drafts.js";
+import { isLeaving } from "../../web/console/parts.js";
+import { CONSOLE_WORDS } from "../../web/console/words.js";
+import { Words } from "../../web/words.js";
+import { lay } from "./paper.mjs";
+
+lay();
+
+const words = new Words("zh").with(CONSOLE_WORDS);
+
+/** The part of `element` whose id is `id`. */
+function find(element, id) {
+  if (element.getAttribute("id") === id) return element;
+  for (const child of element.children) {
+    const found = find(child, id);
+    if (found) return found;
+  }
+  return null;
+}
+
+test("Escape leads away, but not out of a word that is composed or a field with words", () => {
+  const list = { tagName: "DIV" };
+  const press = (target, more) => isLeaving({ key: "Escape", target, ...more });
+  assert.equal(press(list), true);
+  assert.equal(press({ tagName: "TEXTAREA", value: "" }), true);
+  assert.equal(press({ tagName: "TEXTAREA", value: "您" }), false);
+  assert.equal(press({ tagName: "INPUT", value: "您" }), false);
+  for (const more of [{ isComposing: true }, { keyCode: 229 }, { defaultPrevented: true }, { key: "a" }]) {
+    assert.equal(press(list, more), false);
+  }
+});
+
+test("an answer that was typed and not sent goes on to the next thread", () => {
+  const server = { get: async () => ({ replies: [] }) };
+  const open = () => new Answering(server, words, "/c", assert.fail);
+  const [before, after] = [open(), open()];
+  find(before.element, "answer").value = "马上为您";
+  after.takeUnsent(before.unsent);
+  assert.equal(find(after.element, "answer").value, "马上为您");
+  assert.deepEqual(after.unsent, before.unsent);
+});
+
+test("a draft that was edited stays so, and the next draft is its own", () => {
+  const open = () => new Drafts(words, assert.fail, assert.fail);
+  const draft = { run_id: "r1", text: "稿", is_whole: true };
+  const [before, after] = [open(), open()];
+  before.show(draft);
+  assert.equal(before.unsent, null);
+  find(before.element, "draft-text").value = "改过的稿";
+  after.takeUnsent(before.unsent);
+  assert.deepEqual(after.unsent, before.unsent);
+  after.show(draft);
+  assert.equal(find(after.element, "draft-text").value, "改过的稿");
+  after.show({ ...draft, run_id: "r2" });
+  assert.equal(find(after.element, "draft-text").value, "稿");
+});
