@@ -89,6 +89,7 @@ export class Talk extends EventTarget {
     let message = "";
     const isTaken = await this.#dare(async () => {
       const sessionId = this.#session.get() ?? (await this.#openSession(signal));
+      if (signal.aborted) return;
       const { handoff, ...told } = await this.#server.callPerson(sessionId, isWanted, language);
       message = told.message;
       if (!signal.aborted) this.#apply({ type: "handoff", handoff, told });
@@ -154,8 +155,7 @@ export class Talk extends EventTarget {
   }
 
   #createFeed() {
-    const { openEvents } = this.#server;
-    const feed = new Feed(openEvents, this.#connection, () => this.state.taken);
+    const feed = new Feed(this.#server.openEvents, this.#connection, () => this.state.taken);
     feed.addEventListener("events", ({ detail }) => this.#take(detail));
     feed.addEventListener("cut", () => this.#apply({ type: "cut" }));
     feed.addEventListener("gone", () => this.#forget(this.#session.get()));

@@ -370,6 +370,16 @@ test("a question and the wish for a person at the same moment share one conversa
   await until(() => talk.state.handoff === "waiting" && phase(talk) === "thinking");
 });
 
+test("a wish for a person that is called off before its session is open is not sent", async () => {
+  const session = keep();
+  const talk = createTalk(session);
+  const wish = talk.callPerson(true, "zh");
+  await talk.startAnew();
+  assert.equal(await wish, "");
+  assert.deepEqual([server.count("openSession"), server.count("callPerson")], [1, 0]);
+  assert.deepEqual([session.get(), talk.state.handoff], [null, "bot"]);
+});
+
 test("every page of a conversation learns that a person was asked for", async () => {
   const [one, two] = [await openTalk(), await openTalk()];
   await one.callPerson(true);
