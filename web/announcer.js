@@ -14,12 +14,13 @@ export class Announcer {
   #status;
   #before;
   #wasOpening;
+  #id;
   #read = null;
 
   /** `status` is the live region. */
   constructor(status, talk) {
     this.#status = status;
-    [this.#before, this.#wasOpening] = [talk.state, talk.isOpening];
+    [this.#before, this.#wasOpening, this.#id] = [talk.state, talk.isOpening, talk.id];
   }
 
   /** Nothing overtakes what waits to be read out. */
@@ -34,10 +35,10 @@ export class Announcer {
     this.#read = null;
   }
 
-  /** `handoff` is what the banner says, `answer` the last answer as it is read. */
-  follow({ state, isOpening }, words, { handoff, answer }) {
-    const [before, wasOpening] = [this.#before, this.#wasOpening];
-    [this.#before, this.#wasOpening] = [state, isOpening];
+  /** `handoff` is what the banner says, `answer` so many last answers as they are read. */
+  follow({ state, isOpening, id }, words, { handoff, answer }) {
+    const [before, wasOpening, idBefore] = [this.#before, this.#wasOpening, this.#id];
+    [this.#before, this.#wasOpening, this.#id] = [state, isOpening, id];
     const [earlier, turn] = [findTurn(before), findTurn(state)];
     const last = listShown(state).at(-1);
     const news = [];
@@ -46,12 +47,13 @@ export class Announcer {
     if (turn && turn.phase !== earlier?.phase && isWait(turn)) {
       news.push(describeWait(words, turn, last.text !== ""));
     }
-    const isNew = earlier || (!wasOpening && isAddition(before, state, last));
+    const isNew = earlier || (!wasOpening && isAddition(before, state, last, id === idBefore));
     const hasEnded = !turn && last && isNew;
     // Reading a long answer takes as long as showing it.
     if (hasEnded) {
       this.#readNow();
-      this.#read = () => join([...news, ...readEnd(last, words, answer)]);
+      const count = Math.max(1, countAnswers(state) - countAnswers(before) + (earlier ? 1 : 0));
+      this.#read = () => join([...news, ...readEnd(last, words, () => answer(count))]);
       setTimeout(() => this.#readNow(), PAINTED_MS);
     } else this.say(join(news));
   }
@@ -65,9 +67,14 @@ function isWait({ phase }) {
   return phase === "queued" || phase === "recovering" || phase === "looking";
 }
 
-/** Whether the shop's side has said something unasked. */
-function isAddition(before, state, last) {
-  return last?.role === "assistant" && state.messages.length === before.messages.length + 1;
+/** Whether the shop's side has said something unasked; many at once only where events came before. */
+function isAddition(before, state, last, isSame) {
+  const more = state.messages.length - before.messages.length;
+  return last?.role === "assistant" && (more === 1 || (more > 1 && isSame && before.taken > 0));
+}
+
+function countAnswers(state) {
+  return listShown(state).filter(({ role }) => role === "assistant").length;
 }
 
 function readEnd(last, words, answer) {

@@ -229,7 +229,7 @@ export class Conversation extends HTMLElement {
     this.#showTalk();
     doNext(() => this.#scroll.follow());
     this.#announcer.follow(this.talk, this.#words, {
-      handoff: this.#handoff.text, answer: () => this.#transcript.readLast(),
+      handoff: this.#handoff.text, answer: (count) => this.#transcript.readLast(count),
     });
   }
 

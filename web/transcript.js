@@ -38,9 +38,10 @@ export class Transcript extends EventTarget {
     });
   }
 
-  /** The last answer's text as it is read, without Markdown's signs. */
-  readLast() {
-    return this.#articles.at(-1)?.read() ?? "";
+  /** The text of so many last answers as it is read, without Markdown's signs. */
+  readLast(count) {
+    const answers = this.#articles.filter(({ role }) => role === "assistant");
+    return answers.slice(-count).map((answer) => answer.read()).join("\n");
   }
 
   #place(message, index) {
