@@ -15,8 +15,8 @@
  *       server,                              // instead of server.js, for tests
  *     });
  *
- * It can then `ask(text)`, `speak(words)`, `startAnew()`, `open(id)`, `show(isVisible)`, `focus()`,
- * `say(text)` to screen readers, `leave()`; it tells `conversation.talk`, `.connection`,
+ * It can then `ask(text)`, `speak(words)`, `startAnew()`, `clear()`, `open(id)`, `show(isVisible)`,
+ * `focus()`, `say(text)` to screen readers, `leave()`; it tells `conversation.talk`, `.connection`,
  * `.readiness`, `.isAnswering`, `.language`; and fires `change` after each change of what it shows, `serverchange` when
  * the server is lost, back, or tells news of itself.
  */
@@ -131,6 +131,15 @@ export class Conversation extends HTMLElement {
   startAnew() {
     this.#handoff.forget();
     return this.talk.startAnew();
+  }
+
+  /** Leaves nothing for who comes next: no unsent words, no contact, no way back. */
+  async clear() {
+    this.#composer.clear();
+    this.#handoff.clear();
+    const { id, left } = this.talk;
+    if (left) await this.talk.abandon(left);
+    await this.talk.abandon(id);
   }
 
   /** Asks how the conversation was that was left for a new one. */

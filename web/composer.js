@@ -47,6 +47,12 @@ export class Composer extends EventTarget {
     this.#field.focus();
   }
 
+  /** Lets go what was typed. */
+  clear() {
+    this.#field.value = "";
+    this.#take();
+  }
+
   /** Words of another language for what is shown already. */
   speak(words) {
     this.#words = words;
@@ -92,8 +98,7 @@ export class Composer extends EventTarget {
   #submit() {
     const text = this.#field.value.trim();
     if (!text || this.#isBusy || describeLength(this.#words, text, this.#most).isOver) return;
-    this.#field.value = "";
-    this.#take();
+    this.clear();
     this.dispatchEvent(new CustomEvent("send", { detail: text }));
   }
 

@@ -30,6 +30,11 @@ export class Handoff {
     this.#staff?.forget();
   }
 
+  /** Another comes: what was typed goes too. */
+  clear() {
+    this.#staff?.clear();
+  }
+
   async rate(id) {
     (await this.#load())?.rate(id);
   }

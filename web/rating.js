@@ -45,6 +45,7 @@ class Rating {
   end() {
     this.isAsking = false;
     this.element.hidden = true;
+    this.#find("input").value = "";
   }
 
   #build() {

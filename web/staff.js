@@ -68,6 +68,12 @@ export class Staff {
     this.#rating.end();
   }
 
+  /** Lets go what was typed: another comes. */
+  clear() {
+    this.#find("contact").value = "";
+    this.forget();
+  }
+
   show(state, pageWords) {
     const words = pageWords.with(STAFF_WORDS);
     if (this.#words?.language !== words.language) {

@@ -148,9 +148,9 @@ function greet() {
 /** The conversation is closed at the appliance too: nobody has its id any more. */
 async function leaveConversation() {
   questions.drop();
-  const left = session.get();
-  await conversation.talk.abandon(left);
-  if (left) await server.revoke(left).catch(() => conversation.connection.check());
+  const left = [session.get(), conversation.talk.left].filter(Boolean);
+  await conversation.clear();
+  for (const id of left) await server.revoke(id).catch(() => conversation.connection.check());
 }
 
 /** The focus stays in the panel until it is closed. */

@@ -429,9 +429,11 @@ def test_who_comes_after_another_visitor_sees_nothing_of_that_one(page: Page) ->
     identify(page, "王女士", "u-17")
     frame = open_panel(page)
     say(frame, "我的秘密")
+    frame.locator("#question").fill("没说完的秘密")
     with page.expect_response("**/revoke"):
         identify(page, "李先生", "u-18")
     expect(frame.locator(".message")).to_have_count(0)
+    expect(frame.locator("#question")).to_have_value("")
     expect(frame.locator("#back")).to_be_hidden()
     say(frame, "另一个秘密")
     with page.expect_response("**/revoke"):
