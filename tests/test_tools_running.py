@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import date
+from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 
 import httpx2
@@ -12,6 +13,7 @@ import pytest
 
 from appliance.toolbox import read_registry
 from appliance.tools.declared import Call, Database, Request, Result, Statement, Tool
+from appliance.tools.entries import find_entry, read_rows
 from appliance.tools.example_orders import make_orders
 from appliance.tools.failures import ToolFailed
 from appliance.tools.requests import build_address, send_request
@@ -227,6 +229,8 @@ async def test_a_secret_comes_from_the_environment_and_nowhere_else(
 def find_state(order_no: str) -> list[dict[str, str]]:
     if order_no == "A10045":
         raise KeyError(order_no)
+    if order_no == "A10046":
+        raise sqlite3.OperationalError(order_no)
     return [{"state": "已签收"}] if order_no == "A10023" else []
 
 
@@ -248,12 +252,29 @@ reply.error = { zh = "错", en = "error" }
 
 
 @pytest.mark.parametrize(
-    ("order_no", "outcome"), [("A10023", "found"), ("A10000", "none"), ("A10045", "error")]
+    ("order_no", "outcome"),
+    [("A10023", "found"), ("A10000", "none"), ("A10045", "error"), ("A10046", "error")],
 )
 async def test_a_function_is_a_tool(tmp_path: Path, order_no: str, outcome: str) -> None:
     tools = Tools(read_registry(make_shop(tmp_path / "shop", PYTHON), tmp_path))
     result = await tools.look(Call("state", {"order_no": order_no}))
     assert result.outcome == outcome
+
+
+def test_a_module_that_cannot_be_read_is_a_fault_of_the_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_written.py").write_text("def find(:", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ToolFailed, match="cannot be imported"):
+        find_entry("half_written:find")
+
+
+def test_a_price_and_a_day_of_a_function_s_answer_are_told() -> None:
+    row = {"price": Decimal("12.50"), "on": date(2026, 3, 1), "at": time(9, 30), "other": object()}
+    assert read_rows(row) == (
+        {"price": "12.50", "on": "2026-03-01", "at": "09:30:00", "other": ""},
+    )
 
 
 def test_a_reply_without_a_template_is_told_as_an_error() -> None:

@@ -8,8 +8,12 @@ failure of the tool.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
+
+import structlog
 
 from appliance.tools.declared import Row, Value
 from appliance.tools.failures import ToolFailed
@@ -22,7 +26,10 @@ def find_entry(entry: str) -> Callable[..., Any]:
     module, _, name = entry.partition(":")
     try:
         found = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
+        structlog.get_logger(__name__).error(
+            "a tool's module cannot be imported", entry=entry, error=type(error).__name__
+        )
         raise ToolFailed(f"{entry} cannot be imported: {error}.") from None
     if not callable(found):
         raise ToolFailed(f"{entry} is no function.")
@@ -35,7 +42,11 @@ def run_entry(entry: str, values: Mapping[str, Value], names: Sequence[str]) -> 
     function = find_entry(entry)
     try:
         answer = function(**{name: values[name] for name in names})
-    except (ArithmeticError, LookupError, OSError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        # By its name alone: what it says may be a customer's.
+        structlog.get_logger(__name__).error(
+            "a tool's function raised", entry=entry, error=type(error).__name__
+        )
         raise ToolFailed(f"{entry} raised {type(error).__name__}.") from None
     return read_rows(answer)
 
@@ -48,9 +59,12 @@ def read_rows(answer: object) -> tuple[Row, ...]:
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
         raise ToolFailed("The answer is no list of objects.")
     return tuple(
-        {
-            str(key): value if isinstance(value, str | int | float) or value is None else ""
-            for key, value in row.items()
-        }
-        for row in rows[:MOST_ROWS]
+        {str(key): read_value(value) for key, value in row.items()} for row in rows[:MOST_ROWS]
     )
+
+
+def read_value(value: object) -> Value:
+    """A price and a day as they are written; what has no one way to be written is left empty."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value) if isinstance(value, Decimal | date | time) else ""
