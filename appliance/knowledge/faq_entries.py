@@ -112,9 +112,6 @@ def _make_entry(file: str, draft: Draft, faults: list[Fault]) -> Entry:
     question, answer = cells.get("question", ""), cells.get("answer", "")
     if not question:
         raise RowRefused("The question is empty.", "question")
-    if not normalise(question):
-        sentence = f'"{question[:20]}" is no question: it has no letter and no figure.'
-        raise RowRefused(sentence, "question")
     if not answer:
         raise RowRefused("The answer is empty.", "answer")
     valid_from, valid_to = _read_day(cells, "valid_from"), _read_day(cells, "valid_to")
@@ -124,6 +121,8 @@ def _make_entry(file: str, draft: Draft, faults: list[Fault]) -> Entry:
     def warn(sentence: str, column: str) -> None:
         faults.append(make_warning(sentence, file, draft.row, column, draft.sheet))
 
+    if not normalise(question):
+        warn(f'Nobody finds "{question[:20]}": it has no letter and no figure.', "question")
     phrasings = list(_read_phrasings(question, cells.get("phrasings", "")))
     if len(phrasings) > MAX_PHRASINGS:
         warn(f"{len(phrasings)} phrasings; the first {MAX_PHRASINGS} are taken.", "phrasings")
