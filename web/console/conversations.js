@@ -187,7 +187,7 @@ class Desk {
   }
 
   #choose(id) {
-    if (this.#thread?.id === id) return this.#thread.focus();
+    if (this.#thread?.id === id) return this.#thread.lookAgain();
     this.#closeThread();
     const place = this.#desk.querySelector(".thread-place");
     place.replaceChildren();

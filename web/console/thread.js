@@ -60,6 +60,12 @@ export class Thread extends EventTarget {
     this.#parts.title.focus();
   }
 
+  /** Chosen once more: what nobody tells of is read anew, and what was typed stays. */
+  lookAgain() {
+    this.#reading.soon();
+    this.focus();
+  }
+
   close() {
     this.#reading.close();
     this.#stream?.close();
