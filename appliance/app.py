@@ -276,7 +276,7 @@ class House:
         from appliance.dialogue.answering import Answering
 
         find_visitor = self._identities.find_visitor
-        self.knowledge.equip(ladder, self.engine, self.sessions.calls, find_visitor)
+        self.knowledge.equip(ladder, self.sessions.calls, find_visitor)
         return Answering(
             self.engine,
             self.sessions,

@@ -195,13 +195,11 @@ class KnowledgeRung:
                 )
                 return
 
-    def equip(
-        self, ladder: Ladder, engine: Engine, calls: Calls, find_visitor: FindVisitor
-    ) -> None:
+    def equip(self, ladder: Ladder, calls: Calls, find_visitor: FindVisitor) -> None:
         """The tools that the shop declares; what is wrong with them stands in `notes`."""
         from appliance.toolbox import ToolKeeper
 
-        data = self._settings.data
+        data, engine = self._settings.data, self._engine
         self._tool_keeper = ToolKeeper(
             self.folder, data, engine, calls, ladder, self.library, self._embedder, find_visitor
         )
