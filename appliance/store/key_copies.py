@@ -36,15 +36,13 @@ def check_keys(data: Path, backup: Path) -> None:
     keys = data / KEYS_FOLDER
     if not masters.exists(keys):
         return
-    for source in (_name_own(backup), backup.parent / KEYS_FOLDER):
-        if masters.exists(source):
-            if not is_of_same_house(keys, source):
-                raise StoreUnavailable(
-                    f"{backup} was sealed with the keys in {source}; those in {keys} are others "
-                    f"and open nothing of it. To take it over, put {keys} aside, with all that "
-                    "they sealed, and restore again."
-                )
-            return
+    source = _find_beside(backup)
+    if source is not None and not is_of_same_house(keys, source):
+        raise StoreUnavailable(
+            f"{backup} was sealed with the keys in {source}; those in {keys} are others and open "
+            f"nothing of it. To take it over, put {keys} aside, with all that they sealed, and "
+            "restore again."
+        )
 
 
 def bring_keys(data: Path, backup: Path) -> Path | None:
@@ -53,16 +51,19 @@ def bring_keys(data: Path, backup: Path) -> Path | None:
     keys = data / KEYS_FOLDER
     if masters.exists(keys):
         return None
-    for source in (_name_own(backup), backup.parent / KEYS_FOLDER):
-        if masters.exists(source):
-            try:
-                copy_files(source, keys)
-            except OSError as error:
-                raise StoreUnavailable(
-                    f"The keys cannot be copied from {source}: {error.strerror}."
-                ) from error
-            return source
-    return None
+    if (source := _find_beside(backup)) is not None:
+        try:
+            copy_files(source, keys)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"The keys cannot be copied from {source}: {error.strerror}."
+            ) from error
+    return source
+
+
+def _find_beside(backup: Path) -> Path | None:
+    places = (_name_own(backup), backup.parent / KEYS_FOLDER)
+    return next(filter(masters.exists, places), None)
 
 
 def _name_own(backup: Path) -> Path:
