@@ -178,6 +178,7 @@ def test_a_row_is_read_with_the_head_of_its_table_and_keeps_its_cells() -> None:
         ("名 | 价\nA | 5元 | 6元", ["A：5元；6元"]),
         ("a | b\nx | 1\n\nc | d\ny | 2", ["x – b: 1", "y – d: 2"]),
         ("| a | b |\n|---|---|\n| x | 1 |", ["x – b: 1"]),
+        ("||low|high|\n|room|5|8|", ["room – low: 5; high: 8"]),
     ],
 )
 def test_a_cell_never_stands_below_the_head_of_another(text: str, lines: list[str]) -> None:

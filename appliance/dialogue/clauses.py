@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from appliance.knowledge.lines import ABBREVIATED, LONGEST_WORD
+
 SENTENCE_ENDS = "。！？\n"
 CLAUSE_ENDS = "，；"
 # ASCII marks end something only where a blank follows: not in 1,299, 3.5 or shop.com.
@@ -21,14 +23,12 @@ ASCII_SENTENCE_ENDS = ".!?"
 ASCII_CLAUSE_ENDS = ",;"
 MARK = re.compile(rf"[{SENTENCE_ENDS}{CLAUSE_ENDS}{ASCII_SENTENCE_ENDS}{ASCII_CLAUSE_ENDS}]")
 ABBREVIATION = re.compile(
-    r"(?:^|[^A-Za-z])(?:[A-Za-z]|[ap]\.m|e\.g|i\.e|no|st|rd|ave|blvd|ln|mr|mrs|ms|dr|tel|ext|approx"
-    r"|vs|etc|inc|ltd|co|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun"
-    r"|min|max|incl|excl|dept|fig)$",
+    rf"(?:^|[^A-Za-z])(?:[A-Za-z]|{ABBREVIATED}|rd|ave|blvd|ln|etc|inc|ltd|co|dept|jan|feb|mar|apr"
+    r"|jun|jul|aug|sept?|oct|nov|dec|mon|tue|wed|thu|fri|sat|sun)$",
     re.IGNORECASE,
 )
 # The number of a list item, "2." at the beginning of a line.
 ITEM = re.compile(r"(?:^|\n)[ \t]*\d{1,2}$")
-LONGEST_WORD = 12
 # So much of what was said is read again with what follows, and no more blanks than these may part
 # a label from its number.
 CONTEXT = 64

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from appliance.knowledge.lines import BAR, cut_row
+
 Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
 MAX_TEXT_CHARS = 2_000_000
 MAX_HEADING_CHARS = 200
@@ -219,8 +221,7 @@ def _write_link(found: re.Match[str]) -> str:
 
 
 def _write_row(line: str) -> str:
-    cells = line.strip().removeprefix("|").removesuffix("|").split("|")
-    return " | ".join(map(str.strip, cells))
+    return BAR.join(cut_row(line.strip()))
 
 
 def join_lines(lines: Iterable[str]) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from appliance.knowledge.bigrams import IS_HAN
 
-# What of a word ends with a full stop that ends no sentence; as `clauses.py` has it of answers.
-ABBREVIATION = re.compile(
-    r"(?:^|[^A-Za-z])(?:[ap]\.m|e\.g|i\.e|no|tel|ext|approx|vs|incl|excl|min|max|mr|mrs|ms|dr|st|fig)\.$",
-    re.IGNORECASE,
-)
+# Behind these a full stop ends no sentence. `clauses.py` knows more of them: what it holds back is
+# let go of later, while here two sentences would become one line.
+ABBREVIATED = r"[ap]\.m|e\.g|i\.e|no|tel|ext|approx|vs|incl|excl|min|max|mr|mrs|ms|dr|st|fig"
+ABBREVIATION = re.compile(rf"(?:^|[^A-Za-z])(?:{ABBREVIATED})\.$", re.IGNORECASE)
 LONGEST_WORD = 12
 SENTENCE_END = re.compile(r"(?<=[。！？])|(?<=[.!?])\s+(?=[A-Z0-9])")
 BAR = " | "
@@ -48,9 +47,10 @@ def list_lines(text: str) -> Iterator[str]:
 
 def cut_row(line: str) -> list[str]:
     """The cells of a row; a line without bars is one. A blank corner is a blank before a bar."""
-    if line.strip().startswith("|") and line.endswith("|"):
-        line = line.strip().removeprefix("|").removesuffix("|")
-    return [cell.strip() for cell in line.removeprefix("|").split("|")]
+    drawn = line.strip()
+    is_closed = drawn.startswith("|") and line.endswith("|")
+    bare = drawn[1:-1] if is_closed else line.removeprefix("|")
+    return [cell.strip() for cell in bare.split("|")]
 
 
 def cut_sentences(block: str) -> Iterator[str]:

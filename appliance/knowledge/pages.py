@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from appliance.knowledge.documents import MAX_HEADING_CHARS, Block, Kind
+from appliance.knowledge.lines import BAR
 
 DROPPED = frozenset(
     (
@@ -158,7 +159,7 @@ class _Reader:
         elif tag == "tr" and self._tables == 1:
             cells = self._row.end()
             if any(cells):
-                self._lines.append(" | ".join(cells))
+                self._lines.append(BAR.join(cells))
         elif tag in HEADINGS:
             self._end_heading()
         elif tag in ITEMS or tag in PARTS:
