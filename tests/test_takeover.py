@@ -17,6 +17,7 @@ from typing import Literal
 import pytest
 
 from appliance.app import House
+from appliance.dialogue.board import ShownRow
 from appliance.dialogue.desk import Desk
 from appliance.dialogue.rounds import Rounds
 from appliance.dialogue.turn import Turn
@@ -205,14 +206,20 @@ async def test_no_word_comes_after_a_takeover_while_the_bot_talks_as_fast_as_it_
         assert len(spoken) > 1, "it was always the same place"
 
 
+async def begin_taking(place: Place) -> asyncio.Task[ShownRow]:
+    """By "wang", who waits for the answer's end when this returns."""
+    taking = asyncio.create_task(place.desk.take(place.key, "wang", "finish"))
+    while not place.desk._claims:
+        await asyncio.sleep(0)
+    return taking
+
+
 async def test_while_one_operator_lets_an_answer_end_no_other_takes_it(tmp_path: Path) -> None:
     paced = Paced()
     async with visited(tmp_path, ScriptedEngine(paced.script)) as place:
         turn = await place.ask()
         await paced.stand_at(10)
-        taking = asyncio.create_task(place.desk.take(place.key, "wang", "finish"))
-        while not place.desk._claims:
-            await asyncio.sleep(0)
+        taking = await begin_taking(place)
         with pytest.raises(AlreadyTaken, match="wang"):
             await place.desk.take(place.key, "li", "stop")
         paced.go_on()
@@ -227,9 +234,7 @@ async def test_who_goes_before_an_answer_has_ended_takes_nothing_over(tmp_path: 
     async with visited(tmp_path, ScriptedEngine(paced.script)) as place:
         turn = await place.ask()
         await paced.stand_at(10)
-        taking = asyncio.create_task(place.desk.take(place.key, "wang", "finish"))
-        while not place.desk._claims:
-            await asyncio.sleep(0)
+        taking = await begin_taking(place)
         taking.cancel()
         await asyncio.wait([taking])
         assert taking.cancelled()
