@@ -122,7 +122,7 @@ def test_each_page_is_linked_whole(first: str) -> None:
     assert {(WEB / name).resolve() for name in linked.parts} == list_imports(WEB / first)
     assert linked.script
     for name in linked.parts:
-        text = (WEB / name).read_text("utf-8")
+        text = (WEB / name).read_text("utf-8").replace('"`"', '"a string of its own"')
         for comment in COMMENT.finditer(text):
             assert text[: comment.start()].count("`") % 2 == 0, f"{name}: {comment[0]}"
 
