@@ -22,6 +22,8 @@ from appliance.knowledge.embedder import Matrix
 from appliance.settings import Settings
 from appliance.store.calls import StoredCall
 from appliance.store.sessions import key_of
+from appliance.tools.declared import Call, Result, Tool
+from appliance.tools.running import Tools
 from tests.shop_tools import TOOLS, count_returns, make_shop, read_shop_tools, say, talk
 
 
@@ -184,6 +186,64 @@ async def test_a_write_that_was_cut_off_is_done_once(shop: Path) -> None:
         done = await say(house, session_id, "确认")
         assert done.text == "已申请，R1。"
         assert count_returns(house.store.path.parent) == 1
+
+
+ASKS_RETURN = "帮我申请退货 A10023 尾号6688"
+
+
+def lose_answers(monkeypatch: pytest.MonkeyPatch, most: int = 1) -> list[str]:
+    """The first writes are done and never heard of; the keys of all of them."""
+    keys: list[str] = []
+    run = Tools._run
+
+    async def run_late(self: Tools, tool: Tool, call: Call, *, is_looking: bool) -> Result:
+        result = await run(self, tool, call, is_looking=is_looking)
+        if not is_looking:
+            keys.append(call.key)
+            if len(keys) <= most:
+                raise TimeoutError
+        return result
+
+    monkeypatch.setattr(Tools, "_run", run_late)
+    return keys
+
+
+async def test_a_write_that_was_not_heard_of_is_asked_for_again_by_its_key(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = lose_answers(monkeypatch, most=2)
+    async with serve(shop) as house:
+        # Another question between, and all of it said anew: it is the same thing still.
+        *_, late, other, _, again, _, done = await talk(
+            house, ASKS_RETURN, "确认", "怎么查订单", ASKS_RETURN, "确认", ASKS_RETURN, "确认"
+        )
+        assert "可能已经办好了" in late.text and other.source == "faq"
+        assert late.tools == ("request_return:running", "request_return:confirming")
+        assert "可能已经办好了" in again.text
+        assert done.text == "已申请，R1。"
+        assert count_returns(house.store.path.parent) == 1
+    assert len(keys) == 3 and len(set(keys)) == 1
+
+
+async def test_a_yes_to_a_write_that_was_not_heard_of_tells_what_came_of_it(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = lose_answers(monkeypatch)
+    async with serve(shop) as house:
+        *_, done = await talk(house, ASKS_RETURN, "确认", "是")
+        *_, new = await talk(house, ASKS_RETURN, "确认")
+    assert done.text == new.text == "已申请，R1。"
+    assert keys[0] == keys[1] != keys[2]
+
+
+async def test_nobody_is_told_that_nothing_was_done_where_it_may_have_been(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_answers(monkeypatch)
+    async with serve(shop) as house:
+        *_, left = await talk(house, ASKS_RETURN, "确认", "不用了")
+    assert "可能已经办好了" in left.text and "不办了" not in left.text
+    assert left.tools == ("request_return:declined",)
 
 
 async def test_a_stop_does_not_wait_for_a_tool_but_for_one_that_writes(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from appliance.toolbox import read_registry
+from appliance.tools import running
 from appliance.tools.declared import Call, Database, Request, Result, Statement, Tool
 from appliance.tools.entries import find_entry, read_rows
 from appliance.tools.example_orders import make_orders
@@ -76,6 +81,39 @@ async def test_a_write_that_is_run_again_is_one(tools: Tools, tmp_path: Path) ->
     assert first.outcome == "done"
     assert first == again == other
     assert count_returns(tmp_path) == 1
+
+
+async def test_a_write_that_was_begun_is_waited_for_to_its_end(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, write = threading.Event(), Tools._write
+
+    def write_slowly(*given: Any) -> Result:
+        may_end.wait()
+        return write(*given)
+
+    monkeypatch.setattr(Tools, "_write", write_slowly)
+    monkeypatch.setattr(running, "PATIENCE_S", 0.2)
+    call = Call("request_return", MINE, "k1", is_confirmed=True)
+    begun = asyncio.create_task(tools.write(call))
+    behind = asyncio.create_task(tools.write(replace(call, key="k2")))
+    # Who still waits for the thread when patience ends is told so, and nothing comes of it later.
+    assert await behind == Result("error")
+    await asyncio.wait((begun,), timeout=0.2)
+    assert not begun.done()
+    may_end.set()
+    assert (await begun).outcome == "done"
+    tools.close()
+    with closing(sqlite3.connect(tmp_path / "requests.db")) as connection:
+        assert connection.execute("SELECT key FROM returns").fetchall() == [("k1",)]
+
+
+async def test_a_request_that_is_not_answered_in_time_is_no_failure_that_is_known() -> None:
+    def hang(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ReadTimeout("", request=request)
+
+    with pytest.raises(TimeoutError):
+        await send_request(make_request(), {"order_no": "A1"}, httpx2.MockTransport(hang))
 
 
 async def test_a_write_looks_once_more_whether_it_may(tools: Tools, tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ class Held:
         shown = [one.event for one in self.turn.events[self.begun :]]
         events = tuple(event for event in shown if isinstance(event, SHOWN))
         calls += tuple(
-            replace(call, detail=LOOKED_AT) if call.state == CONFIRMING else call
+            replace(call, detail=f"{call.detail} {LOOKED_AT}".strip())
+            if call.state == CONFIRMING
+            else call
             for call in self.drafted.calls
             if is_open(call)
         )

@@ -2,8 +2,8 @@
 
 It runs nothing itself (`tools/running.py` does) and stores nothing: an open question is the last
 call of the turn before. The rules that must not break: an argument is a quote of the customer's;
-what writes is done only after a plain yes to exactly these arguments; and what is not there reads
-as what is somebody else's.
+what writes is done only after a plain yes to exactly these arguments, and once for each thing that
+was asked for; and what is not there reads as what is somebody else's.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ ASKING, CONFIRMING, DECLINED, THROTTLED = "asking", "confirming", "declined", "t
 RUNNING = "running"
 # What stands with a question that an operator has looked at and sent.
 LOOKED_AT = "looked at"
+# What stands with a question whether to run a write again, of which nothing was heard.
+UNSURE = "unsure"
 # A value that came out wrong is asked for once more, and no third time.
 AGAIN = " again"
 KEY_BYTES = 12
@@ -162,10 +164,12 @@ class Tooling:
         match read_reply_to(tool, heard.text):
             case "yes":
                 call = Call(asked.tool, asked.arguments, asked.key, is_confirmed=True)
-                is_looked_at = asked.detail == LOOKED_AT
+                is_looked_at = asked.detail.endswith(LOOKED_AT)
                 return Act((call,), "question", heard.language, is_looked_at)
             case "no":
-                return self._say("tool_declined", heard, StoredCall(tool.name, DECLINED))
+                # Nobody can promise that nothing was done.
+                words = "tool_left" if asked.detail.startswith(UNSURE) else "tool_declined"
+                return self._say(words, heard, StoredCall(tool.name, DECLINED))
             case "bare":
                 # "Cancel", to "shall I cancel it?", may be a yes or a no.
                 return await self._proceed(heard, tool)
@@ -250,10 +254,25 @@ class Tooling:
         if result.outcome == NONE and tool.identity:
             self._throttle.note_failure(conversation, *subjects)
         words = render(tool, result, call.arguments, act.language)
+        if result.is_unsure:
+            words = self._get_shop().words("tool_unsure", act.language)
+            return replace(kept, state=CONFIRMING, detail=UNSURE), words
         if result.outcome == CONFIRM:
-            key = secrets.token_hex(KEY_BYTES)
+            key = await self._choose_key(conversation, call)
             return replace(kept, state=CONFIRMING, key=key), words
         return replace(kept, state=result.outcome), words
+
+    async def _choose_key(self, conversation: str, call: Call) -> str:
+        """That of the same call before, unless it was done: what may still come of that is one
+        with what is done now. Raises StoreUnavailable."""
+        before = [
+            one
+            for one in await self._calls.read_all(conversation)
+            if one.key and (one.tool, one.arguments) == (call.tool, call.arguments)
+        ]
+        if before and before[-1].state in (CONFIRMING, ERROR):
+            return before[-1].key
+        return secrets.token_hex(KEY_BYTES)
 
     def _say(self, key: str, heard: Heard, call: StoredCall, more: str = "") -> Words:
         text = self._get_shop().words(key, heard.language)

@@ -221,8 +221,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`outcome` names the reply; `is_cut` where there were more rows than are shown."""
+    """`outcome` names the reply; `is_cut` where there were more rows than are shown. `is_unsure`:
+    a write was begun and nobody knows yet what came of it."""
 
     outcome: str
     rows: tuple[Row, ...] = ()
     is_cut: bool = False
+    is_unsure: bool = False

@@ -47,6 +47,8 @@ async def send_request(
     ):
         try:
             answer = await _read_answer(client, request, url, body)
+        except httpx2.TimeoutException:
+            raise TimeoutError from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ToolFailed(f"The request failed: {type(error).__name__}.") from None
     return find_rows(answer, request)

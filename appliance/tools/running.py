@@ -1,8 +1,9 @@
 """A declared tool is run with values that were checked: by SQL, by a request, by a function.
 
 It chooses no tool, asks nobody and phrases nothing. The rules that must not break: a tool that
-writes is run for a confirmed call alone, by a key that makes it one however often it is run; and
-what goes wrong in a tool is the outcome "error", never an exception of its own.
+writes is run for a confirmed call alone, by a key that makes it one however often it is run; what
+was begun to be written is never told as not done; and what goes wrong in a tool is the outcome
+"error", never an exception of its own.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Tools:
         return await self._attempt(call, is_looking=True)
 
     async def write(self, call: Call) -> Result:
-        """Run a tool that writes; `done`, with what was written."""
+        """Run a tool that writes; `done`, with what was written. Where that took too long it may
+        have been written all the same: then it is to be run again, with the same key."""
         return await self._attempt(call, is_looking=False)
 
     async def attempt(self, call: Call) -> Result:
@@ -97,6 +99,7 @@ class Tools:
             self._log.warning("tool failed", tool=call.tool, reason=str(failed))
         except TimeoutError:
             self._log.warning("tool failed", tool=call.tool, reason="It took too long.")
+            return Result(ERROR, is_unsure=not is_looking)
         return Result(ERROR)
 
     def _find(self, call: Call, *, is_looking: bool) -> Tool:
@@ -120,11 +123,12 @@ class Tools:
         values = self._bind(tool, call)
         if tool.is_writing and is_looking and tool.read is None:
             return Result(CONFIRM)
-        loop = asyncio.get_running_loop()
         if tool.kind == "sql":
-            work = self._look_up if is_looking else self._write
+            if not is_looking:
+                return await self._write_to_the_end(tool, values)
+            loop = asyncio.get_running_loop()
             async with asyncio.timeout(PATIENCE_S):
-                return await loop.run_in_executor(self._executor, work, tool, values)
+                return await loop.run_in_executor(self._executor, self._look_up, tool, values)
         if tool.request is not None:
             rows = await send_request(tool.request, values)
         elif tool.server_call is not None:
@@ -151,6 +155,16 @@ class Tools:
         with reading(self._find_database(tool.read.database)) as connection:
             rows = run(connection, tool.read, values, tool.max_rows + 1)
         return name_outcome(tool, rows, is_looking=True)
+
+    async def _write_to_the_end(self, tool: Tool, values: Mapping[str, Value]) -> Result:
+        """Patience ends for what still waits for its turn alone: no deadline takes back what the
+        thread is at. Raises ToolFailed."""
+        work = self._executor.submit(self._write, tool, values)
+        ended = asyncio.wrap_future(work)
+        await asyncio.wait((ended,), timeout=PATIENCE_S)
+        if work.cancel():
+            raise ToolFailed("The databases had no time for it.")
+        return await ended
 
     def _write(
         self, tool: Tool, values: Mapping[str, Value], begin: BeginWriting = writing
