@@ -42,7 +42,7 @@ class Interface:
             settings.max_message_chars,
             rates,
         )
-        responses = Responses(openai, self._callers, conversations, settings.max_message_chars)
+        responses = Responses(openai, conversations, settings.max_message_chars)
         self.operations: tuple[Operation, ...] = (
             *list_openai(openai),
             *list_responses(responses),

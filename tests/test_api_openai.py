@@ -6,12 +6,13 @@ import asyncio
 import http.client
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
@@ -20,10 +21,10 @@ from appliance.dialogue.bare import Said, arrange
 from appliance.engine.engine import Generation
 from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, Wait
-from appliance.errors import InvalidField
+from appliance.errors import Busy, InvalidField
 from appliance.http.openai import MAX_TEXT_CHARS
 from appliance.http.shield import API_BODY_BYTES
-from appliance.knowledge.embedder import LONGEST_CHARS
+from appliance.knowledge.embedder import LONGEST_CHARS, Matrix
 from tests.conftest import READY_S
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
 
@@ -605,6 +606,71 @@ def test_embeddings_are_rows_of_length_one(lasting_server: HouseServer[ScriptedE
     assert near > far and isinstance(packed.data[0].embedding, str)
     for wrong in ([], [""], ["a"] * 65, ["a" * 2000], [1]):
         assert post(lasting_server, "/v1/embeddings", {"input": wrong}).status_code == 400
+
+
+class Counting:
+    """An embedder of three numbers that notes what it is asked."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        self.texts += texts
+        return np.zeros((len(texts), 3), np.float32)
+
+
+def test_other_dimensions_are_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting()
+    with open_house(tmp_path) as server:
+        monkeypatch.setattr(server.house.knowledge, "_embedder", counting)
+        wish = {"input": "退货", "dimensions": 7}
+        refused = post(server, "/v1/embeddings", wish)
+        assert (refused.status_code, counting.texts) == (400, [])
+        assert "can only be 3" in refused.json()["error"]["message"]
+        assert post(server, "/v1/embeddings", wish | {"dimensions": 3}).status_code == 200
+
+
+def test_who_has_no_place_left_gets_no_session_and_no_embedding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting, new = Counting(), {"X-Session-Id": "new"}
+    settings = choose_settings(tmp_path).model_copy(update={"key_answers": 1})
+    long = {"messages": [{"role": "user", "content": "长"}], "stream": True}
+    with serving(settings, Watching(answer)) as server:
+        server.wait_ready(READY_S)
+        monkeypatch.setattr(server.house.knowledge, "_embedder", counting)
+        with httpx2.Client(base_url=server.url, timeout=30, headers=bear(server)) as client:
+            with client.stream("POST", CHAT, json=long, headers=new) as running:
+                assert running.status_code == 200
+                refused = [
+                    client.post(CHAT, json=ASK, headers=new),
+                    client.post("/v1/responses", json={"model": "m", "input": "说说天空"}),
+                    client.post("/v1/embeddings", json={"input": "退货"}),
+                ]
+                assert [one.status_code for one in refused] == [429] * 3
+                assert (count_sessions(server), counting.texts) == (1, [])
+                running.read()
+            assert client.post("/v1/embeddings", json={"input": "退货"}).status_code == 200
+
+
+def test_a_message_that_is_refused_leaves_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise Busy("All places are taken.", 3)
+
+    with open_house(tmp_path) as server:
+        talks, callers = server.house.conversations, server.house.interface._callers
+        monkeypatch.setattr(talks, "say", refuse)
+        for headers in ({}, {"X-Session-Id": "new"}):
+            assert post(server, CHAT, ASK, **headers).status_code == 503
+        assert post(server, "/v1/responses", {"model": "m", "input": "x"}).status_code == 503
+        asyncio.run_coroutine_threadsafe(callers.close(), server.event_loop).result(5)
+        assert count_sessions(server) == 0
 
 
 def test_messages_of_one_voice_in_a_row_are_one() -> None:

@@ -44,17 +44,21 @@ class Callers:
         self._briefs = briefs
         self._tidying: set[asyncio.Task[None]] = set()
 
-    async def ask(self, question: str, brief: Brief, session_id: str | None = None) -> Begun:
-        """Say `question`, in a session of its own where none is named. Raises what
-        `Conversations.say` raises."""
-        is_guest = session_id is None
+    async def ask(
+        self, question: str, brief: Brief, session_id: str | None = None, *, is_kept: bool = False
+    ) -> Begun:
+        """Say `question`, in a session of its own where none is named; `is_kept` has that outlive
+        the answer. Raises what `Conversations.say` raises."""
+        is_new = session_id is None
+        is_guest = is_new and not is_kept
         session_id = session_id or await self._conversations.open()
         session_key = key_of(session_id)
         is_held = self._briefs.hold(session_key, brief)
         try:
             asked = await self._conversations.say(question, session_id)
         except BaseException:
-            if is_guest:
+            if is_new:
+                # Nobody was told of it.
                 self._begin(self._forget(session_id))
             elif is_held:
                 self._briefs.drop(session_key)
@@ -64,10 +68,6 @@ class Callers:
             self._begin(self._drop_after(asked.turn))
         reply = self._follow(asked.turn, session_id if is_guest else None)
         return Begun(session_id, asked.turn, reply)
-
-    async def open(self) -> str:
-        """A session that is kept. Raises Busy, StoreUnavailable."""
-        return await self._conversations.open()
 
     async def close(self) -> None:
         await asyncio.gather(*self._tidying, return_exceptions=True)

@@ -126,11 +126,16 @@ class OpenAi:
         embedder = self._find_embedder()
         if embedder is None:
             raise NotOffered("No embedder is installed here, so there are no embeddings.")
-        # One at a time: it must not take the processor from those who are being answered.
-        async with self._embedding:
-            rows = await asyncio.to_thread(embedder.embed, texts)
-        if wish.dimensions not in (None, rows.shape[1]):
-            raise InvalidField("dimensions", f"dimensions can only be {rows.shape[1]}.")
+        if wish.dimensions is not None:
+            # Of no text there are no rows, but of the right length.
+            length = embedder.embed(()).shape[1]
+            if wish.dimensions != length:
+                raise InvalidField("dimensions", f"dimensions can only be {length}.")
+        # One at a time: it must not take the processor from those who are being answered. Who has
+        # all his places taken does not wait for it either.
+        with self._rates.seat(request.scope, None):
+            async with self._embedding:
+                rows = await asyncio.to_thread(embedder.embed, texts)
         is_packed = wish.encoding_format == "base64"
         # Nobody counts them; a character of text is seldom more than a token.
         tokens = sum(map(len, texts))
@@ -154,11 +159,8 @@ class OpenAi:
     async def answer(self, request: Request, plan: BarePlan | LadderPlan) -> tuple[Reply, str]:
         """The reply, and the session that is kept, if one is. Raises TooManyRequests."""
         if isinstance(plan, LadderPlan):
-            session_id = plan.session_id
-            if session_id == NEW_SESSION:
-                session_id = await self._callers.open()
-            begun = await self.begin(request, plan, session_id)
-            return begun.reply, session_id or ""
+            begun = await self.begin(request, plan, plan.session_id)
+            return begun.reply, begun.session_id if plan.session_id else ""
         if plan.choice != "none":
             reply = self._functions.chat(
                 plan.messages, plan.terms, plan.functions, plan.choice, plan.is_after_result
@@ -169,8 +171,11 @@ class OpenAi:
 
     async def begin(self, request: Request, plan: LadderPlan, session_id: str | None) -> Begun:
         """A turn of the ladder, in a session of its own where none is named."""
-        with self._rates.seat(request.scope, session_id) as seat:
-            begun = await self._callers.ask(plan.question, plan.brief, session_id)
+        is_new = session_id == NEW_SESSION
+        named = None if is_new else session_id
+        # A place first: for whom there is none no session is opened.
+        with self._rates.seat(request.scope, named) as seat:
+            begun = await self._callers.ask(plan.question, plan.brief, named, is_kept=is_new)
             seat.turn = begun.turn
         return begun
 

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from appliance.dialogue.callers import Callers, read_parts
+from appliance.dialogue.callers import read_parts
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply
 from appliance.errors import InvalidField, NotOffered, SessionNotFound, StoreUnavailable
@@ -43,12 +43,10 @@ class Responses:
     def __init__(
         self,
         openai: OpenAi,
-        callers: Callers,
         conversations: Conversations,
         max_message_chars: int,
     ) -> None:
         self._openai = openai
-        self._callers = callers
         self._conversations = conversations
         self._max_message_chars = max_message_chars
 
@@ -87,14 +85,12 @@ class Responses:
         return JsonAnswer(deleted)
 
     async def _keep(self, request: Request, wish: ResponseWish, plan: LadderPlan) -> Response:
-        session_id = plan.session_id
+        session_id = plan.session_id or NEW_SESSION
         if wish.previous_response_id is not None:
             session_id = await self._find_previous(wish.previous_response_id)
-        if session_id in (None, NEW_SESSION):
-            session_id = await self._callers.open()
-        assert session_id is not None
         begun = await self._openai.begin(request, plan, session_id)
-        card = self._make_card(f"resp_{session_id}{begun.turn.run_id}", wish.previous_response_id)
+        response_id = f"resp_{begun.session_id}{begun.turn.run_id}"
+        card = self._make_card(response_id, wish.previous_response_id)
         if wish.background and not wish.stream:
             return JsonAnswer(card.show("in_progress", []))
         return await self._send(request, wish, begun.reply, card)
