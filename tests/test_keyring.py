@@ -6,6 +6,7 @@ is cut off anywhere leaves everything readable.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -117,6 +118,81 @@ def test_no_byte_of_a_destroyed_key_is_left_in_any_file(tmp_path: Path) -> None:
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 4
     assert not [path for path in files if wrapped[:16] in path.read_bytes()]
+
+
+def refuse_writing(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As a file system that became read-only does."""
+    opened = os.open
+
+    def open_only_to_read(path: Path, flags: int, *mode: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR) and Path(path).is_relative_to(folder):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *mode)
+
+    patch.setattr(os, "open", open_only_to_read)
+
+
+@pytest.mark.parametrize("by", ["round", "backup"])
+def test_a_folder_of_backups_that_is_read_only_keeps_nothing_from_being_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    calendar = Calendar()
+    keyring = open_keyring(tmp_path, calendar)
+    old = keyring.seal(WORDS, Label("messages", "1", "text", "berta"))
+    calendar.day += 1
+    sealed = keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    mirror = tmp_path / "backups" / "keys"
+    secrets = [
+        slots[0][1]
+        for path in sorted(mirror.glob("*-*.keys"))
+        if (slots := key_files.read(path).slots)
+    ]
+    with monkeypatch.context() as patch:
+        refuse_writing(patch, mirror)
+        assert keyring.destroy_session("anna") == 1
+        assert keyring.destroy_days(FIRST_DAY) == [FIRST_DAY]
+        with pytest.raises(OSError, match="Read-only"):
+            keyring.copy_to_mirror()
+    for ring in (keyring, open_keyring(tmp_path)):
+        for one, label in ((sealed, LABEL), (old, Label("messages", "1", "text", "berta"))):
+            with pytest.raises(Unreadable):
+                ring.open(one, label)
+    assert str(mirror) in keyring.warning and "Read-only" in keyring.warning
+    assert all(any(one in path.read_bytes() for path in mirror.iterdir()) for one in secrets)
+    # By another process too, which knows of no fault.
+    again = open_keyring(tmp_path, calendar)
+    again.clean_mirror(FIRST_DAY) if by == "round" else again.copy_to_mirror()
+    keyring.clean_mirror(FIRST_DAY)
+    assert str(mirror) not in keyring.warning
+    assert not any(one in path.read_bytes() for path in mirror.iterdir() for one in secrets)
+
+
+def test_a_key_that_cannot_be_destroyed_here_opens_nothing_in_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = open_keyring(tmp_path)
+    sealed = keyring.seal(WORDS, LABEL)
+    assert keyring.open(sealed, LABEL) == WORDS
+    with monkeypatch.context() as patch:
+        refuse_writing(patch, tmp_path)
+        with pytest.raises(OSError, match="Read-only"):
+            keyring.destroy_session("anna")
+    with pytest.raises(Unreadable):
+        keyring.open(sealed, LABEL)
+    assert keyring.destroy_session("anna") == 1
+
+
+def test_copies_of_a_house_whose_sessions_were_forgotten_are_still_the_own(tmp_path: Path) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    (path,) = (tmp_path / "keys").glob("*-*.keys")
+    key_files.erase(path, [0])
+    # And another master since.
+    for head in (tmp_path / "keys").glob("*.keys"):
+        key_files.rewrap(head, bytes(8), bytes(key_files.WRAPPED_BYTES))
+    assert key_files.is_of_same_house(tmp_path / "keys", tmp_path / "backups" / "keys")
 
 
 def test_the_keys_beside_another_appliance_s_backups_are_left_alone(tmp_path: Path) -> None:

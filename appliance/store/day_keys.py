@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,6 +20,8 @@ from appliance.store import key_files
 from appliance.store.sealing import Unreadable
 
 BATCH = 64
+FIRST_DAY = date(1970, 1, 1)
+BLANK = bytes(key_files.WRAPPED_BYTES)
 
 
 class DayKeys:
@@ -56,7 +60,7 @@ class DayKeys:
         """They were erased."""
         self._slots.pop(name, None)
         for slot in slots:
-            self._wrapped[slot] = bytes(key_files.WRAPPED_BYTES)
+            self._wrapped[slot] = BLANK
 
     def _append_batch(self) -> None:
         first = len(self._wrapped)
@@ -77,8 +81,28 @@ def find_slots(path: Path, name: bytes, known: Iterable[int] = ()) -> list[int]:
         return []
     named = {slot for slot, (found, _) in enumerate(slots) if found == name}
     lost = {s for s in known if s < len(slots) and slots[s][0] == key_files.NOBODY}
-    blank = bytes(key_files.WRAPPED_BYTES)
-    return sorted(slot for slot in named | lost if slots[slot][1] != blank)
+    return sorted(slot for slot in named | lost if slots[slot][1] != BLANK)
+
+
+def find_destroyed(path: Path, copy: Path) -> list[int]:
+    """Slots that were erased in the file and not in its copy. Raises OSError."""
+    try:
+        slots, copied = key_files.read(path).slots, key_files.read(copy).slots
+    except (Unreadable, FileNotFoundError):
+        return []
+    pairs = enumerate(zip(slots, copied, strict=False))
+    return [slot for slot, (own, other) in pairs if own[1] == BLANK and other[1] != BLANK]
+
+
+def list_day_files(folder: Path | None) -> list[tuple[int, Path]]:
+    """Days since 1970 and the files of their keys, the oldest first."""
+    return list(_find_day_files(folder)) if folder is not None and folder.is_dir() else []
+
+
+def _find_day_files(folder: Path) -> Iterator[tuple[int, Path]]:
+    for path in sorted(folder.glob(f"*{key_files.SUFFIX}")):
+        with suppress(ValueError):
+            yield (date.fromisoformat(path.stem) - FIRST_DAY).days, path
 
 
 def name_session(session_key: str) -> bytes:

@@ -9,6 +9,7 @@ unreadable to be deleted at the next run, and nothing that is not old enough is 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -79,8 +80,11 @@ class Expiry:
 
     async def run(self, store: Store, today: int) -> None:
         """Raises StoreUnavailable."""
+        upto = today - self._days - 1 if self._days else -1
         if self._days:
-            await self._end_days(store, today - self._days - 1)
+            await self._end_days(store, upto)
+        # What the folder of the backups refused before.
+        await asyncio.to_thread(self._keyring.clean_mirror, upto)
         old = today - self._log_days - 1
         await store.write(lambda database: self._drop_rows(database.conn, old))
 

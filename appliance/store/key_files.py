@@ -151,9 +151,14 @@ def is_of_same_house(ours: Path, theirs: Path) -> bool:
 
 def _is_copy(path: Path, copy: Path) -> bool:
     content, copied = path.read_bytes(), copy.read_bytes()
-    shared = min(len(content), len(copied))
-    rest = slice(RECORD_BYTES, shared)
-    return content == copied or (shared > RECORD_BYTES and content[rest] == copied[rest])
+    # Since the copy was made names were written and sessions destroyed.
+    return content == copied or not _list_wrapped(content).isdisjoint(_list_wrapped(copied))
+
+
+def _list_wrapped(content: bytes) -> set[bytes]:
+    """The keys of a file's slots, but for those that were erased."""
+    starts = range(RECORD_BYTES, len(content) - RECORD_BYTES + 1, RECORD_BYTES)
+    return {content[at + NAME_BYTES : at + RECORD_BYTES] for at in starts} - {bytes(WRAPPED_BYTES)}
 
 
 def copy_files(source: Path, target: Path) -> None:

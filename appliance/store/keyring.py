@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -27,8 +27,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from appliance.errors import StoreUnavailable
 from appliance.store import key_files, masters
 from appliance.store.connections import was_sealed
-from appliance.store.day_keys import DayKeys, find_slots, name_session
+from appliance.store.day_keys import (
+    FIRST_DAY,
+    DayKeys,
+    find_slots,
+    list_day_files,
+    name_session,
+)
 from appliance.store.folder import FILE_NAME, sync_folder
+from appliance.store.key_mirror import KeyMirror
 from appliance.store.master import (
     CREDENTIAL_NAME,
     KEY_NAME,
@@ -49,7 +56,6 @@ from appliance.store.sealing import Label, Seals, Unreadable
 K = TypeVar("K")
 V = TypeVar("V")
 
-FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = (date.max - FIRST_DAY).days
 CHAIN = "chain"
 DAYS_AT_HAND = 4
@@ -79,7 +85,7 @@ class Keyring:
         """`mirror` is a second folder that holds the same files, for the backups."""
         self._data = data
         self._folder = data / KEYS_FOLDER
-        self._mirror = mirror
+        self._mirror = KeyMirror(self._folder, mirror)
         self._source = source
         self._read_day = read_day
         self._lock = threading.RLock()
@@ -99,7 +105,8 @@ class Keyring:
 
     @property
     def warning(self) -> str:
-        return self._source.warn() if self._masters else ""
+        warnings = (self._source.warn() if self._masters else "", self._mirror.warning)
+        return " ".join(filter(None, warnings))
 
     def unlock(self, *, is_reading: bool = False) -> None:
         """Raises StoreUnavailable where the master key is not this folder's, or cannot be had;
@@ -158,21 +165,20 @@ class Keyring:
 
     def destroy_session(self, session_key: str, known: Iterable[Place] = ()) -> int:
         """Nothing of the session can be opened from here on; how many keys that took. `known` are
-        places that its rows name: a power cut may have lost a name in the files."""
+        places that its rows name: a power cut may have lost a name in the files. Raises OSError
+        where a key cannot be destroyed here; beside the backups that is made up for."""
         name, places, erased = name_session(session_key), [*known], 0
         with self._lock:
-            mirrored = dict(_list_day_files(self._find_mirror()))
-            for day, path in _list_day_files(self._folder):
-                slots = find_slots(path, name, [slot for at, slot in places if at == day])
-                if not slots:
-                    continue
-                key_files.erase(path, slots)
-                if copy := mirrored.get(day):
-                    end = copy.stat().st_size
-                    key_files.erase(copy, [s for s in slots if key_files.locate(s) < end])
-                self._forget(day, name, slots)
-                erased += len(slots)
             self._sealers.pop(session_key, None)
+            days = []
+            for day, path in list_day_files(self._folder):
+                slots = find_slots(path, name, [slot for at, slot in places if at == day])
+                if slots:
+                    self._forget(day, name, slots)
+                    key_files.erase(path, slots)
+                    days.append(day)
+                    erased += len(slots)
+            self._mirror.follow(days)
         return erased
 
     def _forget(self, day: int, name: bytes, slots: list[int]) -> None:
@@ -182,21 +188,25 @@ class Keyring:
             self._days[day].forget(name, slots)
 
     def destroy_days(self, upto: int) -> list[int]:
-        """Nothing of day `upto` or before can be opened from here on; the days that took."""
+        """Nothing of day `upto` or before can be opened from here on; the days that took. Raises
+        OSError as `destroy_session` does."""
         with self._lock:
-            destroyed, mirror = [], self._find_mirror()
-            for folder in (self._folder, mirror):
-                for day, path in _list_day_files(folder):
-                    if day <= upto:
-                        key_files.destroy(path)
-                        destroyed.append(day)
             for day in [day for day in self._days if day <= upto]:
                 del self._days[day]
             for known in [known for known in self._ciphers if known[0] <= upto]:
                 del self._ciphers[known]
             for key in [key for key, sealer in self._sealers.items() if sealer.day <= upto]:
                 del self._sealers[key]
-        return sorted({*destroyed})
+            old = [(day, path) for day, path in list_day_files(self._folder) if day <= upto]
+            for _, path in old:
+                key_files.destroy(path)
+            self._mirror.clean(upto)
+        return [day for day, _ in old]
+
+    def clean_mirror(self, upto: int) -> None:
+        """Make up for what could not be destroyed beside the backups."""
+        with self._lock:
+            self._mirror.clean(upto)
 
     def copy_to(self, folder: Path) -> None:
         """Make `folder` hold these keys and no others. Raises OSError."""
@@ -204,20 +214,14 @@ class Keyring:
             key_files.copy_files(self._folder, folder)
 
     def copy_to_mirror(self) -> None:
-        if self._mirror is not None:
-            self.copy_to(self._mirror)
-
-    def _find_mirror(self) -> Path | None:
-        """Where it is there and holds no other appliance's keys."""
-        mirror = self._mirror
-        if mirror is None or not key_files.is_of_same_house(self._folder, mirror):
-            return None
-        return mirror
+        """Raises OSError."""
+        with self._lock:
+            self._mirror.copy()
 
     def _find_masters(self, is_reading: bool) -> masters.Masters:
         if masters.exists(self._folder):
             return masters.read(self._folder, self._source)
-        if _list_day_files(self._folder) or was_sealed(self._data / FILE_NAME):
+        if list_day_files(self._folder) or was_sealed(self._data / FILE_NAME):
             raise StoreUnavailable(
                 f"The keys of the conversations are missing in {self._folder}; put that folder "
                 "back from the folder of the backups, or set APPLIANCE_DATA to another folder."
@@ -230,7 +234,7 @@ class Keyring:
 
     def _load_chain(self, is_reading: bool) -> bytes:
         path = self._folder / f"{CHAIN}{key_files.SUFFIX}"
-        if not (is_reading or path.exists() or _list_day_files(self._folder)):
+        if not (is_reading or path.exists() or list_day_files(self._folder)):
             self._begin(path)
         try:
             return self._unwrap_head(path, key_files.read(path))
@@ -259,7 +263,7 @@ class Keyring:
         for name in (KEY_NAME, CREDENTIAL_NAME):
             if kept is None or kept.resolve() != (self._folder / name).resolve():
                 key_files.destroy(self._folder / name)
-                if mirror := self._find_mirror():
+                if mirror := self._mirror.find():
                     key_files.destroy(mirror / name)
 
     def _require_open(self) -> masters.Masters:
@@ -337,13 +341,3 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int = CIPHERS_AT_HAND
     kept[key] = value
     if len(kept) > most:
         kept.popitem(last=False)
-
-
-def _list_day_files(folder: Path | None) -> list[tuple[int, Path]]:
-    return list(_find_day_files(folder)) if folder is not None and folder.is_dir() else []
-
-
-def _find_day_files(folder: Path) -> Iterator[tuple[int, Path]]:
-    for path in sorted(folder.glob(f"*{key_files.SUFFIX}")):
-        with suppress(ValueError):
-            yield (date.fromisoformat(path.stem) - FIRST_DAY).days, path

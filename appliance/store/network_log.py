@@ -23,7 +23,7 @@ import structlog
 
 from appliance.patience import wait_at_most
 from appliance.settings import Settings
-from appliance.store.keyring import FIRST_DAY
+from appliance.store.day_keys import FIRST_DAY
 
 FOLDER = "network"
 SUFFIX = ".jsonl"
