@@ -310,6 +310,7 @@ class House:
             try:
                 if unfinished is None:
                     await self.vault.begin(self.store)
+                    await self.conversations.drop(await self.sessions.forget_guests())
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()

@@ -17,14 +17,16 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
+from appliance.app import House
 from appliance.dialogue.bare import Said, arrange
 from appliance.engine.engine import Generation
 from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, Wait
-from appliance.errors import Busy, InvalidField
+from appliance.errors import Busy, InvalidField, SessionNotFound
 from appliance.http.openai import MAX_TEXT_CHARS
 from appliance.http.shield import API_BODY_BYTES
 from appliance.knowledge.embedder import LONGEST_CHARS, Matrix
+from appliance.store.sessions import key_of
 from tests.conftest import READY_S
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
 
@@ -671,6 +673,32 @@ def test_a_message_that_is_refused_leaves_no_session(
         assert post(server, "/v1/responses", {"model": "m", "input": "x"}).status_code == 503
         asyncio.run_coroutine_threadsafe(callers.close(), server.event_loop).result(5)
         assert count_sessions(server) == 0
+
+
+async def test_what_a_crash_left_of_a_caller_is_deleted_and_not_answered(tmp_path: Path) -> None:
+    settings = choose_settings(tmp_path)
+    house = House(settings, ScriptedEngine(answer))
+    async with house.application.router.lifespan_context(house.application):
+        await house.engine.wait_ready()
+        guest_id = await house.conversations.open(is_guest=True)
+        kept_id = await house.conversations.open()
+        for session_id in (guest_id, kept_id):
+            # Accepted, and led by nobody.
+            await house.sessions.accept(session_id, "说说天空")
+    engine = Watching(answer)
+    house = House(settings, engine)
+    async with house.application.router.lifespan_context(house.application):
+        await engine.wait_ready()
+        assert (await house.conversations.read(kept_id)).messages
+        new_id = await house.conversations.open(is_guest=True)
+        assert await house.sessions.forget_guests() == ()
+        await house.sessions.check(new_id)
+        with pytest.raises(SessionNotFound):
+            await house.conversations.read(guest_id)
+        if turn := house.conversations.find_turn(key_of(kept_id)):
+            async for _ in turn.watch():
+                pass
+    assert [one.conversation for one in engine.generations] == [key_of(kept_id)]
 
 
 def test_messages_of_one_voice_in_a_row_are_one() -> None:

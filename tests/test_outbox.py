@@ -215,6 +215,18 @@ async def test_only_what_was_chosen_is_told_and_without_a_receiver_nothing_is_no
     assert [json.loads(body)["event"] for _, body, _ in fake.sent] == ["conversation.waiting"]
 
 
+async def test_of_who_asks_one_thing_through_the_interface_nobody_is_told(tmp_path: Path) -> None:
+    async with desk(tmp_path) as at:
+        await at.hear()
+        await at.hear(TARGET, "conversation.started")
+        session_id = await at.sealed.sessions.create(is_guest=True)
+        key = await answer(at.sealed, session_id, "问")
+        await at.give(key, "waiting")
+        assert await at.log() == []
+        await at.converse()
+        assert await at.log()
+
+
 async def test_a_second_question_begins_no_conversation(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         await at.hear(TARGET, "conversation.started")

@@ -26,6 +26,7 @@ TABLES = {
         "owner_reason": "TEXT NOT NULL",
         "is_held": "INTEGER NOT NULL",
         "contact": "BLOB",
+        "is_guest": "INTEGER NOT NULL",
     },
     "turns": {
         "run_id": "TEXT NOT NULL",
@@ -280,6 +281,7 @@ INDEXES = {
     "messages_of_run": "CREATE INDEX messages_of_run ON messages (run_id)",
     "asked_once": "CREATE UNIQUE INDEX asked_once ON turns (session_key, client_id)",
     "not_the_bots": "CREATE INDEX not_the_bots ON sessions (owner) WHERE owner <> 'bot'",
+    "guests": "CREATE INDEX guests ON sessions (session_key) WHERE is_guest",
     "audit_of_session": "CREATE INDEX audit_of_session ON audit (session_key)",
     "calls_of_session": "CREATE INDEX calls_of_session ON calls (session_key)",
     "sessions_by_touch": "CREATE INDEX sessions_by_touch ON sessions (touched_ms)",
@@ -362,6 +364,7 @@ async def test_a_second_start_applies_no_step_twice(tmp_path: Path) -> None:
         "m015_decisions",
         "m016_operators_words",
         "m017_changes",
+        "m018_guests",
     ]
     assert migrations.pending(database) == []
     database.close()

@@ -3,7 +3,7 @@
 A caller without a session of its own leaves nothing behind: its turn is answered in a session that
 is deleted with the answer, and what was said before is what it tells us. The rule that must not
 break: a session that was opened for one answer is forgotten when that answer ends, when its caller
-goes away, and when the message was refused.
+goes away, and when the message was refused; and at the next start, where the process died before.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Callers:
         the answer. Raises what `Conversations.say` raises."""
         is_new = session_id is None
         is_guest = is_new and not is_kept
-        session_id = session_id or await self._conversations.open()
+        session_id = session_id or await self._conversations.open(is_guest=is_guest)
         session_key = key_of(session_id)
         is_held = self._briefs.hold(session_key, brief)
         try:

@@ -101,10 +101,10 @@ class Conversations:
         """Let messages in: what was before is settled, or the store is not to be had."""
         self._recovered.set()
 
-    async def open(self) -> str:
-        """A new session's id. Raises Busy, StoreUnavailable."""
+    async def open(self, *, is_guest: bool = False) -> str:
+        """A new session's id; a guest's is for one answer. Raises Busy, StoreUnavailable."""
         with self._room.opening():
-            return await self._sessions.create()
+            return await self._sessions.create(is_guest=is_guest)
 
     async def say(
         self, message: str, session_id: str | None = None, client_id: str | None = None

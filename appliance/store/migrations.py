@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from appliance.store.asked import name_call
+from appliance.store.guests import m018_guests
 from appliance.store.outbox_schema import m014_outbox
 from appliance.store.schema import (
     M001,
@@ -125,6 +126,7 @@ STEPS = (
     m015_decisions,
     m016_operators_words,
     m017_changes,
+    m018_guests,
 )
 
 

@@ -27,6 +27,7 @@ from appliance.store.events import EventLog
 from appliance.store.exchanges import StoredExchange, find_exchanges, open_exchanges
 from appliance.store.facts import Facts
 from appliance.store.feedback import Feedback, keep_feedback
+from appliance.store.guests import Guests
 from appliance.store.messages import (
     MESSAGES,
     Answer,
@@ -84,6 +85,7 @@ class Sessions:
         self._house_clock = house_clock or clock
         self._accounts = accounts
         self._rows = MessageRows(seals, clock)
+        self._guests = Guests()
         self.facts = Facts(store, seals, clock)
         self.calls = Calls(store, seals)
         self._sources: Counter[str] = Counter()
@@ -92,15 +94,18 @@ class Sessions:
     def measure(self) -> SessionFigures:
         return SessionFigures(dict(self._sources), dict(self._categories))
 
-    async def create(self) -> str:
-        """A new session; its id is 128 random bits. Raises StoreUnavailable, as all here do."""
+    async def create(self, *, is_guest: bool = False) -> str:
+        """A new session; its id is 128 random bits. That of a guest is for one answer. Raises
+        StoreUnavailable, as all here do."""
         session_id = secrets.token_urlsafe(SESSION_ID_BYTES)
         self._store.check_room()
+        if is_guest:
+            self._guests.add(key_of(session_id))
         await self._store.write(
             lambda database: database.conn.execute(
                 # House time is known once the store is open, and then this runs.
                 NEW_SESSION,
-                (key_of(session_id), self._clock(), self._house_clock()),
+                (key_of(session_id), self._clock(), self._house_clock(), is_guest),
             )
         )
         return session_id
@@ -287,23 +292,38 @@ class Sessions:
         session_key = key_of(session_id)
 
         def change(database: sqlite_utils.Database) -> Forgotten:
-            connection = database.conn
-            check_access(connection, session_key)
-            accounts = self._accounts
-            receipt = accounts.destroy(connection, session_key) if accounts else None
-            # Facts, summaries and calls go with their session.
-            counts = [
-                connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
-                for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
-            ]
-            return Forgotten(counts[0].rowcount, counts[1].rowcount, receipt)
+            check_access(database.conn, session_key)
+            return self._delete(database.conn, session_key)
 
         forgotten = await self._store.write(change)
+        self._guests.drop(session_key)
         await self._log.forget(session_key)
         return forgotten
 
+    async def forget_guests(self) -> tuple[str, ...]:
+        """Delete those that an earlier process left, before its turns go on; their keys."""
 
-NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms) VALUES (?, ?, ?)"
+        def change(database: sqlite_utils.Database) -> tuple[str, ...]:
+            left = self._guests.find_left(database.conn)
+            for session_key in left:
+                self._delete(database.conn, session_key)
+            return left
+
+        return await self._store.write(change)
+
+    def _delete(self, connection: sqlite3.Connection, session_key: str) -> Forgotten:
+        receipt = self._accounts.destroy(connection, session_key) if self._accounts else None
+        # Facts, summaries and calls go with their session.
+        counts = [
+            connection.execute(f"DELETE FROM {table} WHERE session_key = ?", (session_key,))
+            for table in ("messages", "turns", "verdicts", "handoffs", "events", "sessions")
+        ]
+        return Forgotten(counts[0].rowcount, counts[1].rowcount, receipt)
+
+
+NEW_SESSION = """
+INSERT INTO sessions (session_key, created_ms, touched_ms, is_guest) VALUES (?, ?, ?, ?)
+"""
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
 VALUES (?, ?, 'running', ?, ?, ?)
