@@ -176,6 +176,30 @@ def test_canned_replies_are_put_back_in_their_order(chef: TestClient) -> None:
     assert undo(chef, 99) == 404 and chef.post(f"{PATH}/x/undo").status_code == 404
 
 
+def test_what_is_done_with_a_key_is_told_as_the_key_s(chef: TestClient, house: House) -> None:
+    made = chef.post("/console/settings/keys", json={"name": "CRM", "scopes": ["admin"]}).json()
+    key_id = made["key"].split("_")[1]
+    chef.headers["Authorization"] = f"Bearer {made['key']}"
+    hook = chef.post("/console/webhooks", json=HOOK).json()["id"]
+    assert chef.delete(f"/console/webhooks/{hook}").status_code == 200
+    removal = read(chef)[0]
+    assert undo(chef, removal["number"]) == 200
+    assert {one["account"] for one in read(chef) if one["kind"] == "webhook"} == {key_id}
+    assert chef.portal is not None
+    rows = chef.portal.call(
+        house.store.read, lambda database: list(house.vault.audit.read(database))
+    )
+    said = [row.said for row in rows if row.kind == "act" and row.said]
+    by_key = {one["act"] for one in said if one["account"] == key_id}
+    assert by_key >= {
+        f"webhook {hook} added",
+        f"webhook {hook} removed",
+        "changes read",
+        f"change {removal['number']} put back",
+    }
+    assert not [one for one in said if not one["account"]]
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.VIEWER])
 def test_the_history_is_owners_affair(house: House, role: Role) -> None:
     with open_console(house, house.store.path.parent, role) as client:

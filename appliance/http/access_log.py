@@ -75,8 +75,7 @@ def _tell_access(scope: Scope) -> dict[str, str]:
     access = scope.get("state", {}).get("access")
     if not isinstance(access, Access):
         return {}
-    who = access.key_id or access.account
-    return {"scope": access.policy.value} | ({"who": who} if who else {})
+    return {"scope": access.policy.value} | ({"who": access.who} if access.who else {})
 
 
 def _tell_session(scope: Scope) -> dict[str, str]:

@@ -180,8 +180,7 @@ class AccessSettings:
             raise PublishRefused("This is the last owner; make another one first.")
 
     async def _note(self, request: Request, act: str, change: Change) -> None:
-        access = get_access(request.scope)
-        account = access.account or access.key_id
+        account = get_access(request.scope).who
         await self._doors.note_act(account, act)
         await self._doors.changes.keep(account, change)
 

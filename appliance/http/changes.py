@@ -61,7 +61,7 @@ class ChangeCalls:
         self._note_act = note_act
 
     async def list_all(self, request: Request) -> Response:
-        await self._note_act(get_access(request.scope).account, "changes read")
+        await self._note_act(get_access(request.scope).who, "changes read")
         shown: ShownChanges = {
             "changes": [
                 {
@@ -91,7 +91,7 @@ class ChangeCalls:
         put_back = self._put_back.get((change.kind, change.act))
         if put_back is None:
             raise PublishRefused("This cannot be put back; make a new one.")
-        account = get_access(request.scope).account
+        account = get_access(request.scope).who
         await put_back(change, account)
         await self._note_act(account, f"change {told} put back")
         return JsonAnswer(DONE)

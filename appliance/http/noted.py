@@ -34,8 +34,7 @@ class Noted:
 
     def _wrap_one(self, operation: Operation) -> Operation:
         async def note_and_answer(request: Request) -> Response:
-            access = get_access(request.scope)
-            account = access.account or access.key_id
+            account = get_access(request.scope).who
             if operation.method != "GET" or self._is_new(account, operation.note):
                 await self._note_act(account, operation.note)
             return await operation.handler(request)

@@ -67,14 +67,14 @@ class OutboxCalls:
         secret = secrets.token_urlsafe(SECRET_BYTES) if wanted.kind == "events" else ""
         target |= {"secret": secret} if secret else {}
         events = sorted(set(wanted.events))
-        account = get_access(request.scope).account
+        account = get_access(request.scope).who
         added = await self._outbox.add(name, wanted.kind, events, target, account)
         self._look()
         answer: AddedReceiver = {"id": added, "secret": secret}
         return JsonAnswer(answer, 201)
 
     async def remove(self, request: Request) -> Response:
-        await self._outbox.remove(_read_id(request), get_access(request.scope).account)
+        await self._outbox.remove(_read_id(request), get_access(request.scope).who)
         return JsonAnswer(DONE)
 
     async def test(self, request: Request) -> Response:

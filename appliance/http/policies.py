@@ -40,6 +40,11 @@ class Access:
     role: str = ""
     scopes: frozenset[str] = frozenset()
 
+    @property
+    def who(self) -> str:
+        """The operator, or the key's id: as the audit log and the history name him."""
+        return self.account or self.key_id
+
 
 def get_access(scope: Scope) -> Access:
     """Of a request that stands in a handler. Raises KeyError where nothing has checked it."""

@@ -115,13 +115,13 @@ class ShopFiles:
         shown = show_check(self._editor.check)
         if shown["replay"]["changes"]:
             # What customers asked stands in it.
-            await self._note_act(_name_who(request), "check read")
+            await self._note_act(get_access(request.scope).who, "check read")
         return JsonAnswer(shown)
 
     async def publish(self, request: Request) -> Response:
         wish = await read_body(request, PublishWish)
         _check_owner(request, wish.name)
-        account = _name_who(request)
+        account = get_access(request.scope).who
         done = await self._editor.publish(wish.name, wish.hash, account, is_accepted=wish.accept)
         published: Published = {"number": done.number, "needs_restart": done.needs_restart}
         return JsonAnswer(published)
@@ -149,11 +149,6 @@ def _check_owner(request: Request, name: str) -> None:
     is_owners = name == TOOLS_FILE or name in Settings.model_fields
     if is_owners and Policy.ADMIN not in get_access(request.scope).scopes:
         raise AccessDenied(f"Only an owner changes {name}.")
-
-
-def _name_who(request: Request) -> str:
-    access = get_access(request.scope)
-    return access.account or access.key_id
 
 
 def _read_number(request: Request) -> int:

@@ -78,8 +78,7 @@ class ToolSettings:
         }
         if unknown := sorted(set(given) - set(tool.parameters)):
             raise InvalidField("arguments", f"{unknown[0]!r} is no parameter of {tool.name}.")
-        access = get_access(request.scope)
-        await self._note_act(access.account or access.key_id, f"tool {tool.name} tried")
+        await self._note_act(get_access(request.scope).who, f"tool {tool.name} tried")
         return JsonAnswer(_show_trial(await self._bench.attempt(tool.name, given), given))
 
 
