@@ -54,6 +54,35 @@ def test_one_question_is_answered_under_its_own_name(tmp_path: Path) -> None:
         assert raw.done and "".join(map(chr, prompt)) == "四月"
 
 
+def test_a_raw_prompt_is_put_as_it_is_and_as_long_as_the_context_takes(tmp_path: Path) -> None:
+    prompt = " \n" + "第四月的天空。" * 400 + " "
+    with open_house(tmp_path, lambda _: ['{"a": 1}']) as server, connect(server) as client:
+        for form in ("", "json"):
+            options = {"top_k": 7, "stop": ["x"]}
+            told = client.generate(
+                model="any", prompt=prompt, raw=True, format=form, options=options
+            )
+            generation = server.engine.generations[-1]
+            assert "".join(map(chr, generation.prompt.ids)) == prompt
+            assert (generation.grammar is not None) == bool(form)
+            assert (generation.sampling.top_k, generation.stop) == (7, ("x",))
+            assert told.response == '{"a": 1}'
+
+
+def test_what_a_raw_prompt_cannot_have_is_refused(
+    lasting_server: HouseServer[ScriptedEngine],
+) -> None:
+    wish = {"model": "m", "prompt": "四月", "raw": True}
+    refused = [
+        post(lasting_server, "/api/generate", {**wish, "system": "Be brief."}),
+        post(lasting_server, "/api/generate", wish, **{"X-Appliance-Rungs": "on"}),
+        post(lasting_server, "/api/generate", wish, **{"X-Session-Id": "new"}),
+    ]
+    names = ("system", "X-Appliance-Rungs", "X-Session-Id")
+    for told, name in zip(refused, names, strict=True):
+        assert told.status_code == 400 and name in told.json()["error"]
+
+
 def test_options_are_the_terms_of_the_answer(tmp_path: Path) -> None:
     options = {
         "temperature": 1,

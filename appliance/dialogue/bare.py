@@ -77,9 +77,9 @@ class Bare:
     ) -> Reply:
         """The reply to `messages`, which begins with `begun` already. Raises InvalidField, Busy,
         ModelUnavailable at once."""
-        usual = self._settings.max_new_tokens_cap if shape else self._settings.max_new_tokens
         prompt = await self._build(messages, begun)
-        return self._reply(Work(prompt, terms, usual, shape), name_conversation(messages))
+        work = Work(prompt, terms, self._choose_usual(shape), shape)
+        return self._reply(work, name_conversation(messages))
 
     async def choose(self, messages: Sequence[Said], grammar: Grammar) -> Reply:
         """The likeliest of a few words, which `grammar` names. What stands before the question
@@ -88,13 +88,13 @@ class Bare:
         work = Work(prompt, LIKELIEST, CHOICE_TOKENS, grammar=grammar)
         return self._reply(work, name_conversation(messages[:1]))
 
-    async def complete(self, text: str, terms: Terms) -> Reply:
+    async def complete(self, text: str, terms: Terms, shape: Shape | None = None) -> Reply:
         """The reply that goes on behind `text`, without any template."""
         self._check_room()
         self._check_chars([text])
         ids = (await self._engine.encode([text]))[0]
         self._check_fit(ids)
-        work = Work(Prompt(ids), terms, self._settings.max_new_tokens)
+        work = Work(Prompt(ids), terms, self._choose_usual(shape), shape)
         return self._reply(work, name_conversation([Said("user", text)]))
 
     async def close(self) -> None:
@@ -172,6 +172,10 @@ class Bare:
             grammar=work.grammar,
             top_logprobs=work.terms.top_logprobs,
         )
+
+    def _choose_usual(self, shape: Shape | None) -> int:
+        """What is cut short fits no shape."""
+        return self._settings.max_new_tokens_cap if shape else self._settings.max_new_tokens
 
     @property
     def _longest_tokens(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from appliance import __version__
 from appliance.dialogue.replies import Called, Ended, Part, Reply, Text
+from appliance.dialogue.structured import read_response_format
 from appliance.errors import ApplianceError, InvalidField
 from appliance.http.answers import JsonAnswer, dump
 from appliance.http.body import check_fields, read_open_body
@@ -39,8 +41,10 @@ from appliance.http.openai_reading import (
     SESSION_HEADER,
     BarePlan,
     LadderPlan,
+    choose_rungs,
     plan_chat,
     read_stops,
+    read_terms,
     redraw,
 )
 from appliance.http.openai_shapes import ChatWish
@@ -69,15 +73,12 @@ class Ollama:
             # So a client asks to have the model loaded, which it is.
             return JsonAnswer({**lines.build(""), "done": True, "done_reason": "load"})
         messages = [{"role": "user", "content": wish.prompt}]
+        if wish.raw:
+            return await self._go_on(request, wish, messages, lines)
         if wish.system:
             messages.insert(0, {"role": "system", "content": wish.system})
         plan = self._plan(request, wish, messages, None)
-        if not wish.raw:
-            return await self._answer(request, wish, plan, lines)
-        terms = plan.terms if isinstance(plan, BarePlan) else plan.brief.terms
-        return await self._send(
-            request, wish, await self._openai.complete_bare(request, wish.prompt, terms), lines, ""
-        )
+        return await self._answer(request, wish, plan, lines)
 
     async def list_models(self, _request: Request) -> JsonAnswer:
         tags: OllamaTags = {"models": [_show_model(name) for name in self._openai.names()]}
@@ -94,26 +95,26 @@ class Ollama:
         messages: Sequence[dict[str, Any]],
         tools: list[dict[str, Any]] | None,
     ) -> BarePlan | LadderPlan:
-        options = wish.options or NO_OPTIONS
-        length = options.num_predict
-        asked = {
-            "messages": list(messages),
-            "tools": tools,
-            "response_format": _read_format(wish.format),
-            "temperature": options.temperature,
-            "top_p": options.top_p,
-            "presence_penalty": options.presence_penalty,
-            "frequency_penalty": options.frequency_penalty,
-            "seed": options.seed,
-            "max_tokens": length if length and length > 0 else None,
-        }
-        plan = plan_chat(request, check_fields(asked, ChatWish), self._max_message_chars)
-        return redraw(
-            plan,
-            top_k=options.top_k,
-            repeat_penalty=options.repeat_penalty,
-            stop=read_stops(options.stop),
-        )
+        asked = _read_asked(wish, messages, tools)
+        return redraw(plan_chat(request, asked, self._max_message_chars), **_read_drawing(wish))
+
+    async def _go_on(
+        self,
+        request: Request,
+        wish: OllamaGenerate,
+        messages: Sequence[dict[str, Any]],
+        lines: Lines,
+    ) -> Response:
+        """What the model writes behind the prompt as it stands: no template, no rung, and no
+        limit but the context."""
+        if wish.system:
+            raise InvalidField("system", "system goes with a template, and raw is without one.")
+        choose_rungs(request, asks_model=True)
+        asked = _read_asked(wish, messages, None)
+        terms = replace(read_terms(asked, asked.max_tokens), **_read_drawing(wish))
+        shape = read_response_format(asked.response_format)
+        reply = await self._openai.complete_bare(request, wish.prompt, terms, shape)
+        return await self._send(request, wish, reply, lines, "")
 
     async def _answer(
         self, request: Request, wish: OllamaAsked, plan: BarePlan | LadderPlan, lines: Lines
@@ -202,6 +203,36 @@ def _show_model(name: str) -> OllamaModel:
 
 def _show_failure(error: ApplianceError) -> str:
     return f"{dump({'error': str(error)})}\n"
+
+
+def _read_asked(
+    wish: OllamaAsked, messages: Sequence[dict[str, Any]], tools: list[dict[str, Any]] | None
+) -> ChatWish:
+    """The same in OpenAI's fields. Raises InvalidField."""
+    options = wish.options or NO_OPTIONS
+    length = options.num_predict
+    asked = {
+        "messages": list(messages),
+        "tools": tools,
+        "response_format": _read_format(wish.format),
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "presence_penalty": options.presence_penalty,
+        "frequency_penalty": options.frequency_penalty,
+        "seed": options.seed,
+        "max_tokens": length if length and length > 0 else None,
+    }
+    return check_fields(asked, ChatWish)
+
+
+def _read_drawing(wish: OllamaAsked) -> dict[str, Any]:
+    """What OpenAI has no field for."""
+    options = wish.options or NO_OPTIONS
+    return {
+        "top_k": options.top_k,
+        "repeat_penalty": options.repeat_penalty,
+        "stop": read_stops(options.stop),
+    }
 
 
 def _read_format(asked: dict[str, Any] | str | None) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from appliance.dialogue.briefs import Terms
 from appliance.dialogue.callers import Begun, Callers
 from appliance.dialogue.functions import Functions
 from appliance.dialogue.replies import Reply
+from appliance.dialogue.structured import Shape
 from appliance.errors import ApplianceError, InvalidField, NotOffered
 from appliance.http.answers import JsonAnswer, dump
 from appliance.http.api_errors import show_openai_error
@@ -179,9 +180,11 @@ class OpenAi:
             seat.turn = begun.turn
         return begun
 
-    async def complete_bare(self, request: Request, text: str, terms: Terms) -> Reply:
+    async def complete_bare(
+        self, request: Request, text: str, terms: Terms, shape: Shape | None = None
+    ) -> Reply:
         """What the model writes behind `text`."""
-        return self._seat(request, await self._bare.complete(text, terms))
+        return self._seat(request, await self._bare.complete(text, terms, shape))
 
     async def _seat(self, request: Request, reply: Reply) -> Reply:
         """The reply of the bare model holds its caller's place until its end."""

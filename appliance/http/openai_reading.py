@@ -29,8 +29,8 @@ from appliance.http.openai_shapes import ChatWish, Drawn
 RUNGS_HEADER = "X-Appliance-Rungs"
 # Else an answer that no guard looked at would pass for one that the shop stands for.
 ON_WITH_TOOLS = (
-    f"Tools and JSON answers are the bare model's, without guards: send {RUNGS_HEADER}: off, or "
-    "leave the header out."
+    "Tools, JSON answers and raw prompts are the bare model's, without guards: send "
+    f"{RUNGS_HEADER}: off, or leave the header out."
 )
 SESSION_HEADER = "X-Session-Id"
 # Asked for by this word, a session is opened and named in the answer's header.
