@@ -49,7 +49,8 @@ SENTENCE = "第{number}位客人说，这里的茶很香，点心也好吃，只
 @dataclass(frozen=True, slots=True)
 class Speeds:
     """What was measured; tokens a second but where a name says otherwise. `crowd` is of all
-    answers together while `parallel` of them are written."""
+    answers together while `parallel` of them are written; `ttft_ms` is None where no question came
+    to the model."""
 
     model: str
     threads: int
@@ -57,7 +58,7 @@ class Speeds:
     decode: float
     crowd: float
     parallel: int
-    ttft_ms: float
+    ttft_ms: float | None
     faq_ms: float | None
     faq_slow_ms: float | None
     faq_questions: int
@@ -93,7 +94,7 @@ async def measure(house: House, settings: Settings, watch: Watch) -> Speeds:
         decode=statistics.median(decode),
         crowd=crowd[1],
         parallel=settings.parallel,
-        ttft_ms=statistics.median(first) if first else 0.0,
+        ttft_ms=statistics.median(first) if first else None,
         faq_ms=statistics.median(faq) if faq else None,
         faq_slow_ms=max(faq) if faq else None,
         faq_questions=len(faq),
