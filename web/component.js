@@ -180,14 +180,19 @@ export class Conversation extends HTMLElement {
 
   #joinParts() {
     const [transcript, composer] = [this.#transcript, this.#composer];
-    transcript.addEventListener("retry", () => this.talk.retry());
+    transcript.addEventListener("retry", () => {
+      this.#goOn();
+      this.talk.retry();
+    });
     transcript.addEventListener("copy", ({ detail }) => this.#copy(detail));
     transcript.addEventListener("suggest", ({ detail }) => this.#askByButton(detail));
     transcript.addEventListener("judge", ({ detail }) => this.#judge(detail));
     composer.addEventListener("send", ({ detail }) => this.ask(detail));
     composer.addEventListener("stop", () => this.talk.stop());
     composer.addEventListener("input", () => this.#keepDraft());
+    this.#find("latest").addEventListener("click", () => this.#goOn());
     this.#find("back").addEventListener("click", () => {
+      this.#goOn();
       this.#handoff.forget();
       this.talk.goBack();
     });
@@ -305,9 +310,14 @@ export class Conversation extends HTMLElement {
     if (this.#isSeen) this.connection.check();
   }
 
-  /** The button vanishes with the press, so the focus goes where the customer goes on. */
+  /** The pressed button vanishes, so the focus goes where the customer goes on; a finger wants no
+   * keyboard. */
+  #goOn() {
+    if (!matchMedia("(pointer: coarse)").matches) this.#composer.focus();
+  }
+
   async #askByButton(text) {
-    this.#composer.focus();
+    this.#goOn();
     await this.ask(text);
   }
 

@@ -8,6 +8,7 @@ import { build, setText } from "./elements.js";
 import { Evidence } from "./evidence.js";
 import { buildAnswer, buildQuestion } from "./frame.js";
 import { Judgement } from "./judgement.js";
+import { markLanguage } from "./language.js";
 import { MarkdownText } from "./markdown.js";
 import {
   describeEnding, describeError, describeNotice, describeWait, isWorthRetrying,
@@ -117,7 +118,8 @@ class Question extends Article {
   show(message, isLast, words) {
     this.text = message.text;
     const bubble = this.find(".bubble");
-    if (bubble.textContent !== message.text) bubble.textContent = message.text;
+    setText(bubble, message.text);
+    markLanguage(bubble, message.text);
     this.showTrouble(message, isLast, words);
   }
 }
@@ -158,6 +160,7 @@ class Answer extends Article {
       this.#isComplete = false;
       this.#markdown.show(text);
       this.text = text;
+      markLanguage(this.find(".prose"), text);
     }
     if (isComplete && !this.#isComplete) this.#markdown.end();
     this.#isComplete = isComplete;

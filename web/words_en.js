@@ -9,6 +9,7 @@ export const en = {
   title: "Helper · customer service",
   language: "中",
   languageLabel: "中：切换到中文",
+  languageLabelCode: "zh-CN",
   languageCode: "en",
   skip: "Skip to the question field",
 

@@ -9,6 +9,7 @@ export const zh = {
   title: "小助 · 智能客服",
   language: "EN",
   languageLabel: "EN: switch to English",
+  languageLabelCode: "en",
   languageCode: "zh-CN",
   skip: "跳到输入框",
 

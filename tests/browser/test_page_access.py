@@ -278,3 +278,38 @@ def test_a_whole_visit_by_keyboard_alone(page: Page) -> None:
     keyboard.press("Enter")
     expect(page.locator("[data-reason=wrong]")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("[data-reason=wrong]")).to_be_focused()
+
+
+def test_what_is_in_another_language_is_marked_as_such(page: Page) -> None:
+    button = page.locator("#language")
+    expect(button).to_have_attribute("lang", "en")
+    send(page, "just say it back")
+    wait_for_answer(page)
+    expect(page.locator(".bubble")).to_have_attribute("lang", "en")
+    expect(page.locator(".prose")).to_have_attribute("lang", "zh")
+    button.click()
+    expect(button).to_have_attribute("lang", "zh-CN")
+    expect(page.locator(".prose")).to_have_attribute("lang", "zh")
+
+
+def test_a_button_that_vanishes_leaves_the_focus_where_the_customer_goes_on(page: Page) -> None:
+    question = page.locator("#question")
+    send(page, BROKEN)
+    page.locator(".retry").last.press("Enter", timeout=ANSWER_MS)
+    expect(question).to_be_focused()
+    expect(page.locator(".retry").last).to_be_visible(timeout=ANSWER_MS)
+    page.click("#new")
+    page.locator("#back").press("Enter")
+    expect(question).to_be_focused()
+    expect(page.locator("#back")).to_be_hidden()
+
+
+def test_the_press_that_jumps_to_the_end_leaves_the_focus_in_the_field(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 420})
+    send(page, "请说一个长的回答")
+    main = page.locator("main").element_handle()
+    page.wait_for_function("main => main.scrollTop > 100", arg=main)
+    page.evaluate("main => main.scrollTop = 0", main)
+    page.locator("#latest").press("Enter")
+    expect(page.locator("#latest")).to_be_hidden()
+    expect(page.locator("#question")).to_be_focused()

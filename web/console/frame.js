@@ -73,7 +73,7 @@ export class Frame extends EventTarget {
         build("div", { class: "console-tools" },
           this.#alerts.buildButtons(),
           press(words.say("language"), () => this.dispatchEvent(new Event("language")), {
-            kind: "tool", "aria-label": words.say("languageLabel"),
+            kind: "tool", "aria-label": words.say("languageLabel"), lang: words.say("languageLabelCode"),
           }),
           this.#buildTheme(),
           this.#buildAccount())),

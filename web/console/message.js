@@ -6,6 +6,7 @@
  * `textContent` or the page's own safe Markdown, never as markup.
  */
 import { build, setText } from "../elements.js";
+import { markLanguage } from "../language.js";
 import { MarkdownText } from "../markdown.js";
 import { readOrigin } from "../origin.js";
 import { describeKind, describeLabel } from "../origin_phrases.js";
@@ -79,6 +80,7 @@ class Said {
   }
 
   #showText({ text, role, isGrowing }) {
+    markLanguage(this.prose, text);
     if (role === "customer") return setText(this.prose, text);
     if (text !== this.#text || !this.#markdown) {
       this.#markdown ??= new MarkdownText(this.prose);

@@ -47,7 +47,7 @@ export class SignIn extends EventTarget {
       build("div", { class: "sign-in-more" },
         press(words.say(this.#isFirst ? "backToSignIn" : "firstTime"), () => this.#swap(), { kind: "plain" }),
         press(words.say("language"), () => this.dispatchEvent(new Event("language")), {
-          kind: "plain", "aria-label": words.say("languageLabel"),
+          kind: "plain", "aria-label": words.say("languageLabel"), lang: words.say("languageLabelCode"),
         }))));
     form.elements[0].focus();
   }
