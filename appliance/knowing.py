@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from appliance.background import watch
 from appliance.http.ops import RungState
 from appliance.knowledge.folders import find_folder
 from appliance.patience import wait_at_most
@@ -174,14 +175,14 @@ class KnowledgeRung:
         assert self._parts is not None
         if self._stopping.is_set():
             return
-        self._running = [asyncio.create_task(self._parts.charter.run_forever())]
+        self._running = [watch(self._parts.charter.run_forever())]
         await self.library.open()
         self._parts.ladder.is_open.set()
-        self._running.append(asyncio.create_task(self.library.run_forever()))
+        self._running.append(watch(self.library.run_forever()))
         if self._tool_keeper is not None:
-            self._running.append(asyncio.create_task(self._tool_keeper.run_forever()))
+            self._running.append(watch(self._tool_keeper.run_forever()))
         if self.is_example:
-            self._running.append(asyncio.create_task(self._await_own_folder()))
+            self._running.append(watch(self._await_own_folder()))
 
     async def _await_own_folder(self) -> None:
         """What answers is chosen once, at the start; that another folder waits is told."""
@@ -217,10 +218,8 @@ class KnowledgeRung:
     async def close(self) -> None:
         if self._parts is None:
             return
-        for task in self._running:
-            await asyncio.wait((task,))
-            if error := task.exception():
-                self._log.error("knowledge ended", error=type(error).__name__, exc_info=error)
+        if self._running:
+            await asyncio.wait(self._running)
         if self._parts.moderation is not None:
             await self._parts.moderation.close()
 

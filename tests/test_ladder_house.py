@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from appliance import knowing
 from appliance.app import House
 from appliance.dialogue.answer import Answer
+from appliance.dialogue.charter import CharterKeeper
 from appliance.dialogue.ladder import OPENING_S
 from appliance.dialogue.screen import Refused
 from appliance.dialogue.steps import Words
@@ -55,6 +56,20 @@ async def serve(
     given = Settings.model_validate({"knowledge": folder, **settings})
     async with open_house(given, engine) as house:
         yield house
+
+
+async def test_what_looks_after_the_files_and_breaks_is_told_at_once(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(_: CharterKeeper) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(CharterKeeper, "run_forever", break_down)
+    with capture_logs() as logs:
+        async with serve(shop, lambda _: ["好"]):
+            told = [line for line in logs if line["event"] == "work in the background ended"]
+    assert [line["error"] for line in told] == ["RuntimeError"]
+    assert [line for line in logs if line["log_level"] == "error"] == told, "and once"
 
 
 class WatchedEvent(asyncio.Event):
