@@ -149,8 +149,24 @@ async def test_a_trial_answers_as_the_library_would(tmp_path: Path, looks: bool)
         date.today(),
         open_reranker,
     ) as trial:
+        assert trial.has_written
         match = await trial.match("the opening hours")
         assert (match.hits[0].score < 0.01) == looks
+
+
+@pytest.mark.parametrize("has_entry", [False, True])
+async def test_a_trial_and_the_library_know_whether_anything_is_written(
+    tmp_path: Path, has_entry: bool
+) -> None:
+    if has_entry:
+        write_faq(tmp_path / "shop", "opening hours,,nine")
+    folders = (tmp_path / "shop", tmp_path / "tried")
+    folders[0].mkdir(exist_ok=True)
+    text = "question,answer\nparking,behind the house\n" if has_entry else ""
+    async with open_trial(*folders, "more.csv", text, None, None, date.today()) as trial:
+        assert trial.has_written == has_entry
+    async with living(tmp_path) as shop:
+        assert shop.library.has_written == has_entry
 
 
 async def test_folders_named_from_where_one_stands_are_the_same_folders(

@@ -50,6 +50,10 @@ class Shelf:
         self._match = match
         self._evidence = evidence or Evidence()
 
+    @property
+    def has_written(self) -> bool:
+        return bool(self.state.entries)
+
     async def match(self, question: str) -> Match:
         return self._match
 
@@ -257,6 +261,19 @@ async def test_what_nobody_wrote_goes_to_the_model_or_is_admitted(tmp_path: Path
     strict = await climb(build(tmp_path, answers_all=False), "帮我写一封请假信")
     assert isinstance(strict, Words)
     assert (strict.source, strict.rule) == ("fallback", "not-in-knowledge")
+
+
+async def test_a_shop_s_first_entry_is_foretold_as_if_it_stood_there(tmp_path: Path) -> None:
+    then = Shelf()
+    then.state = LibraryState("ready", "v2", entries=1)
+    question = "你们店里有停车位吗？"
+    for now, wanted in ((Shelf(), then), (then, Shelf())):
+        ladder = build(tmp_path, now)
+        for knowledge in (now, wanted):
+            foretold = await ladder.foretell(question, knowledge)
+            assert isinstance(foretold, Words) == knowledge.has_written
+            said = await climb(build(tmp_path, knowledge), question)
+            assert isinstance(said, Words) == knowledge.has_written
 
 
 async def test_what_is_no_business_of_a_shop_is_the_model_s_though_passages_speak_of_it(

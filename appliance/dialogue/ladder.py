@@ -81,6 +81,9 @@ class Asked:
 class Retriever(Protocol):
     """What the shop wrote, as the library answers from it, or as it would."""
 
+    @property
+    def has_written(self) -> bool: ...
+
     async def match(self, question: str) -> Match: ...
 
     async def find_passages(self, question: str, limit: int = 4) -> tuple[Found, ...]: ...
@@ -242,11 +245,10 @@ class Ladder:
     async def _is_of_the_shop(self, asked: Asked, evidence: Evidence, knowledge: Retriever) -> bool:
         """Whether it is put to a shop that has written anything, or its documents speak of it and
         do not answer it: then the model, which knows less, is not asked."""
-        has_written = self._library.state.entries or self._library.state.passages
         if not self._answers_all or evidence.spoken >= LEAST_EVIDENCE:
             return True
         business = await knowledge.rate_business(asked.text)
-        if has_written and is_put_to_shop(asked.text, business, asked.is_first):
+        if knowledge.has_written and is_put_to_shop(asked.text, business, asked.is_first):
             return True
         # A poem about tea is none of the shop's, however many of its documents speak of tea.
         found = await knowledge.find_passages(asked.text, 1) if business >= NO_BUSINESS else ()

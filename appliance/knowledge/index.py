@@ -237,6 +237,10 @@ class Index:
             raise ValueError(f"{path.name} is no finished index: {error}") from error
 
     @property
+    def has_written(self) -> bool:
+        return bool(self._rows.entries or self._rows.passages)
+
+    @property
     def has_vectors(self) -> bool:
         """Of the owner's questions, or of the documents where there are no questions."""
         return self._matcher.has_vectors or self._search.centre is not None

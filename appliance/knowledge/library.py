@@ -142,6 +142,11 @@ class Library:
         self._woken.set()
         self._end_build()
 
+    @property
+    def has_written(self) -> bool:
+        """Whether the shop has written anything that answers."""
+        return bool(self.state.entries or self.state.passages)
+
     async def match(self, question: str) -> Match:
         return await self._ask(lambda index: index.match(question, self._today()), Match("none"))
 

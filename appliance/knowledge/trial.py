@@ -37,6 +37,10 @@ class Trial:
         self._today = today
         self._thread = ThreadPoolExecutor(1, "knowledge-trial")
 
+    @property
+    def has_written(self) -> bool:
+        return self._index is not None and self._index.has_written
+
     async def match(self, question: str) -> Match:
         return await self._ask(lambda index: index.match(question, self._today), Match("none"))
 
