@@ -124,3 +124,38 @@ def test_the_frame_of_a_question_is_left_out_but_never_all_of_it() -> None:
 
 def test_a_row_of_endings_is_taken_off_whole() -> None:
     assert normalise("好用" + "吗呢" * 2000) == normalise("好用")
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("附近有酒吧吗？", "附近有酒吧"),
+        ("请问楼下的网吧", "楼下的网吧"),
+        ("酒店里有没有水吧", "酒店里有没有水吧"),
+        ("你们有书吧吗", "你们有书吧"),
+        ("怎么去酒吧呢", "怎么去酒吧"),
+        ("去酒吧吧", "去酒吧"),
+        ("咖啡吧", "咖啡吧"),
+        ("百度贴吧", "百度贴吧"),
+        ("氧吧", "氧吧"),
+    ],
+)
+def test_a_bar_is_no_particle(text: str, left: str) -> None:
+    assert normalise(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("可以退吧", "可以退"),
+        ("这个手表防水吧", "这个手表防水"),
+        ("有说明书吧？", "有说明书"),
+        ("房间里有水吧？", "房间里有水"),
+        ("里面能喝酒吧", "里面能喝酒"),
+        ("送啤酒吧", "送啤酒"),
+        ("可以上网吧？", "可以上网"),
+        ("喝咖啡吧", "喝咖啡"),
+    ],
+)
+def test_a_particle_behind_what_could_be_a_bar_is_taken_off(text: str, left: str) -> None:
+    assert normalise(text) == left

@@ -51,6 +51,11 @@ ENDING = re.compile(
     r" (?:please|thanks|thank you|thx|pls|plz))$"
 )
 LONGEST_ENDING = 16
+# Where the character before makes another word of it, a particle ends it: 防水吧, 说明书吧, 喝酒吧.
+BAR = re.compile(
+    r"(?:(?:^|[的个家间座处去在到近]|楼下|百度)(?:酒|网|贴|氧|书|水|咖啡|迷你)|有(?:酒|网|贴|氧|书|迷你)|"
+    r"(?:有没|附近|哪里|哪儿)有(?:水|咖啡))吧$"
+)
 INSIDE = re.compile(rf"(?<=[{HAN}])一下")
 
 
@@ -211,5 +216,7 @@ def strip_openings(text: str) -> str:
 def strip_endings(text: str) -> str:
     # From near the end on: a row of endings would else be searched from its beginning for each.
     while (ending := ENDING.search(text, max(0, len(text) - LONGEST_ENDING))) and ending.start():
+        if ending[0] == "吧" and BAR.search(text, max(0, len(text) - LONGEST_ENDING)):
+            break
         text = text[: ending.start()]
     return text
