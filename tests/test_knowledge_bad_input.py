@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -195,6 +196,13 @@ def test_a_document_that_did_not_change_is_not_read_again(
     monkeypatch.setattr(importer, "read_file", lambda *_: pytest.fail("it was read again"))
     again = read_folder(tmp_path, kept={file.name: file for file in first.files})
     assert again == first
+
+
+def test_what_an_older_version_made_of_a_document_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# a\ntext")
+    first = read_folder(tmp_path)
+    older = [replace(file, passages=(), format=file.format - 1) for file in first.files]
+    assert read_folder(tmp_path, kept={file.name: file for file in older}) == first
 
 
 @pytest.mark.parametrize("piece", ["![a](", "[a](b", "[", "**a ", "*a", "_a ", "`a", "<!--", "a\n"])

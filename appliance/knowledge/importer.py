@@ -134,7 +134,8 @@ def _read_known(
 ) -> FileRead:
     sha256 = hashlib.sha256(data).hexdigest()
     known = kept.get(file.name)
-    if known is not None and known.sha256 == sha256 and known.is_document:
+    is_read = known is not None and (known.sha256, known.format) == (sha256, FORMAT_VERSION)
+    if known is not None and is_read and known.is_document:
         return known
 
     def watch(done: int, total: int) -> None:
@@ -170,7 +171,9 @@ def read_file(name: str, data: bytes, watch: Callable[[int, int], None] | None =
         entries, faults = read_questions(name, data)
         return FileRead(name, sha256, tuple(entries), faults=tuple(faults))
     passages, faults = read_document(name, data, watch)
-    return FileRead(name, sha256, (), tuple(passages), tuple(faults), is_document=True)
+    return FileRead(
+        name, sha256, (), tuple(passages), tuple(faults), is_document=True, format=FORMAT_VERSION
+    )
 
 
 def read_questions(name: str, data: bytes) -> tuple[list[Entry], list[Fault]]:

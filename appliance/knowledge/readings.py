@@ -31,7 +31,8 @@ class Unsettled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileRead:
-    """All that one file gave; `is_refused`: nothing of it could be taken."""
+    """All that one file gave, and to which `FORMAT_VERSION`; `is_refused`: nothing of it could be
+    taken."""
 
     name: str
     sha256: str = ""
@@ -40,6 +41,7 @@ class FileRead:
     faults: tuple[Fault, ...] = ()
     is_refused: bool = False
     is_document: bool = False
+    format: int = 0
 
 
 @dataclass(frozen=True, slots=True)
