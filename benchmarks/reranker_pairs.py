@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from appliance.knowledge.embedder import Matrix
-from appliance.knowledge.reranker import ANSWER, cut
+from appliance.knowledge.reranker import describe
 from appliance.knowledge.semantic import scale
 from benchmarks.intents import read_sentences
 
@@ -25,13 +25,21 @@ Kind: TypeAlias = Literal["entry", "line"]
 Record: TypeAlias = dict[str, Any]
 Embed: TypeAlias = Callable[[Sequence[str]], Matrix]
 
-# Between phrasings; the appliance shows one of them and less of the answer.
+# Between sentences of one wish.
 OTHERWISE = " / "
-SHOWN_CHARS = {"zh": 40, "en": 100}
 # How many of the likest other lines, entries and wishes the wrong texts are drawn from.
-LIKE_LINES, LIKE_ENTRIES, LIKE_WISHES = 8, 6, 25
+LIKE_LINES, LIKE_ENTRIES, LIKE_WISHES = 8, 4, 25
 WRONG_TEXTS = 2
 FEWEST_SENTENCES = 4
+
+
+# Shops whose entries nothing is fitted to, so that what is fitted can be judged by them.
+HELD_OUT = frozenset(
+    {
+        *("月子中心", "滑雪场", "驾校", "珠宝首饰店"),
+        *("optician", "ski resort", "locksmith", "spa and thermal bath"),
+    }
+)
 
 
 class Pair(NamedTuple):
@@ -41,9 +49,15 @@ class Pair(NamedTuple):
     answers: bool
 
 
-def list_pairs(embed: Embed, chance: random.Random) -> list[Pair]:
-    """Those of all records, twice as many wrong ones as right ones."""
-    lines, entries = read_all("line"), read_all("entry")
+# A question with the text that answers it, first, and with others that do not; or with one that
+# only sounds like it.
+Group: TypeAlias = list[Pair]
+
+
+def list_groups(embed: Embed, chance: random.Random) -> list[Group]:
+    """Those of all records but of `HELD_OUT`, twice as many wrong texts as right ones."""
+    lines = read_all("line")
+    entries = [record for record in read_all("entry") if record["trade"] not in HELD_OUT]
     return [*pair_lines(lines, embed, chance), *pair_entries(entries, embed, chance)]
 
 
@@ -55,7 +69,7 @@ def read(file: Path) -> Iterator[Record]:
     return map(json.loads, file.read_text("utf-8").splitlines())
 
 
-def pair_lines(records: Sequence[Record], embed: Embed, chance: random.Random) -> Iterator[Pair]:
+def pair_lines(records: Sequence[Record], embed: Embed, chance: random.Random) -> Iterator[Group]:
     """The line with its questions and with those it does not answer, and its questions with
     other lines of the same trade."""
     texts = embed([f"{record['heading']}: {record['line']}" for record in records])
@@ -63,12 +77,14 @@ def pair_lines(records: Sequence[Record], embed: Embed, chance: random.Random) -
     trades = np.array([record["trade"] for record in records])
     for place, record in enumerate(records):
         for question in record["yes"]:
-            yield Pair("line", question, show_line(record, chance), True)
             near = list_near(texts @ next(asked), trades == record["trade"], place, LIKE_LINES)
-            for other in chance.sample(near, min(WRONG_TEXTS, len(near))):
-                yield Pair("line", question, show_line(records[other], chance), False)
+            wrong = chance.sample(near, min(WRONG_TEXTS, len(near)))
+            yield [
+                Pair("line", question, show_line(records[at], chance), at == place)
+                for at in (place, *wrong)
+            ]
         for question in record["no"]:
-            yield Pair("line", question, show_line(record, chance), False)
+            yield [Pair("line", question, show_line(record, chance), False)]
 
 
 def show_line(record: Record, chance: random.Random) -> str:
@@ -82,28 +98,32 @@ def show_line(record: Record, chance: random.Random) -> str:
     )
 
 
-def pair_entries(records: Sequence[Record], embed: Embed, chance: random.Random) -> Iterator[Pair]:
+def pair_entries(records: Sequence[Record], embed: Embed, chance: random.Random) -> Iterator[Group]:
+    """The entry with its questions and with those that are only near, and its questions with the
+    entries of the same trade that are likest to them, which are what they are read with later."""
     rows = embed([record["question"] for record in records])
+    asked = iter(embed([question for record in records for question in record["same"]]))
     trades = np.array([record["trade"] for record in records])
     for place, record in enumerate(records):
-        near = list_near(rows @ rows[place], trades == record["trade"], place, LIKE_ENTRIES)
         for question in record["same"]:
-            yield Pair("entry", question, show_entry(record, chance), True)
-            for other in chance.sample(near, min(WRONG_TEXTS, len(near))):
-                yield Pair("entry", question, show_entry(records[other], chance), False)
+            near = list_near(rows @ next(asked), trades == record["trade"], place, LIKE_ENTRIES)
+            wrong = chance.sample(near, min(WRONG_TEXTS, len(near)))
+            yield [
+                Pair("entry", question, show_entry(question, records[at], chance), at == place)
+                for at in (place, *wrong)
+            ]
         for question in record["near"]:
-            yield Pair("entry", question, show_entry(record, chance), False)
+            yield [Pair("entry", question, show_entry(question, record, chance), False)]
 
 
-def show_entry(record: Record, chance: random.Random) -> str:
-    """One to three phrasings; the answer is left out of every other one."""
+def show_entry(question: str, record: Record, chance: random.Random) -> str:
+    """As the appliance shows an entry of one to three phrasings."""
     phrasings = [record["question"], *record["phrasings"]]
-    chance.shuffle(phrasings)
-    text = OTHERWISE.join(phrasings[: chance.choice((1, 2, 2, 3))])
-    return text + ANSWER + cut(record["answer"], SHOWN_CHARS) if chance.random() < 0.5 else text
+    some = chance.sample(phrasings, min(len(phrasings), chance.choice((1, 2, 3))))
+    return describe(question, some, record["answer"])
 
 
-def pair_wishes(embed: Embed, chance: random.Random) -> Iterator[Pair]:
+def pair_wishes(embed: Embed, chance: random.Random) -> Iterator[Group]:
     """A sentence with others of its wish, and with those of a wish that lies near."""
     for is_ascii in (False, True):
         spoken = read_wishes(is_ascii)
@@ -114,12 +134,14 @@ def pair_wishes(embed: Embed, chance: random.Random) -> Iterator[Pair]:
             near = np.argsort(-(middles @ middles[place]))[1 : LIKE_WISHES + 1]
             for at, question in enumerate(wish):
                 others = [one for one in wish if one != question]
-                yield Pair("entry", question, _join(others, chance), True)
                 # The nearer the oftener.
                 rival = int(near[int(len(near) * chance.random() ** 1.5)])
                 likest = np.argsort(-(rows[rival] @ rows[place][at]))[: 4 if at % 2 else None]
                 some = [spoken[rival][one] for one in likest]
-                yield Pair("entry", question, _join(some, chance), False)
+                yield [
+                    Pair("entry", question, _join(others, chance), True),
+                    Pair("entry", question, _join(some, chance), False),
+                ]
 
 
 def read_wishes(is_ascii: bool) -> list[list[str]]:

@@ -65,7 +65,10 @@ def test_no_case_and_no_question_of_the_example_shop_is_among_them() -> None:
 
 def test_a_question_answers_its_own_entry_and_neither_a_near_one_nor_another() -> None:
     records = list(read(PAIRS / "entry-en.jsonl"))[:30]
-    pairs = list(pair_entries(records, embed, random.Random(1)))
+    groups = list(pair_entries(records, embed, random.Random(1)))
+    assert all(len({pair.question for pair in group}) == 1 for group in groups)
+    assert not any(pair.answers for group in groups for pair in group[1:])
+    pairs = [pair for group in groups for pair in group]
     assert {pair.kind for pair in pairs} == {"entry"}
     counts = Counter(pair.answers for pair in pairs)
     assert counts[True] == sum(len(record["same"]) for record in records)
@@ -80,7 +83,7 @@ def test_a_question_answers_its_own_entry_and_neither_a_near_one_nor_another() -
 
 def test_a_line_is_shown_to_its_questions_and_to_those_it_does_not_answer() -> None:
     records = list(read(PAIRS / "line-zh.jsonl"))[:20]
-    pairs = list(pair_lines(records, embed, random.Random(1)))
+    pairs = [pair for group in pair_lines(records, embed, random.Random(1)) for pair in group]
     for record in records:
         shown = [pair for pair in pairs if record["line"] in pair.text]
         assert {pair.question for pair in shown if pair.answers} == set(record["yes"])

@@ -87,10 +87,14 @@ class TunedE5:
 
 
 def describe_entry(question: str, entry: Entry) -> str:
+    return describe(question, entry.questions, entry.answer)
+
+
+def describe(question: str, phrasings: Sequence[str], answer: str) -> str:
     """The phrasing that has most of the question, and how the answer begins."""
     asked = set(list_terms(fold(question).text))
-    nearest = max(entry.questions, key=lambda text: rate_likeness(asked, text))
-    return cut(nearest, QUESTION_CHARS) + ANSWER + cut(entry.answer, ANSWER_CHARS)
+    nearest = max(phrasings, key=lambda text: rate_likeness(asked, text))
+    return cut(nearest, QUESTION_CHARS) + ANSWER + cut(answer, ANSWER_CHARS)
 
 
 def rate_likeness(asked: set[str], text: str) -> float:
