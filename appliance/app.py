@@ -301,7 +301,8 @@ class House:
             raise
         self._note_ready()
         self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
-        await self.conversations.resume(unfinished)
+        waited_for = await self.interface.forget_guests(self.sessions, unfinished)
+        await self.conversations.resume(waited_for)
 
     async def _open_log(self) -> tuple[Unfinished, ...]:
         """Tried until it succeeds: the disk may be full or fail for a while."""
@@ -310,7 +311,6 @@ class House:
             try:
                 if unfinished is None:
                     await self.vault.begin(self.store)
-                    await self.conversations.drop(await self.sessions.forget_guests())
                     unfinished = await self._events.open()
                 # Before anything is said it is known who owns which conversation.
                 await self.conversations.handoffs.load()

@@ -6,6 +6,8 @@ no store and no rung, and is closed while both are still there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from appliance.dialogue.bare import Bare
 from appliance.dialogue.briefs import Briefs
 from appliance.dialogue.callers import Callers
@@ -19,6 +21,8 @@ from appliance.http.rates import Rates
 from appliance.http.responses import Responses
 from appliance.knowing import KnowledgeRung
 from appliance.settings import Settings
+from appliance.store.recovery import Unfinished
+from appliance.store.sessions import Sessions
 
 
 class Interface:
@@ -48,6 +52,13 @@ class Interface:
             *list_responses(responses),
             *list_ollama(Ollama(openai, settings.max_message_chars)),
         )
+
+    async def forget_guests(
+        self, sessions: Sessions, unfinished: Sequence[Unfinished]
+    ) -> tuple[Unfinished, ...]:
+        """Those of `unfinished` that somebody still waits for."""
+        left = await self._callers.forget_left(sessions)
+        return tuple(turn for turn in unfinished if turn.session_key not in left)
 
     async def end_talk(self) -> None:
         """Turns are parked, and what is parked nowhere ends: no connection is left to cut."""

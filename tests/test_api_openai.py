@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,17 @@ from openai.types.chat import ChatCompletionChunk
 
 from appliance.app import House
 from appliance.dialogue.bare import Said, arrange
+from appliance.dialogue.conversations import Conversations
 from appliance.engine.engine import Generation
 from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, Wait
 from appliance.errors import Busy, InvalidField, SessionNotFound
+from appliance.events import Message, Token
 from appliance.http.openai import MAX_TEXT_CHARS
 from appliance.http.shield import API_BODY_BYTES
 from appliance.knowledge.embedder import LONGEST_CHARS, Matrix
+from appliance.store import events
+from appliance.store.recovery import Unfinished
 from appliance.store.sessions import key_of
 from tests.conftest import READY_S
 from tests.scripted_house import HouseServer, answer, choose_settings, serving
@@ -699,6 +704,39 @@ async def test_what_a_crash_left_of_a_caller_is_deleted_and_not_answered(tmp_pat
             async for _ in turn.watch():
                 pass
     assert [one.conversation for one in engine.generations] == [key_of(kept_id)]
+
+
+async def test_a_caller_whom_a_crash_left_costs_nobody_what_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is shown stays beside the main file, as in the half second before a crash.
+    monkeypatch.setattr(events, "MOVE_PAUSE_S", 3600)
+    settings = choose_settings(tmp_path)
+    house = House(settings, ScriptedEngine(answer))
+    async with house.application.router.lifespan_context(house.application):
+        await house.engine.wait_ready()
+        log = house._events
+        ids = [await house.conversations.open(is_guest=is_guest) for is_guest in (True, False)]
+        for session_id in ids:
+            begun = await house.sessions.accept(session_id, "说说天空")
+            await log.append(begun.session_key, begun.run_id, Token("天", (1,)))
+            await log.mark_handed_over(begun.run_id, 1)
+        shutil.copytree(settings.data, tmp_path / "after")
+    left: list[Unfinished] = []
+
+    async def note(self: Conversations, unfinished: tuple[Unfinished, ...]) -> None:
+        left.extend(unfinished)
+        self.open_door()
+
+    monkeypatch.setattr(Conversations, "resume", note)
+    crashed = settings.model_copy(update={"data": tmp_path / "after"})
+    house = House(crashed, ScriptedEngine(answer))
+    async with house.application.router.lifespan_context(house.application):
+        await house.engine.wait_ready()
+        with pytest.raises(SessionNotFound):
+            await house.conversations.read(ids[0])
+    assert [(one.session_key, one.deaths) for one in left] == [(key_of(ids[1]), 2)]
+    assert [type(one.event) for one in left[0].events] == [Message, Token]
 
 
 def test_messages_of_one_voice_in_a_row_are_one() -> None:

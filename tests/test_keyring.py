@@ -183,6 +183,28 @@ def test_a_key_that_cannot_be_destroyed_here_opens_nothing_in_this_process(
     assert keyring.destroy_session("anna") == 1
 
 
+def test_a_folder_of_backups_that_is_not_mounted_is_no_clean_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    mirror, elsewhere = tmp_path / "backups" / "keys", tmp_path / "elsewhere"
+    with monkeypatch.context() as patch:
+        refuse_writing(patch, mirror)
+        keyring.destroy_session("anna")
+    mirror.rename(elsewhere)
+    for is_there in (False, True):
+        if is_there:
+            mirror.mkdir()
+        keyring.clean_mirror(-1)
+        assert str(mirror) in keyring.warning
+    mirror.rmdir()
+    elsewhere.rename(mirror)
+    keyring.clean_mirror(-1)
+    assert str(mirror) not in keyring.warning
+
+
 def test_copies_of_a_house_whose_sessions_were_forgotten_are_still_the_own(tmp_path: Path) -> None:
     keyring = open_keyring(tmp_path)
     keyring.seal(WORDS, LABEL)

@@ -239,11 +239,41 @@ async def test_a_yes_to_a_write_that_was_not_heard_of_tells_what_came_of_it(
 async def test_nobody_is_told_that_nothing_was_done_where_it_may_have_been(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lose_answers(monkeypatch)
+    lose_answers(monkeypatch, most=2)
     async with serve(shop) as house:
         *_, left = await talk(house, ASKS_RETURN, "确认", "不用了")
-    assert "可能已经办好了" in left.text and "不办了" not in left.text
-    assert left.tools == ("request_return:declined",)
+        # Also where it was said anew in between.
+        *_, later = await talk(house, ASKS_RETURN, "确认", "怎么查订单", ASKS_RETURN, "不用了")
+    for said in (left, later):
+        assert "可能已经办好了" in said.text and "不办了" not in said.text
+        assert said.tools == ("request_return:declined",)
+
+
+async def test_a_write_that_was_not_heard_of_is_kept_where_the_customer_stops_listening(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = lose_answers(monkeypatch)
+    run = Tools._run
+    async with serve(shop) as house:
+        session_id = await house.conversations.open()
+
+        async def stop_and_run(self: Tools, tool: Tool, call: Call, *, is_looking: bool) -> Result:
+            turn = house.conversations.find_turn(key_of(session_id))
+            if not is_looking and not keys and turn is not None:
+                turn.stop_asked.set()
+            return await run(self, tool, call, is_looking=is_looking)
+
+        monkeypatch.setattr(Tools, "_run", stop_and_run)
+        await say(house, session_id, ASKS_RETURN)
+        await say(house, session_id, "确认")
+        kept = await house.sessions.calls.read_last(key_of(session_id))
+        assert [(call.state, call.detail, call.key) for call in kept] == [
+            ("error", "unsure", keys[0])
+        ]
+        await say(house, session_id, ASKS_RETURN)
+        done = await say(house, session_id, "确认")
+        assert done.text == "已申请，R1。" and count_returns(house.store.path.parent) == 1
+    assert keys == [keys[0]] * 2
 
 
 async def test_a_stop_does_not_wait_for_a_tool_but_for_one_that_writes(

@@ -150,6 +150,21 @@ async def test_what_writes_is_confirmed_first_and_carries_its_key(tmp_path: Path
     made.close()
 
 
+@needs_sdk
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(
+    ("name", "more", "may_be_done"),
+    [("hang", "timeout_ms = 3000", True), ("die", "", True), ("refuse", "", False)],
+)
+async def test_a_write_that_a_server_was_asked_for_may_have_been_done(
+    tmp_path: Path, name: str, more: str, may_be_done: bool
+) -> None:
+    made = Tools(declare(tmp_path, name, f"{WRITES}\n{more}", PASSING))
+    call = Call(name, {"article": "lamp"}, "k1", is_confirmed=True)
+    assert await made.write(call) == Result("error", is_unsure=may_be_done)
+    made.close()
+
+
 @asynccontextmanager
 async def serving() -> AsyncIterator[int]:
     from tests.mcp_shop import make_server

@@ -20,7 +20,7 @@ from appliance.tools import running
 from appliance.tools.declared import Call, Database, Request, Result, Statement, Tool
 from appliance.tools.entries import find_entry, read_rows
 from appliance.tools.example_orders import make_orders
-from appliance.tools.failures import ToolFailed
+from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.requests import build_address, send_request
 from appliance.tools.running import Tools
 from appliance.tools.sql import reading, run, writing
@@ -114,6 +114,34 @@ async def test_a_request_that_is_not_answered_in_time_is_no_failure_that_is_know
 
     with pytest.raises(TimeoutError):
         await send_request(make_request(), {"order_no": "A1"}, httpx2.MockTransport(hang))
+
+
+@pytest.mark.parametrize(
+    ("said", "may_be_done"),
+    [
+        (httpx2.ConnectError(""), False),
+        (httpx2.ConnectTimeout(""), False),
+        (httpx2.ReadError(""), True),
+        (httpx2.RemoteProtocolError(""), True),
+        (httpx2.Response(302), False),
+        (httpx2.Response(409), False),
+        (httpx2.Response(503), True),
+        (httpx2.Response(204), True),
+        (httpx2.Response(201, text="made"), True),
+    ],
+    ids=repr,
+)
+async def test_what_may_have_been_done_is_told_from_what_was_not(
+    said: httpx2.Response | httpx2.HTTPError, may_be_done: bool
+) -> None:
+    def tell(_: httpx2.Request) -> httpx2.Response:
+        if isinstance(said, httpx2.Response):
+            return said
+        raise said
+
+    with pytest.raises(ToolFailed) as failed:
+        await send_request(make_request(), {"order_no": "A1"}, httpx2.MockTransport(tell))
+    assert isinstance(failed.value, ToolUnsure) == may_be_done
 
 
 async def test_a_write_looks_once_more_whether_it_may(tools: Tools, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
 from appliance.dialogue.steps import Act, Step, Task, Words
 from appliance.dialogue.summarising import Summarising
-from appliance.dialogue.tooling import RUNNING, is_open, tell
+from appliance.dialogue.tooling import RUNNING, is_open, leave, tell
 from appliance.dialogue.turn import Stopped, Turn
 from appliance.engine.engine import Engine
 from appliance.errors import ApplianceError, StoreUnavailable
@@ -205,7 +205,8 @@ class Answering:
     ) -> Ending:
         """Say fixed words; behind what the model said of `task`, where it said anything."""
         speech.verdicts += words.verdicts
-        speech.calls += (call for call in words.calls if not is_open(call))
+        unheard = leave(words.calls)
+        speech.calls += unheard
         for call in words.calls:
             await self._show_tool(turn, Tool(call.tool, call.state), speech)
         if words.asks_handoff:
@@ -223,8 +224,8 @@ class Answering:
             if turn.stop_asked.is_set():
                 return speech.conclude("cancelled", source)
             await speech.say(piece, source)
-        # A question that was not read to its end is none that can be answered.
-        speech.calls += filter(is_open, words.calls)
+        speech.calls = [call for call in speech.calls if call not in unheard]
+        speech.calls += sorted(words.calls, key=is_open)
         return replace(
             speech.conclude(words.finish_reason, source),
             sources=words.sources,

@@ -9,20 +9,22 @@ goes away, and when the message was refused; and at the next start, where the pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+import structlog
 
 from appliance.dialogue.briefs import Brief, Briefs
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply, ReplyFinish, Text
 from appliance.dialogue.turn import Turn
 from appliance.engine.logprobs import TokenLogprob
-from appliance.errors import ApplianceError, EngineFailure, Restarting
+from appliance.errors import ApplianceError, EngineFailure, Restarting, StoreUnavailable
 from appliance.events import NEAR, Done, Failed, FinishReason, Numbered, Token
-from appliance.store.sessions import key_of
+from appliance.store.sessions import Sessions, key_of
 
 FINISHES: Mapping[FinishReason, ReplyFinish] = MappingProxyType(
     {"length": "length", "timeout": "length", "refused": "content_filter"}
@@ -43,6 +45,7 @@ class Callers:
         self._conversations = conversations
         self._briefs = briefs
         self._tidying: set[asyncio.Task[None]] = set()
+        self._log = structlog.get_logger(__name__)
 
     async def ask(
         self, question: str, brief: Brief, session_id: str | None = None, *, is_kept: bool = False
@@ -68,6 +71,17 @@ class Callers:
             self._begin(self._drop_after(asked.turn))
         reply = self._follow(asked.turn, session_id if is_guest else None)
         return Begun(session_id, asked.turn, reply)
+
+    async def forget_left(self, sessions: Sessions) -> Collection[str]:
+        """What an earlier process left, now that the log holds what all others said; its keys.
+        Where that cannot be, the start after this one does it."""
+        try:
+            left = await sessions.forget_guests()
+            await self._conversations.drop(left)
+        except StoreUnavailable as error:
+            self._log.error("callers' sessions left", reason=str(error))
+            return ()
+        return left
 
     async def close(self) -> None:
         await asyncio.gather(*self._tidying, return_exceptions=True)

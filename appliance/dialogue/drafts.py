@@ -17,7 +17,7 @@ from appliance.dialogue.feed import DRAFT, Feeds
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.speech import Speech, TakenOver
-from appliance.dialogue.tooling import CONFIRMING, LOOKED_AT, is_open
+from appliance.dialogue.tooling import CONFIRMING, LOOKED_AT, leave
 from appliance.dialogue.turn import Turn
 from appliance.errors import ApplianceError, HandoffRefused
 from appliance.events import (
@@ -76,7 +76,7 @@ class Held:
         """What comes of it for the customer."""
         after = max((one.number for one in self.turn.events), default=0)
         # A question that the customer never saw is not open; what was done is kept.
-        self.speech.take_over(self.drafted, lambda call: not is_open(call))
+        self.speech.take_over(self.drafted, leave)
         calls, verdicts = tuple(self.speech.calls), tuple(self.speech.verdicts)
         ended = self.speech.conclude("stop", "human")
         match decision:
@@ -90,12 +90,11 @@ class Held:
         assert self.ending is not None, "only a whole answer is sent"
         shown = [one.event for one in self.turn.events[self.begun :]]
         events = tuple(event for event in shown if isinstance(event, SHOWN))
-        calls += tuple(
+        calls = tuple(
             replace(call, detail=f"{call.detail} {LOOKED_AT}".strip())
             if call.state == CONFIRMING
             else call
             for call in self.drafted.calls
-            if is_open(call)
         )
         return Decided("send", after, events, self.ending, verdicts, calls)
 
@@ -187,7 +186,7 @@ class Drafts:
                 held.settled.set()
             for follower in followers:
                 follower.cancel()
-            speech.take_over(held.drafted, lambda call: not is_open(call))
+            speech.take_over(held.drafted, leave)
         if fault is not None and held.decided is None:
             raise fault
         if not self._handoffs.is_bots(turn.session_key):

@@ -8,7 +8,7 @@ belongs to a person.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from appliance.dialogue.turn import Turn
@@ -60,10 +60,12 @@ class Speech:
         """One that is heard in `copy` alone."""
         return DraftSpeech(copy, self._log, self._is_bots)
 
-    def take_over(self, drafted: Speech, is_heard: Callable[[StoredCall], bool]) -> None:
-        """What a draft took and what the guards said of it is this turn's; of its calls those
-        that `is_heard` lets through."""
-        self.verdicts, self.calls = drafted.verdicts, [*filter(is_heard, drafted.calls)]
+    def take_over(
+        self, drafted: Speech, leave: Callable[[Sequence[StoredCall]], list[StoredCall]]
+    ) -> None:
+        """What a draft took and what the guards said of it is this turn's; of its calls what
+        `leave` does."""
+        self.verdicts, self.calls = drafted.verdicts, leave(drafted.calls)
         self.prefilled, self.decode_ms = drafted.prefilled, drafted.decode_ms
         self.completion_tokens = drafted.completion_tokens
 

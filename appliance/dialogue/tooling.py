@@ -32,8 +32,9 @@ ASKING, CONFIRMING, DECLINED, THROTTLED = "asking", "confirming", "declined", "t
 RUNNING = "running"
 # What stands with a question that an operator has looked at and sent.
 LOOKED_AT = "looked at"
-# What stands with a question whether to run a write again, of which nothing was heard.
-UNSURE = "unsure"
+# What stands with a question whether to run a write again, of which nothing was heard; and with
+# one whether to run what was such a write before.
+UNSURE, UNSURE_BEFORE = "unsure", "unsure before"
 # A value that came out wrong is asked for once more, and no third time.
 AGAIN = " again"
 KEY_BYTES = 12
@@ -258,21 +259,23 @@ class Tooling:
             words = self._get_shop().words("tool_unsure", act.language)
             return replace(kept, state=CONFIRMING, detail=UNSURE), words
         if result.outcome == CONFIRM:
-            key = await self._choose_key(conversation, call)
-            return replace(kept, state=CONFIRMING, key=key), words
+            key, detail = await self._choose_key(conversation, call)
+            return replace(kept, state=CONFIRMING, key=key, detail=detail), words
         return replace(kept, state=result.outcome), words
 
-    async def _choose_key(self, conversation: str, call: Call) -> str:
+    async def _choose_key(self, conversation: str, call: Call) -> tuple[str, str]:
         """That of the same call before, unless it was done: what may still come of that is one
-        with what is done now. Raises StoreUnavailable."""
+        with what is done now; and whether it may. Raises StoreUnavailable."""
         before = [
             one
             for one in await self._calls.read_all(conversation)
             if one.key and (one.tool, one.arguments) == (call.tool, call.arguments)
         ]
-        if before and before[-1].state in (CONFIRMING, ERROR):
-            return before[-1].key
-        return secrets.token_hex(KEY_BYTES)
+        if before and before[-1].state in (CONFIRMING, ERROR, THROTTLED):
+            key = before[-1].key
+            is_unsure = any(one.detail.startswith(UNSURE) for one in before if one.key == key)
+            return key, UNSURE_BEFORE if is_unsure else ""
+        return secrets.token_hex(KEY_BYTES), ""
 
     def _say(self, key: str, heard: Heard, call: StoredCall, more: str = "") -> Words:
         text = self._get_shop().words(key, heard.language)
@@ -299,6 +302,17 @@ def tell(acted: Sequence[tuple[StoredCall, str]]) -> Words:
 def is_open(call: StoredCall) -> bool:
     """Whether the next message may answer it."""
     return call.state.removesuffix(AGAIN) in (ASKING, CONFIRMING)
+
+
+def leave(calls: Sequence[StoredCall]) -> list[StoredCall]:
+    """What is kept of calls whose words nobody heard to their end: no question, since none can be
+    answered, but that a write was begun of which nothing is known."""
+    begun = (replace(call, state=ERROR) if is_begun(call) else call for call in calls)
+    return [call for call in begun if not is_open(call)]
+
+
+def is_begun(call: StoredCall) -> bool:
+    return call.state == CONFIRMING and call.detail == UNSURE
 
 
 def _has_value(heard: Heard, tool: Tool) -> bool:

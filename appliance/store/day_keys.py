@@ -17,11 +17,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from appliance.store import key_files
+from appliance.store.key_files import BLANK
 from appliance.store.sealing import Unreadable
 
 BATCH = 64
 FIRST_DAY = date(1970, 1, 1)
-BLANK = bytes(key_files.WRAPPED_BYTES)
 
 
 class DayKeys:

@@ -1,8 +1,8 @@
 """Sessions that are opened for one answer: step M018 of the schema, and how they are found again.
 
 They are deleted with their answer; one that is still there was left by a process that died. The
-rules that must not break: nobody is told of such a session, and what this process opened is not
-taken for what an earlier one left.
+rules that must not break: no other system is told of such a session, and what this process opened
+is not taken for what an earlier one left.
 """
 
 from __future__ import annotations

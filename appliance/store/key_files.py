@@ -31,6 +31,7 @@ MAGIC = b"apkeys1\n"
 MASTER_ID_BYTES = 8
 NAME_BYTES = len(MAGIC) + MASTER_ID_BYTES
 WRAPPED_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
+BLANK = bytes(WRAPPED_BYTES)
 RECORD_BYTES = NAME_BYTES + WRAPPED_BYTES
 NOBODY = bytes(NAME_BYTES)
 SUFFIX = ".keys"
@@ -158,7 +159,7 @@ def _is_copy(path: Path, copy: Path) -> bool:
 def _list_wrapped(content: bytes) -> set[bytes]:
     """The keys of a file's slots, but for those that were erased."""
     starts = range(RECORD_BYTES, len(content) - RECORD_BYTES + 1, RECORD_BYTES)
-    return {content[at + NAME_BYTES : at + RECORD_BYTES] for at in starts} - {bytes(WRAPPED_BYTES)}
+    return {content[at + NAME_BYTES : at + RECORD_BYTES] for at in starts} - {BLANK}
 
 
 def copy_files(source: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ being destroyed here, and is told until it is destroyed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,11 @@ class KeyMirror:
     def find(self) -> Path | None:
         """Where it is there and holds no other appliance's keys. Raises OSError."""
         mirror = self._mirror
-        if mirror is None or not key_files.is_of_same_house(self._folder, mirror):
+        if mirror is None or not mirror.is_dir():
+            return None
+        # One that may not be read is not an empty one.
+        os.scandir(mirror).close()
+        if not key_files.is_of_same_house(self._folder, mirror):
             return None
         return mirror
 
@@ -60,7 +65,9 @@ class KeyMirror:
                 if day <= upto:
                     key_files.destroy(path)
             self._erase([one for one in files if one[0] > upto])
-            self.warning = ""
+            # A folder that is not mounted has none, and may come back with what is told of.
+            if files:
+                self.warning = ""
 
     def _erase(self, files: Collection[tuple[int, Path]]) -> None:
         for _, copy in files:

@@ -208,11 +208,6 @@ class Keyring:
         with self._lock:
             self._mirror.clean(upto)
 
-    def copy_to(self, folder: Path) -> None:
-        """Make `folder` hold these keys and no others. Raises OSError."""
-        with self._lock:
-            key_files.copy_files(self._folder, folder)
-
     def copy_to_mirror(self) -> None:
         """Raises OSError."""
         with self._lock:

@@ -301,15 +301,17 @@ class Sessions:
         return forgotten
 
     async def forget_guests(self) -> tuple[str, ...]:
-        """Delete those that an earlier process left, before its turns go on; their keys."""
+        """Delete those that an earlier process left, once the log is open; their keys."""
 
         def change(database: sqlite_utils.Database) -> tuple[str, ...]:
-            left = self._guests.find_left(database.conn)
-            for session_key in left:
+            for session_key in (left := self._guests.find_left(database.conn)):
                 self._delete(database.conn, session_key)
             return left
 
-        return await self._store.write(change)
+        left = await self._store.write(change)
+        for session_key in left:
+            await self._log.forget(session_key)
+        return left
 
     def _delete(self, connection: sqlite3.Connection, session_key: str) -> Forgotten:
         receipt = self._accounts.destroy(connection, session_key) if self._accounts else None
@@ -321,9 +323,7 @@ class Sessions:
         return Forgotten(counts[0].rowcount, counts[1].rowcount, receipt)
 
 
-NEW_SESSION = """
-INSERT INTO sessions (session_key, created_ms, touched_ms, is_guest) VALUES (?, ?, ?, ?)
-"""
+NEW_SESSION = "INSERT INTO sessions (session_key, created_ms, touched_ms, is_guest) VALUES(?,?,?,?)"
 NEW_TURN = """
 INSERT INTO turns (run_id, session_key, state, accepted_ms, client_id, event_id)
 VALUES (?, ?, 'running', ?, ?, ?)

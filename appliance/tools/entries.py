@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from appliance.tools.declared import Row, Value
-from appliance.tools.failures import ToolFailed
+from appliance.tools.failures import ToolFailed, ToolUnsure
 
 MOST_ROWS = 100
 
@@ -57,7 +57,7 @@ def read_rows(answer: object) -> tuple[Row, ...]:
     if rows is None:
         return ()
     if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) for row in rows):
-        raise ToolFailed("The answer is no list of objects.")
+        raise ToolUnsure("The answer is no list of objects.")
     return tuple(
         {str(key): read_value(value) for key, value in row.items()} for row in rows[:MOST_ROWS]
     )

@@ -1,4 +1,4 @@
-"""How a tool fails: one error that every kind of tool raises, and nothing else.
+"""How a tool fails: one error that every kind of tool raises, and nothing else; and one kind of it.
 
 It says nothing to a customer; the shop's reply for "error" does. The rule that must not break: its
 sentence is for the log and the command line and holds no value of a customer's.
@@ -13,3 +13,7 @@ class ToolFailed(ApplianceError):
     """A tool could not be run."""
 
     code = "tool_failed"
+
+
+class ToolUnsure(ToolFailed):
+    """It was begun, and what came of it was not told: a write may have been done."""

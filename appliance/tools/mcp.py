@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from appliance.tools.declared import Row, Server, ServerCall, Value
 from appliance.tools.entries import read_rows
-from appliance.tools.failures import ToolFailed
+from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.secrets import read_secret
 from appliance.tools.templates import PLACEHOLDER
 
@@ -59,15 +59,19 @@ async def call_server(
     import httpx2
 
     arguments = {name: _fill(text, values) for name, text in call.arguments.items()}
+    limit, failure = asyncio.timeout(call.timeout_s), ToolFailed
     try:
-        async with asyncio.timeout(call.timeout_s):
+        async with limit:
             await asyncio.to_thread(_load)
             async with _connected(server, call.timeout_s) as client:
+                failure = ToolUnsure
                 answer = await client.call_tool(call.tool, arguments)
     except ImportError:
         raise ToolFailed(MISSING) from None
     except (OSError, ValueError, RuntimeError, httpx2.HTTPError, ExceptionGroup) as error:
-        raise ToolFailed(f"The server {server.name} failed: {type(error).__name__}.") from None
+        if limit.expired() or isinstance(error, TimeoutError):
+            raise TimeoutError from None
+        raise failure(f"The server {server.name} failed: {type(error).__name__}.") from None
     if answer.is_error:
         raise ToolFailed(f"The server {server.name} answered with an error.")
     texts = [text for part in answer.content if (text := getattr(part, "text", None))]
@@ -77,7 +81,7 @@ async def call_server(
 def find_rows(structured: object, text: str, call: ServerCall) -> tuple[Row, ...]:
     """What the server says as data, else its text: as JSON where it is some, else as one value."""
     if len(text) > MAX_ANSWER_CHARS:
-        raise ToolFailed("The answer is too long.")
+        raise ToolUnsure("The answer is too long.")
     answer = structured if structured is not None else _read_text(text)
     # The SDK wraps what is no object.
     if isinstance(answer, dict) and set(answer) == {"result"}:

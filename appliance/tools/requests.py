@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from appliance.tools.declared import Request, Row, Value
 from appliance.tools.entries import read_rows
-from appliance.tools.failures import ToolFailed
+from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.secrets import read_secret
 from appliance.tools.templates import PLACEHOLDER
 
@@ -47,10 +47,17 @@ async def send_request(
     ):
         try:
             answer = await _read_answer(client, request, url, body)
+        except (
+            httpx2.ConnectError,
+            httpx2.ConnectTimeout,
+            httpx2.PoolTimeout,
+            httpx2.InvalidURL,
+        ) as error:
+            raise ToolFailed(f"The request failed: {type(error).__name__}.") from None
         except httpx2.TimeoutException:
             raise TimeoutError from None
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ToolFailed(f"The request failed: {type(error).__name__}.") from None
+        except httpx2.HTTPError as error:
+            raise ToolUnsure(f"The request failed: {type(error).__name__}.") from None
     return find_rows(answer, request)
 
 
@@ -73,16 +80,18 @@ async def _read_answer(
         if answer.status_code == 404:
             return None
         if answer.status_code not in (200, 201):
-            raise ToolFailed(f"The service answered {answer.status_code}.")
+            is_refused = 300 <= answer.status_code < 500
+            failure = ToolFailed if is_refused else ToolUnsure
+            raise failure(f"The service answered {answer.status_code}.")
         read = bytearray()
         async for chunk in answer.aiter_bytes():
             read += chunk
             if len(read) > MAX_ANSWER_BYTES:
-                raise ToolFailed("The answer is too long.")
+                raise ToolUnsure("The answer is too long.")
     try:
         return json.loads(bytes(read))
     except (ValueError, RecursionError):
-        raise ToolFailed("The answer is no JSON.") from None
+        raise ToolUnsure("The answer is no JSON.") from None
 
 
 def find_rows(answer: object, request: Request) -> tuple[Row, ...]:

@@ -32,7 +32,7 @@ from appliance.tools.declared import (
 )
 from appliance.tools.entries import run_entry
 from appliance.tools.example_orders import make_orders
-from appliance.tools.failures import ToolFailed
+from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.mcp import call_server
 from appliance.tools.requests import send_request
 from appliance.tools.sql import BeginWriting, exists, reading, rehearsing, run, writing
@@ -96,11 +96,11 @@ class Tools:
             tool = self._find(call, is_looking=is_looking)
             return await self._run(tool, call, is_looking=is_looking)
         except ToolFailed as failed:
-            self._log.warning("tool failed", tool=call.tool, reason=str(failed))
+            reason, may_be_done = str(failed), isinstance(failed, ToolUnsure)
         except TimeoutError:
-            self._log.warning("tool failed", tool=call.tool, reason="It took too long.")
-            return Result(ERROR, is_unsure=not is_looking)
-        return Result(ERROR)
+            reason, may_be_done = "It took too long.", True
+        self._log.warning("tool failed", tool=call.tool, reason=reason)
+        return Result(ERROR, is_unsure=may_be_done and not is_looking)
 
     def _find(self, call: Call, *, is_looking: bool) -> Tool:
         """Whoever chose it, a value is what its schema allows. Raises ToolFailed."""
