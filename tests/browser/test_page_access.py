@@ -299,6 +299,7 @@ def test_a_button_that_vanishes_leaves_the_focus_where_the_customer_goes_on(page
     expect(question).to_be_focused()
     expect(page.locator(".retry").last).to_be_visible(timeout=ANSWER_MS)
     page.click("#new")
+    expect(page.locator("#back")).to_be_visible()
     page.locator("#back").press("Enter")
     expect(question).to_be_focused()
     expect(page.locator("#back")).to_be_hidden()
@@ -310,6 +311,8 @@ def test_the_press_that_jumps_to_the_end_leaves_the_focus_in_the_field(page: Pag
     main = page.locator("main").element_handle()
     page.wait_for_function("main => main.scrollTop > 100", arg=main)
     page.evaluate("main => main.scrollTop = 0", main)
+    # A key is pressed at once, also on what nobody sees yet.
+    expect(page.locator("#latest")).to_be_visible()
     page.locator("#latest").press("Enter")
     expect(page.locator("#latest")).to_be_hidden()
     expect(page.locator("#question")).to_be_focused()
