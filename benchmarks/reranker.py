@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -45,6 +45,8 @@ FROM_RECORDS, FROM_WISHES = 725, 250
 VECTORS = Path("build") / "reranker-vectors.db"
 SOME = 1000
 ROWS: dict[Kind, int] = {"entry": ENTRY_ROW, "line": LINE_ROW}
+# The pieces of a question and a text, what they are, and the number of their group.
+Read: TypeAlias = tuple[list[int], Pair, int]
 
 
 def make_embed() -> Embed:
@@ -97,19 +99,22 @@ def draw(net: Net, records: Sequence[Group], wishes: Sequence[Group], number: in
             [(net.cut(one.kind, one.question + SEPARATOR + one.text), one, at) for one in group]
             for at, group in enumerate(some)
         ]
-        longest = {at: max(len(pieces) for pieces, _, at in group) for at, group in enumerate(read)}
-        read = [group for at, group in enumerate(read) if longest[at] <= MOST_PIECES]
-        read.sort(key=lambda group: longest[group[0][2]] + 4 * chance.random())
+        read = [group for group in read if find_longest(group) <= MOST_PIECES]
+        read.sort(key=lambda group: find_longest(group) + 4 * chance.random())
         texts = [each for group in read for each in group]
         batches = [texts[at : at + TEXTS] for at in range(0, len(texts) - TEXTS, TEXTS)]
         for batch in chance.sample(batches, len(batches)):
             yield join_batch(net, batch)
 
 
-def join_batch(net: Net, batch: Sequence[tuple[list[int], Pair, int]]) -> tuple[Any, ...]:
+def find_longest(read: Sequence[Read]) -> int:
+    return max(len(pieces) for pieces, _, _ in read)
+
+
+def join_batch(net: Net, batch: Sequence[Read]) -> tuple[Any, ...]:
     """The texts, which head is to rate each, whether it answers, and which are of one group."""
     texts = [pieces for pieces, _, _ in batch]
-    rows, counts = net.fill(texts, -(-max(map(len, texts)) // EIGHT) * EIGHT)
+    rows, counts = net.fill(texts, -(-find_longest(batch) // EIGHT) * EIGHT)
     kinds = np.array([ROWS[one.kind] for _, one, _ in batch])
     groups = np.array([at for _, _, at in batch])
     answers = np.array([one.answers for _, one, _ in batch], np.float32)

@@ -205,8 +205,8 @@ class Answering:
     ) -> Ending:
         """Say fixed words; behind what the model said of `task`, where it said anything."""
         speech.verdicts += words.verdicts
-        unheard = leave(words.calls)
-        speech.calls += unheard
+        before = len(speech.calls)
+        speech.calls += leave(words.calls)
         for call in words.calls:
             await self._show_tool(turn, Tool(call.tool, call.state), speech)
         if words.asks_handoff:
@@ -224,8 +224,8 @@ class Answering:
             if turn.stop_asked.is_set():
                 return speech.conclude("cancelled", source)
             await speech.say(piece, source)
-        speech.calls = [call for call in speech.calls if call not in unheard]
-        speech.calls += sorted(words.calls, key=is_open)
+        # Heard to the end: a question can be answered now, and stands last.
+        speech.calls[before:] = sorted(words.calls, key=is_open)
         return replace(
             speech.conclude(words.finish_reason, source),
             sources=words.sources,
