@@ -81,22 +81,23 @@ class Expiry:
     async def run(self, store: Store, today: int) -> None:
         """Raises StoreUnavailable."""
         upto = today - self._days - 1 if self._days else -1
-        if self._days:
-            await self._end_days(store, upto)
-        # What the folder of the backups refused before.
-        await asyncio.to_thread(self._keyring.clean_mirror, upto)
+        if not (self._days and await self._end_days(store, upto)):
+            # What the folder of the backups refused before.
+            await asyncio.to_thread(self._keyring.clean_mirror, upto)
         old = today - self._log_days - 1
         await store.write(lambda database: self._drop_rows(database.conn, old))
 
-    async def _end_days(self, store: Store, upto: int) -> None:
+    async def _end_days(self, store: Store, upto: int) -> bool:
+        """Whether there were any to end; their keys beside the backups end with them."""
         if await store.read(read_purged_day) >= upto:
-            return
+            return False
         ended = await store.write(lambda _: self._keyring.destroy_days(upto))
         while await store.write(lambda database: _delete_turns(database, upto)):
             continue
         await store.write(lambda database: self._end(database.conn, upto))
         if ended:
             self._log.info("old days ended", days=len(ended))
+        return True
 
     def _end(self, connection: sqlite3.Connection, upto: int) -> None:
         connection.execute(HOLD_NUMBERS, (_pack(upto),))
