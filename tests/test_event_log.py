@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,6 +31,7 @@ from appliance.store import recovery
 from appliance.store.chunks import decode_event, encode_event, skip_numbers
 from appliance.store.database import Store
 from appliance.store.events import EventLog
+from appliance.store.folder import LIVE_NAME
 from appliance.store.live import LiveLog
 from appliance.store.messages import Answer
 from appliance.store.recovery import Unfinished
@@ -401,6 +402,28 @@ async def test_an_illegible_half_second_of_an_unfinished_turn_is_told_as_a_loss(
         (left,) = second.unfinished
         assert texts(left.events) == [WORDS[0]]
         assert left.events[-1] == Numbered(1002, asked.run_id, Rewind(2, len(WORDS[0])))
+
+
+async def test_an_illegible_event_in_the_live_file_costs_no_other_session_a_word(
+    tmp_path: Path,
+) -> None:
+    first = await open_log(tmp_path)
+    spoilt, other = [await first.ask(await first.sessions.create()) for _ in range(2)]
+    for word in WORDS:
+        await first.say(spoilt, Token(word))
+        await first.say(other, Token(word))
+    await die(first)
+    with closing(sqlite3.connect(tmp_path / LIVE_NAME)) as live, live:
+        live.execute(
+            "UPDATE events SET body = x'00' WHERE session_key = ? AND number = 4",
+            (spoilt.session_key,),
+        )
+    async with living(tmp_path) as second:
+        left = {one.session_key: one.events for one in second.unfinished}
+        assert texts(left[other.session_key]) == list(WORDS)
+        assert not isinstance(left[other.session_key][-1].event, Rewind)
+        assert texts(left[spoilt.session_key]) == list(WORDS[:2])
+        assert isinstance(left[spoilt.session_key][-1].event, Rewind)
 
 
 async def test_an_illegible_half_second_of_an_ended_turn_leaves_the_rest_readable(

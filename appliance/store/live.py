@@ -61,11 +61,13 @@ Statement: TypeAlias = tuple[str, tuple[str | int | bytes, ...]]
 class Leftover:
     """What a dead process left: events by session, oldest first, and the turns that were in the
     engine with the number of deaths they had seen before. `is_whole` is false where the file was
-    begun anew and some of what it held had not reached the main file yet."""
+    begun anew and some of what it held had not reached the main file yet. Of the `torn` sessions
+    there is what stands before an event that cannot be read."""
 
     events: dict[str, list[Numbered]]
     handed_over: dict[str, int]
     is_whole: bool
+    torn: frozenset[str]
 
 
 def read_boot_id() -> str:
@@ -185,18 +187,34 @@ class LiveLog:
             ).fetchall()
             handed_over = connection.execute("SELECT run_id, deaths FROM handed_over").fetchall()
             is_whole = connection.execute("SELECT 1 FROM gap").fetchone() is None
-            events: dict[str, list[Numbered]] = {}
-            for session_key, number, run_id, sealed in rows:
-                body = self._seals.open(sealed, _label(session_key, number))
-                numbered = Numbered(number, run_id, decode_event(body))
-                events.setdefault(session_key, []).append(numbered)
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+        except sqlite3.Error as error:
             self._log.warning("live log not readable", error=str(error))
             if connection is not None:
                 connection.close()
             return None
         self._connection = connection
-        return Leftover(events, dict(handed_over), is_whole)
+        events, torn = self._open_rows(rows)
+        return Leftover(events, dict(handed_over), is_whole, torn)
+
+    def _open_rows(
+        self, rows: Iterable[tuple[str, int, str, bytes]]
+    ) -> tuple[dict[str, list[Numbered]], frozenset[str]]:
+        """One session's key may be gone while all others' words are here."""
+        events: dict[str, list[Numbered]] = {}
+        torn: set[str] = set()
+        for session_key, number, run_id, sealed in rows:
+            if session_key in torn:
+                continue
+            try:
+                event = decode_event(self._seals.open(sealed, _label(session_key, number)))
+            except (ValueError, TypeError, KeyError) as error:
+                torn.add(session_key)
+                self._log.warning(
+                    "live events not readable", session=session_key[:12], error=str(error)
+                )
+            else:
+                events.setdefault(session_key, []).append(Numbered(number, run_id, event))
+        return events, frozenset(torn)
 
     def _close(self, *, remove: bool) -> None:
         connection, self._connection = self._connection, None

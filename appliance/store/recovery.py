@@ -92,7 +92,8 @@ class _Recovery:
             events, is_whole = self._choose_new(session_key, run_id, found)
             insert_events(self._connection, self._seals, session_key, events)
             is_legible = self._cut_illegible(session_key, run_id)
-            if is_lost or not is_whole or not is_legible:
+            is_torn = leftover is not None and session_key in leftover.torn
+            if is_lost or is_torn or not is_whole or not is_legible:
                 self._rewind(session_key, run_id)
         for run_id, deaths in (leftover.handed_over if leftover else {}).items():
             # What was decided on was with an operator and no more with the engine.
