@@ -18,7 +18,7 @@ import pytest
 from appliance.toolbox import read_registry
 from appliance.tools import running
 from appliance.tools.declared import Call, Database, Request, Result, Statement, Tool
-from appliance.tools.entries import find_entry, read_rows
+from appliance.tools.entries import MOST_AT_ONCE, find_entry, read_rows
 from appliance.tools.example_orders import make_orders
 from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.requests import build_address, send_request
@@ -292,7 +292,12 @@ async def test_a_secret_comes_from_the_environment_and_nowhere_else(
     assert seen == ["Bearer x"]
 
 
+RELEASE = threading.Event()
+
+
 def find_state(order_no: str) -> list[dict[str, str]]:
+    if order_no == "A10099":
+        RELEASE.wait()
     if order_no == "A10045":
         raise KeyError(order_no)
     if order_no == "A10046":
@@ -325,6 +330,27 @@ async def test_a_function_is_a_tool(tmp_path: Path, order_no: str, outcome: str)
     tools = Tools(read_registry(make_shop(tmp_path / "shop", PYTHON), tmp_path))
     result = await tools.look(Call("state", {"order_no": order_no}))
     assert result.outcome == outcome
+
+
+async def test_functions_that_hang_hold_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "ENTRY_PATIENCE_S", 0.05)
+    tools = Tools(read_registry(make_shop(tmp_path / "shop", PYTHON), tmp_path))
+    call = Call("state", {"order_no": "A10099"})
+    try:
+        looks = [tools.look(call) for _ in range(MOST_AT_ONCE)]
+        assert {result.outcome for result in await asyncio.gather(*looks)} == {"error"}
+        with pytest.raises(ToolFailed, match="not come back"):
+            await tools.attempt(Call("state", {"order_no": "A10023"}))
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 1), 5) == 1
+    finally:
+        RELEASE.set()
+    hung = [one for one in threading.enumerate() if one.name.startswith("entry ")]
+    assert all(one.daemon for one in hung)
+    for one in hung:
+        await asyncio.to_thread(one.join, 5)
+    assert (await tools.look(Call("state", {"order_no": "A10023"}))).outcome == "found"
 
 
 def test_a_module_that_cannot_be_read_is_a_fault_of_the_tool(

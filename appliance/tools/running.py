@@ -30,7 +30,7 @@ from appliance.tools.declared import (
     Tool,
     Value,
 )
-from appliance.tools.entries import run_entry
+from appliance.tools.entries import Entries
 from appliance.tools.example_orders import make_orders
 from appliance.tools.failures import ToolFailed, ToolUnsure
 from appliance.tools.mcp import call_server
@@ -45,16 +45,22 @@ ENTRY_PATIENCE_S = 10.0
 
 
 class Tools:
-    """One thread for all tools: a shop's database is asked one question at a time."""
+    """One thread for all databases: a shop's is asked one question at a time."""
 
-    def __init__(self, registry: Registry, executor: ThreadPoolExecutor | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        executor: ThreadPoolExecutor | None = None,
+        entries: Entries | None = None,
+    ) -> None:
         self.registry = registry
         self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="tools")
+        self._entries = entries or Entries()
         self._log = structlog.get_logger(__name__)
 
     def with_registry(self, registry: Registry) -> Tools:
-        """Others, on the same thread."""
-        return Tools(registry, self._executor)
+        """Others, on the same threads."""
+        return Tools(registry, self._executor, self._entries)
 
     async def look(self, call: Call) -> Result:
         """What is found, and for a tool that writes whether it may: `confirm`, or why not."""
@@ -135,10 +141,9 @@ class Tools:
             server = self.registry.servers[tool.server_call.server]
             rows = await call_server(server, tool.server_call, values)
         else:
-            # Not on the thread of the databases: it may take as long as it likes.
             async with asyncio.timeout(ENTRY_PATIENCE_S):
                 names = (*tool.parameters, *(["key"] if tool.is_writing else []))
-                rows = await asyncio.to_thread(run_entry, tool.entry, values, names)
+                rows = await self._entries.run(tool.entry, values, names)
         return name_outcome(tool, rows, is_looking=is_looking)
 
     def _bind(self, tool: Tool, call: Call) -> Mapping[str, Value]:
