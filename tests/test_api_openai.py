@@ -21,6 +21,7 @@ from openai.types.chat import ChatCompletionChunk
 from appliance.app import House
 from appliance.dialogue.bare import Said, arrange
 from appliance.dialogue.conversations import Conversations
+from appliance.dialogue.functions import read_functions
 from appliance.engine.engine import Generation
 from appliance.engine.letters import CONTROL_IDS
 from appliance.engine.scripted import Line, ScriptedEngine, ScriptedRun, Wait
@@ -209,6 +210,19 @@ def test_what_was_said_before_is_what_the_caller_tells(tmp_path: Path) -> None:
         assert count_sessions(server) == 0
 
 
+def test_instructions_behind_the_question_are_no_question(tmp_path: Path) -> None:
+    told = [{"role": "user", "content": "说说天空"}, {"role": "system", "content": "Be brief."}]
+    with open_house(tmp_path) as server, connect(server) as client:
+        told_by = client.chat.completions.with_raw_response.create(
+            model="m",
+            messages=told,  # type: ignore[arg-type]
+            extra_headers={"X-Session-Id": "new"},
+        )
+        session_id = told_by.headers["X-Session-Id"]
+        history = httpx2.get(f"{server.url}/sessions/{session_id}/messages").json()
+        assert [one["text"] for one in history["messages"]] == ["说说天空", "你说：说说天空"]
+
+
 def test_a_named_session_is_kept_and_goes_on(tmp_path: Path) -> None:
     with open_house(tmp_path) as server, connect(server) as client:
         first = client.chat.completions.with_raw_response.create(
@@ -370,6 +384,12 @@ def test_a_function_is_called_as_the_caller_chooses(
     assert [one["function"]["name"] for one in told.get("tool_calls", [])] == (
         [called] if called else []
     )
+
+
+@pytest.mark.parametrize("declared", [None, {}, {"type": "object"}])
+def test_what_takes_nothing_may_be_declared_without_properties(declared: object) -> None:
+    (function,) = read_functions([{"function": {"name": "open_door", "parameters": declared}}])
+    assert function.parameters == {"type": "object", "properties": {}}
 
 
 def test_an_answer_in_a_shape_is_that_shape_or_refused(tmp_path: Path) -> None:

@@ -200,8 +200,9 @@ def _read(declared: object, place: str) -> Function:
     if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
         sentence = f"must be text of at most {MAX_DESCRIPTION_CHARS} characters."
         raise InvalidField(f"{inner}.description", f"{inner}.description {sentence}")
+    # What takes nothing is declared in any of these ways.
     parameters = told.get("parameters")
-    if parameters is None:
+    if parameters in (None, {}, {"type": "object"}):
         parameters = {"type": "object", "properties": {}}
     try:
         shape = shape_of(parameters)

@@ -83,13 +83,12 @@ def plan_chat(request: Request, wish: ChatWish, max_message_chars: int) -> BareP
 def plan_ladder(
     request: Request, messages: Sequence[Said], terms: Terms, max_message_chars: int
 ) -> LadderPlan:
-    """The last message is the question. A session that is kept knows what was before; any other
-    is told by the messages."""
+    """The customer's last message is the question. A session that is kept knows what was before;
+    any other is told by the messages."""
     _, past, question = arrange(messages)
-    last = messages[-1].text
     session = read_session(request)
     if session is not None:
-        question, past = last, []
+        question, past = next(said.text for said in reversed(messages) if said.role == "user"), []
     question = clean_text("messages", question, max_message_chars)
     return LadderPlan(question, Brief(terms, tuple(past)), session)
 
