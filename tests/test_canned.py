@@ -129,6 +129,14 @@ def test_hours_and_contact_are_told_once_the_shop_wrote_them(tmp_path: Path) -> 
     ]
 
 
+def test_who_asks_for_the_address_is_not_told_the_telephone(tmp_path: Path) -> None:
+    shop = Canned(read_shop(write_shop(tmp_path, '[shop]\nphone = "021-1"\n')))
+    assert [shop.reply(each, NOW) for each in ("你们地址", "微信号多少", "your email address")] == [
+        None
+    ] * 3
+    assert shop.reply("电话多少", NOW) and shop.reply("how can I contact you", NOW)
+
+
 @pytest.mark.parametrize("key", ["handoff_absent", "handoff_after_hours"])
 def test_while_nobody_is_there_contact_and_hours_are_told(tmp_path: Path, key: str) -> None:
     own = '[shop]\nphone = "021-1"\nhours = { zh = "9点到18点", en = "9 to 6" }\n'

@@ -38,6 +38,13 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "hours": ("hours",),
     "contact": ("phone", "wechat", "email", "address"),
 }
+# Who asks for one of them is not told another.
+NAMED = {
+    "phone": re.compile(r"电话|phone"),
+    "wechat": re.compile(r"微信|wechat"),
+    "email": re.compile(r"邮箱|mail"),
+    "address": re.compile(r"地址|(?<!mail )address"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +69,17 @@ class Canned:
             for key, pattern in read_talk().items():
                 if key in left_out:
                     continue
-                if pattern.fullmatch(form) and self._has_needed(key, language):
+                if pattern.fullmatch(form) and self._has_needed(key, form, language):
                     text = self._shop.words(key, language, **tell_moment(now, language))
                     return Reply(f"canned/{key}", text) if text else None
         return None
 
-    def _has_needed(self, key: str, language: Language) -> bool:
+    def _has_needed(self, key: str, form: str, language: Language) -> bool:
         needed = NEEDED.get(key)
-        return needed is None or any(self._shop.fact(fact, language) for fact in needed)
+        if needed is None:
+            return True
+        named = [fact for fact in needed if fact in NAMED and NAMED[fact].search(form)]
+        return any(self._shop.fact(fact, language) for fact in named or needed)
 
 
 @cache
