@@ -34,6 +34,13 @@ from appliance.knowledge.days import is_of_holiday, list_months, list_weekdays, 
         ("周六开门吗", "周一至周五 9:00–18:00，周日休息", "", True),
         ("open on Friday?", "10:00–20:00, closed on Tuesdays", "", False),
         ("open on Friday?", "Monday to Thursday 10:00–20:00, Sunday closed", "", True),
+        ("周四几点营业", "门店周二、三休息，其余 10:00–20:00 营业", "", False),
+        ("周四几点营业", "周一到周三 9:00–18:00，周二、周三休息", "", True),
+        ("open on Friday?", "10:00–20:00, we are closed Mon & Tue", "", False),
+        ("周五营业吗", "10:00–20:00，店休日：周二", "", False),
+        ("国庆营业吗", "10月1号休息", "", False),
+        ("周三有课吗", "周一三五有课", "", False),
+        ("周四有课吗", "周一三五有课", "", True),
         ("11月1日营业吗", "11月1日起，营业时间 9:00-18:00", "", False),
         ("open on 21 January?", "daily from 9:00", "", False),
         ("初三学生有优惠吗", "凭学生证九折", "", False),
@@ -52,6 +59,8 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
     assert list_weekdays("周一到五") == {0, 1, 2, 3, 4}
     assert list_weekdays("星期一、三、五") == {0, 2, 4}
     assert list_weekdays("周六日") == list_weekdays("周六、日") == {5, 6}
+    assert list_weekdays("周一三五花茶") == {0, 2, 4}
+    assert list_weekdays("周三三明治") == list_weekdays("周三一日游") == {2}
     assert list_weekdays("周一到五点") == list_weekdays("周一和二楼") == {0}
     assert list_months("11 月到 2 月") == {10, 11, 0, 1}
     assert list_months("how many trout may i catch") == frozenset()

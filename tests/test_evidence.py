@@ -145,6 +145,13 @@ def test_a_question_tells_what_it_wants(question: str, kinds: tuple[str, ...]) -
         ("什么颜色，有几个", "3 个", False),
         ("几折", "全场半价", True),
         ("几折", "买二送一", True),
+        ("加盟费多少钱", "加盟费是3万元", True),
+        ("押金多少钱", "押金不用付钱", True),
+        ("how much is delivery", "It costs 5 €.", True),
+        ("几点关门", "营业时间早九晚九", True),
+        ("what are your opening hours", "Monday to Friday 9–18", True),
+        ("what are your opening hours", "3-5 days", False),
+        ("客服电话是多少", "请拨 95588", True),
         ("anything at all", "", True),
     ],
 )

@@ -85,6 +85,8 @@ SIGNS = {
 }  # fmt: skip
 SIGN = r"(?P<sign>(?:hk|us|nt)\$|[¥$€£]|\b(?:rmb|cny|usd|eur)|人民币)"
 MONEY = "|".join(CURRENCIES.values())
+# Where the 五 of 三块五 ends a price.
+AFTER_COINS = r"$|[\s,.;:!?，。；：！？、)）】」”~/-]|一(?!起)|[每起左包的吧呢啊吗就都到至]"
 PRICE_WORD = (
     r"(?:售价|原价|现价|特价|单价|总价|到手价|会员价|价格|定价|运费|邮费|押金|定金|仅需|只需|只要|仅售|"
     r"\b(?:price|prices|priced at|cost|costs|only|fee|deposit|pay)\b)"

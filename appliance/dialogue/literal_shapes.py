@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from appliance.dialogue.literal_patterns import (
     ADDRESS,
+    AFTER_COINS,
     COUNT,
     DAY,
     DIALLED,
@@ -46,6 +47,7 @@ from appliance.dialogue.literal_patterns import (
     N,
 )
 from appliance.dialogue.numerals import CHINESE_CHARS
+from appliance.knowledge.days import JOINED_DAYS, NO_DAY
 
 DIGIT = r"\d"
 NUMERAL = rf"[\d{CHINESE_CHARS}]"
@@ -123,7 +125,8 @@ SHAPES: tuple[Shape, ...] = (
         "weekday",
         "[期拜周]",
         rf"{WEEK_ZH}(?P<a>[一二三四五六日天1-6])"
-        rf"(?:{TO}{WEEK_ZH}?(?P<b>[一二三四五六日天1-6]))?(?!\d)",
+        rf"(?:{TO}{WEEK_ZH}?(?P<b>[一二三四五六日天1-6])"
+        rf"|(?P<more>(?:\s?[、和及/]\s?[一二三四五六日天]{NO_DAY}|{JOINED_DAYS})+))?(?!\d)",
     ),
     _shape(
         "date",
@@ -148,8 +151,9 @@ SHAPES: tuple[Shape, ...] = (
     _counted(
         "price",
         "coins",
-        rf"(?P<a>{N})\s?[元块](?P<jiao>[\d一二三四五六七八九])[角毛]?(?!\d)"
-        r"(?:(?P<fen>[\d一二三四五六七八九])分)?",
+        # 20元5个 and 300元一晚 have no 角.
+        rf"(?P<a>{N})\s?[元块](?P<jiao>[\d一二三四五六七八九])"
+        rf"(?:[角毛](?:(?P<fen>[\d一二三四五六七八九])分|(?!\d))|(?<=块.)(?={AFTER_COINS}))",
     ),
     _counted("price", "coin", rf"{SPAN}(?P<coin>[角毛]钱?|分钱|\s?(?:jiao|fen|cents?)\b)"),
     _shape(
@@ -161,6 +165,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     _counted("price", "money", rf"{SPAN}(?P<k>k\b)?[ -]?{MORE}(?P<unit>{MONEY})(?![a-z])"),
     _shape("price", "saving", "满", rf"满(?P<a>{N})(?:减|送|返)(?P<b>{N})(?![\d%件天个])"),
+    _counted("price", "priced", rf"(?P<value>{N})(?=(?:包邮|免邮)(?![寄票件政])|免运费|起送)"),
     _shape(
         "price",
         "priced",

@@ -52,7 +52,7 @@ def _tell_time(hour: int, minute: int, part: str = "", half: str = "") -> Value 
     # 晚上2点 is in the small hours, 晚上5点 and 晚上6点 are not.
     small_hours = 6 if part in ("半夜", "夜里", "夜") else 5 if "晚" in part else 0
     is_late = half == "p" or (part in PM_PARTS and hour >= small_hours)
-    if half == "a" or part in ("凌晨", "半夜") or (part in PM_PARTS[4:] and hour == 12):
+    if half == "a" or part in ("凌晨", "半夜") or (part in PM_PARTS[3:] and hour == 12):
         hour %= 12
     elif (is_late and hour < 12) or (part in ("中午", "午间") and hour < 4):
         hour += 12
@@ -159,7 +159,8 @@ def _either(match: Match) -> Value | None:
 
 
 def _weekday(match: Match) -> Value:
-    days = [name[:3].lower() for name in (match["a"], match["b"]) if name]
+    more = re.findall("[一二三四五六日天]", group_of(match, "more"))
+    days = [name[:3].lower() for name in (match["a"], match["b"], *more) if name]
     return Value(SPAN.join(f"w{WEEKDAYS[day]}" for day in days))
 
 

@@ -23,21 +23,21 @@ LUNAR_DAY = rf"初([{LUNAR_DAYS}])(?!年级|[学班生课]|毕业|的(?:学生|�
 HOLIDAYS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"元旦|(?<!\d)1\s?月\s?1\s?日|new year'?s|\b1 january|january 1\b",
+        r"元旦|(?<!\d)1\s?月\s?1\s?[日号]|new year'?s|\b1 january|january 1\b",
         r"除夕|年三十|(?:spring festival|new year'?s) eve",
         r"春节|过年|大年(?=初|三十|夜)|年初|农历新年|"
         rf"{LUNAR_DAY}"
         r"|spring festival|chinese new year|lunar new year",
         r"元宵|lantern festival",
         r"清明|qingming|tomb.sweeping",
-        r"五一|劳动节|(?<!\d)5\s?月\s?1\s?日|labou?r day|may day|\b1 may\b|\bmay 1\b",
+        r"五一|劳动节|(?<!\d)5\s?月\s?1\s?[日号]|labou?r day|may day|\b1 may\b|\bmay 1\b",
         r"端午|dragon boat",
         r"七夕|qixi",
         r"中秋|mid.?autumn|moon festival",
-        r"国庆|十一(?=假|长假|黄金|期间)|10\s?月\s?1\s?日"
+        r"国庆|十一(?=假|长假|黄金|期间)|10\s?月\s?1\s?[日号]"
         r"|national day|\b1(?:–7)? october|october 1\b",
         r"重阳|double ninth",
-        r"圣诞|平安夜|12\s?月\s?2[4-6]\s?日|christmas|xmas|boxing day"
+        r"圣诞|平安夜|12\s?月\s?2[4-6]\s?[日号]|christmas|xmas|boxing day"
         r"|2[4-6](?: and 2[4-6])? december|december 2[4-6]",
         r"复活节|\beaster\b",
         r"good friday",
@@ -73,17 +73,24 @@ WEEKDAY = re.compile(
     r"(?:周|星期|礼拜)([一二三四五六日天])"
     r"|\b(mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b"
 )
+# What makes a numeral behind a day something else: 周二、三点, 周三、五折.
+NO_DAY = r"(?![\d点时月年个次件元块折十百千万半楼层号位天周人名种项步般共定直起些本家用常])"
+# 周一三五 and 周六日 need no mark between them.
+JOINED_DAYS = rf"(?:[二三四五六]{{2,5}}日?|(?<=六)日){NO_DAY}"
 # 周一至五, 周一、三、五 and 周六日 leave the word for a week out behind the first.
 SHORT_DAYS = re.compile(
     rf"(周|星期|礼拜)([{WEEK_ZH}天])"
-    rf"((?:\s?[至到、,和及/~–—-]\s?[{WEEK_ZH}天](?![点时月年个次件元楼层号位天周人名种项步])"
-    r"|(?<=六)日(?![点时月年]))+)"
+    rf"((?:\s?[至到、,和及/~–—-]\s?[{WEEK_ZH}天]{NO_DAY}|{JOINED_DAYS})+)"
 )
-# What is closed on one day is open on the others.
+# What is closed on one day or two is open on the others.
+DAY_ZH = rf"(?:每?(?:周|星期|礼拜)[{WEEK_ZH}天])"
+DAYS_ZH = rf"{DAY_ZH}(?:\s?[至到、,和及与/~–—-]?\s?{DAY_ZH})*"
+DAY_EN = r"(?:every )?(?:mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b\.?"
+DAYS_EN = rf"{DAY_EN}(?:(?:,? and |,? ?& ?|, ?|/| ?[-–—] ?| to | or ){DAY_EN})*"
 CLOSED_THEN = re.compile(
-    rf"(?:周|星期|礼拜)[{WEEK_ZH}天]\s?(?:全天)?(?:店休|公休|休息|休业|闭店|闭馆|不营业|不上班|不开门|除外)"
-    r"|\b(?:closed|except)(?: on)? (?:every )?[a-z]+days?\b"
-    r"|\b[a-z]+days?:? (?:is |are |we are )?closed\b"
+    rf"{DAYS_ZH}\s?(?:全天)?(?:店休|公休|休息|休业|闭店|闭馆|不营业|不上班|不开|除外)"
+    rf"|(?:店休|公休|休息|闭馆)日?\s?[::]\s?{DAYS_ZH}"
+    rf"|\b(?:closed|except)(?: on)? {DAYS_EN}|\b{DAYS_EN}:? (?:is |are |we are )?closed\b"
 )
 SPANS = (
     (re.compile(r"周末|\bweekends?\b"), frozenset((5, 6))),
@@ -108,7 +115,7 @@ def misses_day(question: str, line: str, place: str) -> bool:
     if holidays and not EVERY_HOLIDAY.search(said) and not holidays <= list_holidays(said):
         return True
     days = list_weekdays(said)
-    if not list_weekdays(CLOSED_THEN.sub(" ", said)):
+    if not list_weekdays(CLOSED_THEN.sub(" ", _spell_out(said))):
         # Who is closed on Tuesdays says of no other day that it is not meant.
         days &= list_weekdays(asked)
     pairs = ((find(asked), find(said)) for find in (list_months, list_lunar_days))
@@ -133,7 +140,7 @@ def list_holidays(folded: str) -> frozenset[int]:
 @lru_cache(maxsize=512)
 def list_weekdays(folded: str) -> frozenset[int]:
     """0 is Monday; "Tuesday to Sunday" are six days."""
-    plain = SHORT_DAYS.sub(_spell_out, WORKING_TIME.sub(" ", folded))
+    plain = _spell_out(WORKING_TIME.sub(" ", folded))
     days = set(_list_spanned(WEEKDAY, plain, _number_weekday, 7))
     for pattern, several in SPANS:
         if pattern.search(plain):
@@ -141,8 +148,11 @@ def list_weekdays(folded: str) -> frozenset[int]:
     return frozenset(days)
 
 
-def _spell_out(days: re.Match[str]) -> str:
-    return days[1] + days[2] + re.sub(rf"([{WEEK_ZH}天])", rf"{days[1]}\1", days[3])
+def _spell_out(folded: str) -> str:
+    return SHORT_DAYS.sub(
+        lambda days: days[1] + days[2] + re.sub(rf"([{WEEK_ZH}天])", rf"{days[1]}\1", days[3]),
+        folded,
+    )
 
 
 @lru_cache(maxsize=512)

@@ -34,7 +34,8 @@ DURATION = (
     r"|an? (?:hour|day|week|month|year))\b"
 )
 CLOCK = (
-    rf"\d{{1,2}}[::]\d{{2}}|{N}\s?点|\b\d{{1,2}}\s?(?:am|pm|a\.m|p\.m|o'clock)|24\s?小时|全天"
+    rf"\d{{1,2}}[::]\d{{2}}|{N}\s?点|[早朝]{N}点?[到至-]?晚{N}|24\s?小时|全天"
+    r"|\b\d{1,2}\s?(?:am|pm|a\.m|p\.m|o'clock)|\b\d{1,2}\s?(?:[-–—]|to)\s?\d{1,2}(?!\s?[\w%])"
     r"|\b(?:24 hours|noon|midnight|around the clock)\b|中午|午夜"
 )
 WEEKDAY = (
@@ -47,8 +48,11 @@ DATE = (
     r"|september|october|november|december)\b|\d{1,4}[-/]\d{1,2}"
 )
 MONEY = (
-    r"[¥$€£]\s?\d|\d[\d,.]*\s?(?:元|块|角|yuan|rmb|cny|usd|dollars?|euros?)"
-    r"|[一二两三四五六七八九十百千]+\s?(?:元|块)|免|不收|不用付|不花钱|包邮|无需付|承担|自理"
+    r"[¥$€£]\s?\d|\b(?:usd|eur|gbp|chf|hkd|rmb|cny)\s?\d|\d[\d,.]*\s?[百千]?万"
+    r"|\d[\d,.]*\s?[百千]?(?:[美港日欧]?元|块|角|港币|美金|[€£]|yuan|rmb|cny|usd|eur|gbp|chf|hkd"
+    r"|dollars?|euros?|pounds?|francs?|bucks?|cents?)"
+    r"|[一二两三四五六七八九十百千万]+\s?(?:[美港日欧]?元|块)|[一二两三四五六七八九十]万"
+    r"|免|不收|不[用要]付?钱|不用付|不花钱|包邮|无需付|承担|自理"
     r"|\b(?:free|no charge|not charged?|included|at our expense|we pay|you pay)\b"
 )
 COUNTING = "个种次张位只人件款层本台把颗条门家名双套间页部瓶盒箱杯顿辆道班节期场份支片块字"
@@ -63,7 +67,7 @@ KINDS = (
         "phone",
         r"(?:电话|热线|专线|手机号)[^,。?]{0,4}(?:多少|几|什么|是)|(?:打|拨)(?:哪个|什么)(?:电话|号)"
         r"|\b(?:(?:tele)?phone|hotline|contact) number|\b(?:what|which) number",
-        r"\d{3,}[- ]?\d{3,}",
+        r"(?:\d[ -]?){5}",
     ),
     _make("email", r"(?:什么|哪个|的)邮箱|\be-?mail address", r"@"),
     _make(
@@ -86,13 +90,13 @@ KINDS = (
         r"多重|(?:几|多少)(?:公斤|千克|克|斤|吨|kg)|重量|承重"
         r"|\bhow heavy\b|\bweigh[ts]?\b|\bhow many (?:kg|kilos?|kilograms?|grams?|pounds?)\b"
         r"|\b(?:maximum|max) load\b",
-        rf"{N}\s?(?:公斤|千克|克|斤|吨|kg\b|g\b|kilos?|kilograms?|grams?|pounds?|lbs?\b|t\b)",
+        rf"{N}\s?(?:公斤|千克|克|斤|吨|kg\b|g\b|kilos?|kilograms?|grams?|pounds?|lbs?\b|oz\b|ounces?|t\b)",
     ),
     _make(
         "temperature",
         r"(?:几|多少)度|什么温度|\bhow (?:hot|cold|warm)\b"
         r"|\bwhat temperature\b|\bhow many degrees\b",
-        rf"{N}\s?(?:℃|°|度|degrees?)|[常室冷热温]水|常温|室温|\b(?:cold|warm|hot|lukewarm)\b",
+        rf"{N}\s?(?:℃|°|(?:摄氏)?度|degrees?)|[常室冷热温]水|常温|室温|\b(?:cold|warm|hot|lukewarm)\b",
     ),
     _make(
         "volume",
@@ -141,7 +145,7 @@ KINDS = (
     _make(
         "when",
         r"什么时[候间]|何时|哪[一]?日|几号|几月|\bwhen\b|\b(?:which|what) (?:date|month)\b",
-        f"{CLOCK}|{WEEKDAY}|{DATE}|{DURATION}|[之以]?[前后]|{N}|\\b(?:after|before|until|from|once)\\b",
+        f"{CLOCK}|{WEEKDAY}|{DATE}|{DURATION}|[上本下]个?[周月]|[之以]?[前后]|{N}|\\b(?:after|before|until|from|once)\\b",
     ),
     _make(
         "money",
@@ -156,7 +160,7 @@ KINDS = (
     _make(
         "colour",
         r"颜色|\bcolou?rs?\b",
-        r"[红橙黄绿青蓝紫黑白灰粉棕褐银金素彩米][色的]|颜色|色系"
+        r"[红橙黄绿青蓝紫黑白灰粉棕褐银金素彩米][色的]|卡其|驼|颜色|色系"
         r"|\b(?:red|orange|yellow|green|blue|purple|black|white|gr[ae]y|pink|brown|beige|silver|gold|"
         r"colou?rs?)\b",
     ),
@@ -165,7 +169,7 @@ KINDS = (
         r"材质|材料|面料|什么(?:木|布|皮|料)|用什么做|什么做的"
         r"|\bmade (?:of|from|out of)\b|\bmaterials?\b"
         r"|\bfabric\b",
-        r"[棉麻丝绒绸钢铁铝铜银瓷皮胶竹纸]|木(?!有)|塑料|玻璃|陶|羊毛|涤纶|纤维|树脂|材|合金|石"
+        r"[棉麻丝绒绸钢铁铝铜银瓷皮胶竹纸]|木(?!有)|塑料|亚克力|玻璃|陶|羊毛|涤纶|纤维|树脂|材|合金|石"
         r"|\b(?:cotton|linen|silk|wool|steel|iron|alumini?um|copper|plastic|silicone|rubber|glass|"
         r"ceramic|porcelain|leather|wood(?:en)?|oak|pine|bamboo|paper|polyester|nylon|foam|down)\b",
     ),
