@@ -173,8 +173,16 @@ function forgetArrival(pending) {
 
 /** A question asked again takes the place of the one that failed. */
 export function dropFailed(messages, text) {
-  const [question, answer] = messages.slice(-2);
-  return answer?.error && question.text === text ? messages.slice(0, -2) : messages;
+  const failed = findFailedTurn(messages);
+  return failed?.[0].text === text ? messages.filter((it) => !failed.includes(it)) : messages;
+}
+
+/** The last answer, where it failed, behind its question; the staff's words may stand between. */
+export function findFailedTurn(messages) {
+  const answer = messages.at(-1);
+  const question = answer?.error && messages.findLast(
+    ({ role, runId }) => role === "customer" && runId === answer.runId);
+  return question ? [question, answer] : null;
 }
 
 export function say(role, runId) {

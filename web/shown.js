@@ -4,7 +4,7 @@
  * It changes nothing. The rule that must not break: the customer's question stands on the page
  * exactly once, whether the server has told of it already or not.
  */
-import { dropFailed, say } from "./conversation.js";
+import { dropFailed, findFailedTurn, say } from "./conversation.js";
 
 /** A person answers instead: the bot has said nothing, and nothing is shown of it. */
 const HANDED_OVER = "handed_over";
@@ -39,8 +39,8 @@ export function isGrowth(before, after) {
 export function findFailed(state) {
   if (findTurn(state)) return null;
   if (isVisible(state.pending)) return state.pending;
-  const [question, answer] = state.messages.slice(-2);
-  return answer?.error ? { text: question.text, clientId: null } : null;
+  const failed = findFailedTurn(state.messages);
+  return failed && { text: failed[0].text, clientId: null };
 }
 
 /** What would be lost if the page closed now, or "". */

@@ -92,6 +92,15 @@ test("a question asked again takes the place of the one that failed", () => {
   assert.deepEqual(show(reduce(broken, other)), ["你好", "", "别的", ""]);
 });
 
+test("what is asked again is the customer's question, whatever the staff said in between", () => {
+  const staff = { number: 2, runId: "r1", type: "message", role: "operator", text: "马上来" };
+  const failed = { number: 3, runId: "r1", type: "error", code: "engine_failed", message: "" };
+  const broken = play(events(message(1, "r1", "你好"), staff, failed));
+  assert.deepEqual(findFailed(broken), { text: "你好", clientId: null });
+  assert.deepEqual(show(reduce(broken, ASKED)), ["马上来", "你好", ""]);
+  assert.deepEqual(show(reduce(broken, events(message(4, "r2", "你好")))), ["马上来", "你好", ""]);
+});
+
 test("nothing can be asked again while an answer runs", () => {
   assert.equal(findFailed(play(ASKED)), null);
 });
