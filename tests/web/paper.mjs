@@ -98,6 +98,10 @@ export class Element {
     this.#attributes.delete(name);
   }
 
+  contains(node) {
+    return node === this || this.children.some((child) => child.contains(node));
+  }
+
   addEventListener() {}
 
   /** The tree as one text; neighbouring texts are one. */

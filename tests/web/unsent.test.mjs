@@ -52,9 +52,12 @@ test("a draft that was edited stays so, and the next draft is its own", () => {
   assert.equal(before.unsent, null);
   find(before.element, "draft-text").value = "改过的稿";
   after.takeUnsent(before.unsent);
+  after.show(null);
   assert.deepEqual(after.unsent, before.unsent);
   after.show(draft);
   assert.equal(find(after.element, "draft-text").value, "改过的稿");
   after.show({ ...draft, run_id: "r2" });
   assert.equal(find(after.element, "draft-text").value, "稿");
+  after.show(null);
+  assert.equal(after.unsent, null);
 });

@@ -38,8 +38,9 @@ export class Drafts {
       const hadFocus = this.element.contains(document.activeElement);
       if (hadFocus) this.element.closest(".thread").querySelector("h2").focus();
       this.element.hidden = true;
+      // Before the first draft is told nobody knows whether the one that was edited waits.
+      if (this.#runId) this.#kept = null;
       this.#runId = "";
-      this.#kept = null;
       return;
     }
     const isNew = draft.run_id !== this.#runId;
