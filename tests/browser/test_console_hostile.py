@@ -235,6 +235,22 @@ def test_a_session_that_has_ended_leads_back_to_signing_in(
         expect(page.locator(".row")).to_have_count(0)
 
 
+def test_who_could_not_be_signed_out_is_told_so(
+    browser: Browser, lasting_server: HouseServer[ScriptedEngine]
+) -> None:
+    script = fill_desk()
+    script.refusals["/logout"] = (503, "store_unavailable", "Full.")
+    with opening_console(browser, lasting_server.url, script) as page:
+        expect(page.locator(".row")).to_have_count(3)
+        page.get_by_role("button", name="退出").click()
+        expect(page.locator(".lost")).to_contain_text("还没有退出。")
+        expect(page.locator(".row")).to_have_count(3)
+        assert find_faults(page) == []
+        script.refusals.clear()
+        page.get_by_role("button", name="退出").click()
+        expect(page.locator("#password")).to_be_visible()
+
+
 def test_words_of_both_languages_and_all_themes_are_a_press_away(
     browser: Browser, lasting_server: HouseServer[ScriptedEngine]
 ) -> None:

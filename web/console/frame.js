@@ -9,7 +9,7 @@ import { build } from "../elements.js";
 import { CONSOLE_ICONS } from "./icons.js";
 import { Kept } from "../storage.js";
 import { Alerts } from "./alerts.js";
-import { chip, press, sayOf } from "./parts.js";
+import { attempt, chip, describeRefusal, press, sayOf } from "./parts.js";
 
 const TABS = Object.freeze(["conversations", "learning", "insight", "settings"]);
 const LOADERS = Object.freeze({
@@ -97,10 +97,12 @@ export class Frame extends EventTarget {
 
   #buildAccount() {
     const { account, role } = this.#server;
+    const leave = press(this.#words.say("signOut"), () =>
+      attempt(leave, () => this.#server.signOut(), (error) => this.#tellStillIn(error)),
+    { kind: "tool", icon: CONSOLE_ICONS.leave });
     return build("div", { class: "account" },
       build("span", { class: "account-name", dir: "auto" }, account),
-      chip(sayOf(this.#words, "role", role)),
-      press(this.#words.say("signOut"), () => this.#server.signOut(), { kind: "tool", icon: CONSOLE_ICONS.leave }));
+      chip(sayOf(this.#words, "role", role)), leave);
   }
 
   /** To the tab that the address names. */
@@ -120,6 +122,11 @@ export class Frame extends EventTarget {
     this.#place.replaceChildren();
     if (tab) this.#open = tab.open(this.#place, this.#server, this.#words, this.#alerts);
     else this.#place.append(build("p", { class: "empty" }, this.#words.say("tabMissing")));
+  }
+
+  #tellStillIn(error) {
+    const reason = describeRefusal(this.#words, error);
+    this.#notice.textContent = this.#words.say("stillSignedIn", { reason });
   }
 
   #tellLost(isLost) {

@@ -38,8 +38,11 @@ export class ConsoleServer extends EventTarget {
     this.#take(await this.#call("POST", "/console/setup", { code, name, password }));
   }
 
+  /** Throws Refused where the session may still live: it is left when the server has ended it. */
   async signOut() {
-    await this.post("/console/logout", {}).catch(() => {});
+    await this.post("/console/logout").catch((error) => {
+      if (error.status !== 401) throw error;
+    });
     this.#leave();
   }
 

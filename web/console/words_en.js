@@ -22,6 +22,7 @@ export const en = {
   role_operator: "operator",
   role_viewer: "viewer",
   signOut: "Sign out",
+  stillSignedIn: "You are still signed in. {reason}",
   alerts: "When somebody wants a person",
   alertSound: "Sound",
   alertNotices: "Notices",

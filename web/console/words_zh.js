@@ -22,6 +22,7 @@ export const zh = {
   role_operator: "客服",
   role_viewer: "只读",
   signOut: "退出",
+  stillSignedIn: "还没有退出。{reason}",
   alerts: "有人转人工时",
   alertSound: "提示音",
   alertNotices: "桌面通知",
