@@ -16,7 +16,7 @@ class Text {
   }
 }
 
-export class Element {
+export class Element extends EventTarget {
   nodeType = 1;
   value = "";
   classList = { toggle() {} };
@@ -27,6 +27,7 @@ export class Element {
   #attributes = new Map();
 
   constructor(tag) {
+    super();
     this.tagName = tag.toUpperCase();
   }
 
@@ -101,8 +102,6 @@ export class Element {
   contains(node) {
     return node === this || this.children.some((child) => child.contains(node));
   }
-
-  addEventListener() {}
 
   /** The tree as one text; neighbouring texts are one. */
   get drawn() {

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Answering } from "../../web/console/answering.js";
 import { Drafts } from "../../web/console/drafts.js";
 import { isLeaving } from "../../web/console/parts.js";
+import { Search } from "../../web/console/search.js";
 import { CONSOLE_WORDS } from "../../web/console/words.js";
 import { Words } from "../../web/words.js";
 import { lay } from "./paper.mjs";
@@ -32,6 +33,17 @@ test("Escape leads away, but not out of a word that is composed or a field with 
   for (const more of [{ isComposing: true }, { keyCode: 229 }, { defaultPrevented: true }, { key: "a" }]) {
     assert.equal(press(list, more), false);
   }
+});
+
+test("Escape clears the search, but not while a word is composed in it", () => {
+  const field = find(new Search(null, words).element, "search");
+  const press = (more) => field.dispatchEvent(Object.assign(new Event("keydown"), { key: "Escape", ...more }));
+  field.value = "tuihuo";
+  press({ isComposing: true });
+  press({ keyCode: 229 });
+  assert.equal(field.value, "tuihuo");
+  press();
+  assert.equal(field.value, "");
 });
 
 test("an answer that was typed and not sent goes on to the next thread", () => {

@@ -8,7 +8,7 @@
 import { createClientId } from "../asking.js";
 import { ICONS, build, setText } from "../elements.js";
 import { USUAL_MOST, describeLength } from "../length.js";
-import { INPUT_METHOD_KEY, attempt, chip, press } from "./parts.js";
+import { attempt, chip, isComposed, press } from "./parts.js";
 import { Replies } from "./replies.js";
 
 const TYPING_MS = 3000;
@@ -103,7 +103,7 @@ export class Answering {
   }
 
   #press(event) {
-    if (event.isComposing || event.keyCode === INPUT_METHOD_KEY) return;
+    if (isComposed(event)) return;
     if (this.#replies.press(event)) return;
     if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();

@@ -7,7 +7,7 @@
 import { build, draw } from "../elements.js";
 import { CONSOLE_WORDS } from "./words.js";
 
-export const INPUT_METHOD_KEY = 229;
+const INPUT_METHOD_KEY = 229;
 const FIELDS = ["TEXTAREA", "INPUT"];
 const MINUTE_S = 60;
 const HOUR_S = 3600;
@@ -58,9 +58,15 @@ export async function attempt(button, act, fail) {
   }
 }
 
+/** Whether a key is of a word that an input method composes. */
+export function isComposed({ isComposing, keyCode }) {
+  return isComposing || keyCode === INPUT_METHOD_KEY;
+}
+
 /** Whether a key leads away: not while a word is composed, and not out of a field with words. */
-export function isLeaving({ key, isComposing, keyCode, defaultPrevented, target }) {
-  if (key !== "Escape" || defaultPrevented || isComposing || keyCode === INPUT_METHOD_KEY) return false;
+export function isLeaving(event) {
+  const { key, defaultPrevented, target } = event;
+  if (key !== "Escape" || defaultPrevented || isComposed(event)) return false;
   return !(FIELDS.includes(target.tagName) && target.value);
 }
 

@@ -6,7 +6,9 @@
  * comes after a newer question is dropped.
  */
 import { build } from "../elements.js";
-import { choose, describeRefusal, describeTime, field, nameOf, press, sayOf } from "./parts.js";
+import {
+  choose, describeRefusal, describeTime, field, isComposed, nameOf, press, sayOf,
+} from "./parts.js";
 
 const DAY_MS = 86_400_000;
 const DAYS = Object.freeze(["1", "7", "30", "90"]);
@@ -43,7 +45,7 @@ export class Search extends EventTarget {
     });
     this.#input.addEventListener("input", () => !this.#input.value.trim() && this.#clear());
     this.#input.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
+      if (event.key !== "Escape" || isComposed(event)) return;
       this.#input.value = "";
       this.#clear();
     });
