@@ -19,6 +19,8 @@ class Rating {
   #send;
   #stars = [];
   #chosen = 0;
+  #comment = "";
+  #turn = 0;
   #words = null;
   isAsking = false;
 
@@ -39,19 +41,26 @@ class Rating {
     this.#chosen = 0;
     this.#show();
     setText(this.#find(".rating-said"), "");
-    this.#find("input").value = "";
+    this.#forget();
   }
 
   end() {
     this.isAsking = false;
     this.element.hidden = true;
+    this.#forget();
+  }
+
+  /** What was said is of one conversation. */
+  #forget() {
+    this.#turn += 1;
+    this.#comment = "";
     this.#find("input").value = "";
   }
 
   #build() {
     this.#stars = Array.from({ length: STARS }, (_, index) => {
       const star = button("star", { icon: STAR, "aria-pressed": "false" });
-      star.addEventListener("click", () => this.#rate(index + 1, ""));
+      star.addEventListener("click", () => this.#rate(index + 1, this.#comment));
       return star;
     });
     const close = button("tool", { name: "close", icon: ICONS.close });
@@ -70,9 +79,12 @@ class Rating {
     });
   }
 
+  /** The server keeps what was said last and no word beside it, so the stars bring theirs along. */
   async #rate(stars, comment) {
+    const turn = this.#turn;
     const isKept = await this.#send(comment ? { stars, comment } : { stars });
-    if (isKept) this.#chosen = stars;
+    if (turn !== this.#turn) return;
+    if (isKept) [this.#chosen, this.#comment] = [stars, comment];
     this.#show();
     this.#find("form").hidden = !isKept || comment !== "";
     setText(this.#find(".rating-said"), this.#words.say(isKept ? "thanks" : "judgeFailed"));

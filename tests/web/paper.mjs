@@ -1,9 +1,11 @@
 /**
- * A document in memory, as far as the growing Markdown needs one: elements, texts, attributes.
+ * A document in memory, as far as the tests of the pages need one: elements, texts, attributes.
  *
  * It draws nothing and knows no style. The rule that must not break: what it is asked for and does
  * not know is an error, so a test never passes because nothing happened.
  */
+const SELECTOR = /^(?:\.(?<name>[\w-]+)|#(?<id>[\w-]+)|\[(?<attribute>[\w-]+)\]|(?<tag>\w+))$/;
+
 class Text {
   nodeType = 3;
 
@@ -20,7 +22,13 @@ export class Element extends EventTarget {
   nodeType = 1;
   value = "";
   classList = { toggle() {} };
-  dataset = {};
+  dataset = new Proxy({}, {
+    get: (_, name) => this.getAttribute(nameData(name)) ?? undefined,
+    set: (_, name, value) => {
+      this.setAttribute(nameData(name), value);
+      return true;
+    },
+  });
   tabIndex = -1;
   parentElement = null;
   #nodes = [];
@@ -99,6 +107,27 @@ export class Element extends EventTarget {
     this.#attributes.delete(name);
   }
 
+  matches(selector) {
+    const { name, id, attribute, tag } = SELECTOR.exec(selector).groups;
+    if (name) return (this.getAttribute("class") ?? "").split(" ").includes(name);
+    if (id) return this.getAttribute("id") === id;
+    if (attribute) return this.getAttribute(attribute) !== null;
+    return this.tagName === tag.toUpperCase();
+  }
+
+  querySelectorAll(selector) {
+    return this.children.flatMap((child) =>
+      [...(child.matches(selector) ? [child] : []), ...child.querySelectorAll(selector)]);
+  }
+
+  querySelector(selector) {
+    return this.querySelectorAll(selector)[0] ?? null;
+  }
+
+  focus() {
+    document.activeElement = this;
+  }
+
   contains(node) {
     return node === this || this.children.some((child) => child.contains(node));
   }
@@ -109,6 +138,10 @@ export class Element extends EventTarget {
     const inside = this.#nodes.map((node) => (node.nodeType === 1 ? node.drawn : node.data));
     return `<${this.tagName.toLowerCase()}${attributes}>${inside.join("")}</>`;
   }
+}
+
+function nameData(name) {
+  return `data-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 export function lay() {

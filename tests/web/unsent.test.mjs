@@ -13,16 +13,6 @@ lay();
 
 const words = new Words("zh").with(CONSOLE_WORDS);
 
-/** The part of `element` whose id is `id`. */
-function find(element, id) {
-  if (element.getAttribute("id") === id) return element;
-  for (const child of element.children) {
-    const found = find(child, id);
-    if (found) return found;
-  }
-  return null;
-}
-
 test("Escape leads away, but not out of a word that is composed or a field with words", () => {
   const list = { tagName: "DIV" };
   const press = (target, more) => isLeaving({ key: "Escape", target, ...more });
@@ -36,7 +26,7 @@ test("Escape leads away, but not out of a word that is composed or a field with 
 });
 
 test("Escape clears the search, but not while a word is composed in it", () => {
-  const field = find(new Search(null, words).element, "search");
+  const field = new Search(null, words).element.querySelector("#search");
   const press = (more) => field.dispatchEvent(Object.assign(new Event("keydown"), { key: "Escape", ...more }));
   field.value = "tuihuo";
   press({ isComposing: true });
@@ -50,9 +40,9 @@ test("an answer that was typed and not sent goes on to the next thread", () => {
   const server = { get: async () => ({ replies: [] }) };
   const open = () => new Answering(server, words, "/c", assert.fail);
   const [before, after] = [open(), open()];
-  find(before.element, "answer").value = "马上为您";
+  before.element.querySelector("#answer").value = "马上为您";
   after.takeUnsent(before.unsent);
-  assert.equal(find(after.element, "answer").value, "马上为您");
+  assert.equal(after.element.querySelector("#answer").value, "马上为您");
   assert.deepEqual(after.unsent, before.unsent);
 });
 
@@ -62,14 +52,14 @@ test("a draft that was edited stays so, and the next draft is its own", () => {
   const [before, after] = [open(), open()];
   before.show(draft);
   assert.equal(before.unsent, null);
-  find(before.element, "draft-text").value = "改过的稿";
+  before.element.querySelector("#draft-text").value = "改过的稿";
   after.takeUnsent(before.unsent);
   after.show(null);
   assert.deepEqual(after.unsent, before.unsent);
   after.show(draft);
-  assert.equal(find(after.element, "draft-text").value, "改过的稿");
+  assert.equal(after.element.querySelector("#draft-text").value, "改过的稿");
   after.show({ ...draft, run_id: "r2" });
-  assert.equal(find(after.element, "draft-text").value, "稿");
+  assert.equal(after.element.querySelector("#draft-text").value, "稿");
   after.show(null);
   assert.equal(after.unsent, null);
 });
