@@ -251,6 +251,41 @@ def test_who_could_not_be_signed_out_is_told_so(
         expect(page.locator("#password")).to_be_visible()
 
 
+def test_what_an_operator_typed_outlives_the_tab_the_language_and_the_session(
+    browser: Browser, lasting_server: HouseServer[ScriptedEngine]
+) -> None:
+    script = fill_desk()
+    typed = {"#answer": "马上为您", "#draft-text": "改过的稿", "#note": "老顾客"}
+    with opening_console(browser, lasting_server.url, script) as page:
+        page.locator(".row[data-state=human]").click()
+        expect(page.locator("#draft-text")).to_have_value("候")
+        for field, text in typed.items():
+            page.fill(field, text)
+        for leave in (change_tab, change_language, sign_out_and_in):
+            leave(page)
+            expect(page.locator(".thread")).to_have_count(0)
+            page.locator(".row[data-state=human]").click()
+            for field, text in typed.items():
+                expect(page.locator(field)).to_have_value(text)
+
+
+def change_tab(page: Page) -> None:
+    page.get_by_role("link", name="设置").click()
+    expect(page.locator(".desk")).to_have_count(0)
+    page.get_by_role("link", name="对话").click()
+
+
+def change_language(page: Page) -> None:
+    page.get_by_role("button", name="EN: switch to English").click()
+
+
+def sign_out_and_in(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    page.fill("#account-name", "wang")
+    page.fill("#password", "a long password")
+    page.press("#password", "Enter")
+
+
 def test_words_of_both_languages_and_all_themes_are_a_press_away(
     browser: Browser, lasting_server: HouseServer[ScriptedEngine]
 ) -> None:

@@ -5,6 +5,7 @@ import { Answering } from "../../web/console/answering.js";
 import { Drafts } from "../../web/console/drafts.js";
 import { isLeaving } from "../../web/console/parts.js";
 import { Search } from "../../web/console/search.js";
+import { Unsent } from "../../web/console/unsent.js";
 import { CONSOLE_WORDS } from "../../web/console/words.js";
 import { Words } from "../../web/words.js";
 import { lay } from "./paper.mjs";
@@ -44,6 +45,14 @@ test("an answer that was typed and not sent goes on to the next thread", () => {
   after.takeUnsent(before.unsent);
   assert.equal(after.element.querySelector("#answer").value, "马上为您");
   assert.deepEqual(after.unsent, before.unsent);
+});
+
+test("what was typed waits for its account, and is forgotten as soon as another signs in", () => {
+  const unsent = new Unsent();
+  unsent.of("wang").set("c", "马上");
+  assert.equal(unsent.of("wang").get("c"), "马上");
+  assert.equal(unsent.of("li").size, 0);
+  assert.equal(unsent.of("wang").size, 0);
 });
 
 test("a draft that was edited stays so, and the next draft is its own", () => {

@@ -2,18 +2,20 @@
  * The console's page: signing in, and behind it the frame with its tabs.
  *
  * It knows no conversation. The rules that must not break: nothing of the shop stands on the page
- * before somebody has signed in, and all of it is gone as soon as the session has ended.
+ * before somebody has signed in, and all of it is gone from it as soon as the session has ended.
  */
 import { Kept } from "../storage.js";
 import { Words, chooseLanguage } from "../words.js";
 import { Frame } from "./frame.js";
 import { ConsoleServer } from "./server.js";
 import { SignIn } from "./sign_in.js";
+import { Unsent } from "./unsent.js";
 import { CONSOLE_WORDS } from "./words.js";
 
 const root = document.getElementById("console");
 const language = new Kept("language");
 const server = new ConsoleServer();
+const unsent = new Unsent();
 let words = new Words(chooseLanguage(language.get(), navigator.languages)).with(CONSOLE_WORDS);
 let shown = null;
 
@@ -31,7 +33,7 @@ function show(part) {
 }
 
 function showFrame() {
-  show(() => new Frame(root, server, words));
+  show(() => new Frame(root, server, words, unsent.of(server.account)));
 }
 
 function showSignIn(said = "") {

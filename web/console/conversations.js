@@ -17,8 +17,8 @@ const PAGE = 100;
 const COUNT_MS = 400;
 const TYPING_MS = 5000;
 
-export function open(root, server, words, alerts) {
-  return new Desk(root, server, words, alerts);
+export function open(root, server, words, alerts, unsent) {
+  return new Desk(root, server, words, alerts, unsent);
 }
 
 class Desk {
@@ -33,15 +33,15 @@ class Desk {
   #list;
   #search;
   #thread = null;
-  #unsent = new Map();
+  #unsent;
   #next = null;
   #isRead = false;
   #stream;
   #counting = 0;
   #typing = new Map();
 
-  constructor(root, server, words, alerts) {
-    [this.#server, this.#words, this.#alerts] = [server, words, alerts];
+  constructor(root, server, words, alerts, unsent) {
+    [this.#server, this.#words, this.#alerts, this.#unsent] = [server, words, alerts, unsent];
     this.#list = new List(words);
     this.#search = new Search(server, words);
     this.#status = build("p", { class: "unseen", role: "status" });
@@ -61,7 +61,7 @@ class Desk {
   close() {
     this.#stream.close();
     this.#list.close();
-    this.#thread?.close();
+    this.#closeThread();
     clearTimeout(this.#counting);
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#alerts.showWaiting(0);

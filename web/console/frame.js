@@ -1,9 +1,9 @@
 /**
  * What stands around the console's tabs: their names, who is signed in, language, colours, alerts.
  *
- * A tab is a module of this folder with `open(root, server, words)` that gives `{close()}`; it is
- * loaded when it is first chosen. The rule that must not break: one tab is open at a time, and it
- * is closed before another takes its place.
+ * A tab is a module of this folder with `open(root, server, words, alerts, unsent)` that gives
+ * `{close()}`; it is loaded when it is first chosen. The rule that must not break: one tab is open
+ * at a time, and it is closed before another takes its place.
  */
 import { build } from "../elements.js";
 import { CONSOLE_ICONS } from "./icons.js";
@@ -24,6 +24,7 @@ export class Frame extends EventTarget {
   #root;
   #server;
   #words;
+  #unsent;
   #theme = new Kept("theme");
   #alerts;
   #links = new Map();
@@ -33,9 +34,10 @@ export class Frame extends EventTarget {
   #turn = 0;
   #leaving = new AbortController();
 
-  constructor(root, server, words) {
+  /** `unsent` is what this account typed and did not send, by the conversation's id. */
+  constructor(root, server, words, unsent) {
     super();
-    [this.#root, this.#server, this.#words] = [root, server, words];
+    [this.#root, this.#server, this.#words, this.#unsent] = [root, server, words, unsent];
     this.#alerts = new Alerts(words);
     this.#build();
     const { signal } = this.#leaving;
@@ -120,7 +122,7 @@ export class Frame extends EventTarget {
     const tab = await LOADERS[name]().catch(() => null);
     if (turn !== this.#turn) return;
     this.#place.replaceChildren();
-    if (tab) this.#open = tab.open(this.#place, this.#server, this.#words, this.#alerts);
+    if (tab) this.#open = tab.open(this.#place, this.#server, this.#words, this.#alerts, this.#unsent);
     else this.#place.append(build("p", { class: "empty" }, this.#words.say("tabMissing")));
   }
 
