@@ -162,9 +162,39 @@ def test_what_is_said_after_a_conversation_was_hard_to_open_is_seen(
 
     operator.route(re.compile(r"/console/conversations/[0-9a-f]{64}$"), lose_twice)
     open_latest(operator, "有没有雨伞")
-    expect(operator.locator(".said")).to_have_text("")
+    expect(operator.locator(".thread .said")).to_have_text("")
     send(customer, "几点关门")
     expect(operator.locator(".said-customer .prose").last).to_have_text("几点关门")
+
+
+def test_a_list_that_was_hard_to_read_is_read_and_tells_of_new_wishes(
+    browser: Browser, server: HouseServer[ScriptedEngine], customer: Page
+) -> None:
+    """Its first answers are lost, and so are those for older conversations."""
+    send(customer, "有没有雨伞")
+    wait_for_answer(customer)
+    lost: list[str] = []
+
+    def lose_twice(route: Route) -> None:
+        if "before=" in route.request.url or len(lost) < 2:
+            lost.append(route.request.url)
+            route.abort()
+        else:
+            answer = route.fetch()
+            route.fulfill(response=answer, json=answer.json() | {"next": "older"})
+
+    with at_console(browser, server.url) as page:
+        page.route(re.compile(r"/console/conversations\?limit=100"), lose_twice)
+        sign_in(page, "wang")
+        said = page.locator(".list .said")
+        expect(said).to_contain_text("连不上")
+        expect(page.locator(".row")).to_contain_text("有没有雨伞")
+        expect(said).to_be_hidden()
+        customer.click("#call-person")
+        expect(page.locator(".desk > .unseen[role=status]")).to_contain_text("转人工")
+        page.get_by_role("button", name="看更早的").click()
+        expect(said).to_contain_text("连不上")
+        assert find_faults(page) == []
 
 
 def test_a_take_over_that_waits_for_the_end_can_be_called_off(
@@ -180,7 +210,7 @@ def test_a_take_over_that_waits_for_the_end_can_be_called_off(
     wait_for_answer(customer)
     expect(operator.locator("[data-act=take]")).to_be_visible()
     expect(operator.locator("#answer")).to_be_hidden()
-    expect(operator.locator(".said")).to_have_text("")
+    expect(operator.locator(".thread .said")).to_have_text("")
 
 
 def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, operator: Page) -> None:

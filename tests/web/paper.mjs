@@ -21,7 +21,7 @@ class Text {
 export class Element extends EventTarget {
   nodeType = 1;
   value = "";
-  classList = { toggle() {} };
+  classList = { toggle() {}, contains: () => false };
   dataset = new Proxy({}, {
     get: (_, name) => this.getAttribute(nameData(name)) ?? undefined,
     set: (_, name, value) => {
@@ -75,6 +75,12 @@ export class Element extends EventTarget {
   replaceChildren(...parts) {
     this.#nodes = [];
     this.append(...parts);
+  }
+
+  insertBefore(part, next) {
+    const nodes = this.#nodes.filter((node) => node !== part);
+    nodes.splice(next ? nodes.indexOf(next) : nodes.length, 0, part);
+    this.replaceChildren(...nodes);
   }
 
   replaceWith(...parts) {

@@ -9,6 +9,7 @@ import { build } from "../elements.js";
 import { HoldAll } from "./hold_all.js";
 import { List } from "./list.js";
 import { describeRefusal, nameOf } from "./parts.js";
+import { Reading } from "./reading.js";
 import { Rows } from "./rows.js";
 import { Search } from "./search.js";
 import { Thread } from "./thread.js";
@@ -36,6 +37,7 @@ class Desk {
   #unsent;
   #next = null;
   #isRead = false;
+  #reading;
   #stream;
   #counting = 0;
   #typing = new Map();
@@ -55,10 +57,15 @@ class Desk {
         build("p", { class: "empty" }, words.say("chooseOne"))),
       this.#status);
     root.append(this.#desk);
+    this.#reading = new Reading(() => this.#ask(""), {
+      answer: (asked) => this.#begin(asked),
+      failed: (error) => this.#list.say(describeRefusal(words, error)),
+    });
     this.#join();
   }
 
   close() {
+    this.#reading.close();
     this.#stream.close();
     this.#list.close();
     this.#closeThread();
@@ -70,7 +77,7 @@ class Desk {
   #join() {
     const list = this.#list;
     list.addEventListener("choose", ({ detail }) => this.#choose(detail));
-    list.addEventListener("filter", () => this.#read());
+    list.addEventListener("filter", () => this.#reading.read());
     list.addEventListener("more", () => this.#readMore());
     this.#search.addEventListener("choose", ({ detail }) => this.#choose(detail));
     this.#search.addEventListener("show", ({ detail }) => (list.element.hidden = detail));
@@ -86,7 +93,7 @@ class Desk {
   }
 
   #readAll() {
-    this.#read();
+    this.#reading.read();
     this.#holdAll.read();
   }
 
@@ -115,11 +122,8 @@ class Desk {
   }
 
   /** What is wished for, from its beginning. */
-  async #read() {
-    const { filter } = this.#list;
-    const { told } = this.#rows;
-    const answer = await this.#ask("");
-    if (!answer || filter !== this.#list.filter) return;
+  #begin({ answer, filter, told }) {
+    if (filter !== this.#list.filter) return;
     this.#rows.replace(answer.conversations, told);
     this.#isRead = true;
     this.#showPage(answer);
@@ -127,29 +131,32 @@ class Desk {
 
   async #readMore() {
     const { filter } = this.#list;
-    const { told } = this.#rows;
-    const answer = await this.#ask(this.#next);
-    if (!answer || filter !== this.#list.filter) return;
-    this.#rows.add(answer.conversations, told);
-    this.#showPage(answer);
+    try {
+      const { answer, told } = await this.#ask(this.#next);
+      if (filter !== this.#list.filter) return;
+      this.#rows.add(answer.conversations, told);
+      this.#showPage(answer);
+    } catch (error) {
+      if (!error.code) throw error;
+      if (filter === this.#list.filter) this.#list.say(describeRefusal(this.#words, error));
+    }
   }
 
+  /** A page of the list, with what it was asked for. */
   async #ask(before) {
-    const { state, rung, language } = this.#list.filter;
+    const { filter } = this.#list;
+    const { told } = this.#rows;
+    const { state, rung, language } = filter;
     const query = new URLSearchParams({ limit: String(PAGE) });
     for (const [name, value] of Object.entries({ state, rung, language, before })) {
       if (value !== "" && value !== null) query.set(name, String(value));
     }
-    try {
-      return await this.#server.get(`/console/conversations?${query}`);
-    } catch (error) {
-      this.#say(describeRefusal(this.#words, error));
-      return null;
-    }
+    return { answer: await this.#server.get(`/console/conversations?${query}`), filter, told };
   }
 
   #showPage({ counts, next }) {
     this.#next = next ?? null;
+    this.#list.say("");
     this.#list.showCounts(counts);
     this.#alerts.showWaiting(counts.waiting ?? 0);
     this.#show();

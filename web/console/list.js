@@ -63,6 +63,11 @@ export class List extends EventTarget {
     }
   }
 
+  /** What could not be read, or "". */
+  say(text) {
+    setText(this.#parts.said, text);
+  }
+
   mark(id) {
     this.#chosen = id;
     for (const [each, item] of this.#items) item.mark(each === id);
@@ -82,10 +87,11 @@ export class List extends EventTarget {
     const words = this.#words;
     this.#parts.rows = build("ul", { class: "rows", "aria-label": words.say("conversations") });
     this.#parts.rows.addEventListener("keydown", (event) => this.#walk(event));
-    this.#parts.empty = build("p", { class: "empty" }, words.say("listEmpty"));
+    this.#parts.said = build("p", { class: "said", role: "alert" });
+    this.#parts.empty = build("p", { class: "empty", hidden: true }, words.say("listEmpty"));
     this.#parts.more = press(words.say("listMore"), () => this.dispatchEvent(new Event("more")), { kind: "plain", hidden: true });
-    return build("div", { class: "list" }, this.#buildFilters(), this.#parts.empty,
-      this.#parts.rows, this.#parts.more);
+    return build("div", { class: "list" }, this.#buildFilters(), this.#parts.said,
+      this.#parts.empty, this.#parts.rows, this.#parts.more);
   }
 
   #buildFilters() {

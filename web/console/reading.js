@@ -1,5 +1,5 @@
 /**
- * What the server says of one conversation, read until it says it.
+ * What the server says of one conversation, or of their list, read until it says it.
  *
  * It touches no page. The rules that must not break: what failed is asked for again with longer
  * and longer pauses, and what is gone for good is not asked for again.
@@ -19,7 +19,7 @@ export class Reading {
 
   /**
    * `get()` is the server's call; `on` has what to do with its `answer`, with a refusal that is
-   * `failed` before the next try, and when the conversation is `gone`.
+   * `failed` before the next try, and, of one conversation, when it is `gone`.
    */
   constructor(get, on, wait = pauseAfter) {
     [this.#get, this.#on, this.#wait] = [get, on, wait];
@@ -60,7 +60,7 @@ export class Reading {
       if (error.code !== GONE) this.#on.failed(error);
       else {
         this.close();
-        this.#on.gone();
+        this.#on.gone?.();
       }
       return error.code === GONE;
     }
