@@ -26,6 +26,7 @@ export class PastList extends EventTarget {
   #histories = new Map();
   #current = null;
   #busy = { id: null, act: null };
+  #renamed = null;
   #trouble = "";
 
   constructor(root, server, past) {
@@ -43,7 +44,7 @@ export class PastList extends EventTarget {
   /** `current` is the id of the conversation that is open. */
   async open(words, current) {
     [this.#words, this.#current, this.#trouble] = [words.with(BOXES), current, ""];
-    this.#busy = { id: null, act: null };
+    this.#endActs();
     label(this.#box, this.#words);
     this.#find("#past-query").value = "";
     this.#box.showModal();
@@ -90,11 +91,21 @@ export class PastList extends EventTarget {
     const rows = this.#past.list().map((entry) => this.#describe(entry, query))
       .filter(({ isShown }) => isShown).sort((a, b) => b.atMs - a.atMs);
     const focused = focus ?? readFocus(this.#box);
-    this.#find("#past-list").replaceChildren(...rows.map((row) => this.#build(row)));
+    this.#place(rows.map((row) => this.#build(row)));
     const nothing = query.trim() ? "pastNothingFound" : "pastNothing";
     const said = this.#trouble || (rows.length ? "" : nothing);
     setText(this.#find("#past-said"), said && this.#words.say(said));
     if (focused) this.#box.querySelector(focused)?.focus();
+  }
+
+  /** What is being renamed is not moved: an input method would lose the word it composes. */
+  #place(items) {
+    const list = this.#find("#past-list");
+    const at = items.indexOf(this.#renamed);
+    if (at < 0 || !list.contains(this.#renamed)) return list.replaceChildren(...items);
+    for (const each of [...list.children]) if (each !== this.#renamed) each.remove();
+    this.#renamed.before(...items.slice(0, at));
+    this.#renamed.after(...items.slice(at + 1));
   }
 
   #describe({ id, name }, query) {
@@ -103,7 +114,7 @@ export class PastList extends EventTarget {
     const found = history && findIn(history, query);
     const isNamed = name.toLowerCase().includes(query.trim().toLowerCase());
     return {
-      id, name, found, atMs: atMs ?? 0,
+      id, found, atMs: atMs ?? 0, name: name || title,
       title: name || title || this.#words.say(history ? "pastUntitled" : "pastReading"),
       when: atMs === null ? "" : formatTime(atMs, this.#words),
       isShown: count > 0 && (!query.trim() || Boolean(found) || (name !== "" && isNamed)),
@@ -112,6 +123,7 @@ export class PastList extends EventTarget {
 
   #build(row) {
     const isBusy = this.#busy.id === row.id;
+    if (isBusy && this.#renamed) return this.#renamed;
     const isOpen = row.id === this.#current;
     const open = build("button", { class: "past-open", type: "button", "aria-current": isOpen && "true" },
       build("span", { class: "past-title", dir: "auto" }, row.title),
@@ -125,15 +137,16 @@ export class PastList extends EventTarget {
     }, draw(ICONS.more));
     const item = build("li", { class: "past-item", "data-id": row.id }, open, more);
     if (isBusy) item.append(this.#buildActs(row));
+    if (isBusy && this.#busy.act === "rename") this.#renamed = item;
     label(item, this.#words);
     return item;
   }
 
-  #buildActs({ name, title }) {
+  #buildActs({ name }) {
     if (this.#busy.act === "rename") {
       const field = build("input", {
         class: "past-name", "data-words-label": "pastName", maxlength: "60", autocomplete: "off",
-        value: name || title,
+        value: name,
       });
       return build("form", { class: "past-acts" }, field,
         button("past-act", { words: "pastSave", type: "submit" }));
@@ -175,9 +188,15 @@ export class PastList extends EventTarget {
     else if (act === "keep") this.#turn(id, null);
   }
 
+  #endActs() {
+    this.#busy = { id: null, act: null };
+    this.#renamed = null;
+  }
+
   /** The focus goes where the next press is wanted, never to the one that deletes. */
   #turn(id, act) {
-    this.#busy = act ? { id, act } : { id: null, act: null };
+    this.#endActs();
+    if (act) this.#busy = { id, act };
     const item = `.past-item[data-id="${CSS.escape(id)}"]`;
     const next = { rename: ".past-name", delete: '[data-act="keep"]' };
     this.#show(`${item} ${next[act] ?? ".past-more"}`);

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.access import find_faults
 from tests.browser.customer import NEEDS_CHROMIUM, send, wait_for_answer
@@ -90,6 +90,30 @@ def test_a_name_is_kept_and_found(two: Page) -> None:
     open_list(two)
     two.fill("#past-query", "买鞋")
     expect(two.locator(".past-title")).to_have_text(["买鞋"])
+
+
+def test_a_name_that_is_typed_stays_while_the_list_is_read(two: Page) -> None:
+    """Also a word that an input method is still composing."""
+    held: list[Route] = []
+    two.route("**/sessions/*/messages", lambda route: held.append(route))
+    two.click("#open-past")
+    expect(two.locator(".past-title")).to_have_text(["…", "…"])
+    two.locator(".past-more").last.click()
+    two.locator("[data-act=rename]").click()
+    field = two.locator(".past-name")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    keyboard = two.context.new_cdp_session(two)
+    composed = {"text": "mai", "selectionStart": 3, "selectionEnd": 3}
+    keyboard.send("Input.imeSetComposition", composed)
+    for route in held:
+        route.continue_()
+    expect(two.locator(".past-title").first).to_have_text(SECOND)
+    expect(field).to_have_value("mai")
+    keyboard.send("Input.insertText", {"text": "买鞋"})
+    expect(field).to_have_value("买鞋")
+    two.keyboard.press("Enter")
+    expect(two.locator(".past-title")).to_have_text([SECOND, "买鞋"])
 
 
 def test_what_is_deleted_is_gone_at_the_server_and_asks_first(two: Page) -> None:
