@@ -104,6 +104,44 @@ speak to a representative
 escalate this to a manager
 pass me on to a colleague
 hand me over to a human
+我想联系客服
+我要联系客服
+帮我联系客服
+转接客服
+找你们客服
+有没有客服
+和客服聊
+可以和客服聊吗
+我想见经理
+来个人
+来个活人
+换个人
+你听不懂，换个人
+给我打电话
+三点之前给我打电话
+有空的时候打电话给我
+货还没收到，给我打电话
+没有人工吗
+不要机器人，要人工
+不用人工智能，要真人
+要不要转人工
+为什么不给我转人工
+我特别要人工
+can I talk to someone
+I want to speak to someone
+let me talk to someone
+I'd like to speak with somebody about my order
+Is there someone I can talk to?
+is there no one I can talk to
+is there a manager
+is there a manager available?
+get a human on the phone
+why don't you transfer me to an agent
+if you don't transfer me to a human I'll leave
+can I not talk to a human?
+don't connect me to a robot, connect me to a person
+When you can, call me.
+Can you fix it? If not, call me.
 """.splitlines()
 
 NO_WISHES = """\
@@ -190,6 +228,43 @@ is there a live demo video
 Where can I see the owner's manual?
 I see people wearing this jacket, is it waterproof?
 Does this get people sick?
+不要转人工
+不用转人工了
+我不需要人工，自己看
+谢谢，不用找人工了
+暂时不需要人工客服
+不用联系客服了
+please don't transfer me to an agent
+I don't want to talk to an agent
+can I return it without talking to a person
+can I send someone a gift card
+I want to get someone a present
+how do I give someone a voucher
+can you get someone to fix it
+is it ok to bring someone back
+Can I bring someone?
+can I find someone to take over my contract
+can I talk to someone through the doorbell
+will I have to talk to someone
+is there anyone to talk to after six on a Wednesday
+快递到了打电话给我
+送货前给我打电话
+到货了，请给我打个电话
+没人在家就打电话给我
+快递员没给我打电话
+别给我打电话
+昨天客服给我打电话，说可以退
+If nobody is home, please call me.
+please do not call me.
+the courier didn't call me.
+I need a manager chair
+can I get a representative sample
+怎么联系客服
+退货要和客服说吗
+我跟客服说过了
+再见老板
+我想换个人收货
+能来个人修一下吗
 """.splitlines()
 
 
