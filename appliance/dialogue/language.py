@@ -17,10 +17,21 @@ HAN_CHAR = re.compile(f"[{HAN}]")
 WORD = re.compile(r"[^\W\d_]{2,}")
 # A Chinese word has about two characters: 请问 counts as much as "please".
 CHARS_OF_A_WORD = 2
+# What makes a sentence Chinese whatever products it names, and what makes it English.
+HAN_SENTENCE = re.compile(
+    "[吗嗎呢么麼嘛吧几哪咋啥]|多少|怎[样樣]|[什甚][么麼]|[有没沒][有货貨]|能不能|可以|能[用退换換寄送买買]"
+    "|[还還][有能在是剩]|是不是|要不要|会不会|我[要想的]|你们|你們|[请請][问問]|[帮幫]我"
+)
+LATIN_SENTENCE = re.compile(
+    r"\b(?:what|how|where|when|why|please|me|my|i|you|is|are|do|does|can)\b", re.IGNORECASE
+)
 
 
 def language_of(text: str) -> Language:
-    """ "zh" where Chinese words are at least as many as others, or where no word is at all."""
+    """ "zh" where Chinese words make the sentence or are at least as many as others, or where no
+    word is at all."""
+    if HAN_SENTENCE.search(text) and not LATIN_SENTENCE.search(HAN_CHAR.sub(" ", text)):
+        return "zh"
     han = len(HAN_CHAR.findall(text))
     others = len(WORD.findall(HAN_CHAR.sub(" ", text)))
     return "zh" if han >= others * CHARS_OF_A_WORD and (han or not others) else "en"
