@@ -27,6 +27,16 @@ def test_headings_lead_to_a_passage_and_no_passage_crosses_one() -> None:
     assert [passage.origin.row for passage in passages] == [2, 4, 6, 8]
 
 
+def test_a_heading_with_nothing_below_it_is_text_of_the_section_around_it() -> None:
+    assert cut_markdown("# T\nx\n## A\n## B\n### C\n## D\ny\n## E") == [
+        ((), "x\nA"),
+        (("B",), "C"),
+        (("D",), "y"),
+        ((), "E"),
+    ]
+    assert cut_markdown("# T") == [((), "T")]
+
+
 def test_short_paragraphs_go_together_until_a_passage_is_full() -> None:
     passages = cut_markdown("# T\n" + "\n\n".join(["句子很短。" * 20] * 10))
     assert [len(text) for _, text in passages] == [302, 302, 302, 100]
@@ -90,3 +100,5 @@ def test_every_passage_fits_and_no_text_is_lost(parts: list[tuple[str, str, int]
     for sign in "价a1":
         there = sum(block.text.count(sign) for block in blocks if block.kind != "heading")
         assert sum(passage.text.count(sign) for passage in passages) >= there
+    said = "\0".join("\0".join((*passage.headings, passage.text)) for passage in passages)
+    assert all(block.text.strip() in said for block in blocks if block.kind == "heading")

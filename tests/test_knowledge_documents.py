@@ -34,6 +34,55 @@ def test_numbered_lines_that_stand_alone_are_headings_of_plain_text() -> None:
     assert kinds == ["heading", "paragraph", "list"]
 
 
+def test_numbered_lines_with_nothing_between_them_are_a_list() -> None:
+    rules = "店铺规则\n\n1. 七天内可以无理由退货\n\n2. 满99元包邮\n\n3. 周一休息，其余 9:00-18:00\n"
+    assert read_plain(rules) == [
+        Block("paragraph", "店铺规则", 1),
+        Block("list", "1. 七天内可以无理由退货\n2. 满99元包邮\n3. 周一休息，其余 9:00-18:00", 3),
+    ]
+
+
+def test_numbers_of_another_kind_stand_below_one_another() -> None:
+    passages, _ = read_document(
+        "a.txt",
+        "总则\n\n第一章 退货\n\n第一条 期限\n\n七天内。\n\n一、例外\n\n定制品。\n\n"
+        "第二章 配送\n\n1. 运费\n\n1.1 大件\n\n80元。".encode(),
+    )
+    assert [(passage.headings, passage.text) for passage in passages] == [
+        ((), "总则"),
+        (("第一条 期限",), "七天内。"),
+        (("第一条 期限", "一、例外"), "定制品。"),
+        (("第二章 配送", "1. 运费", "1.1 大件"), "80元。"),
+    ]
+
+
+LONG_LINE = "七天内可退。" * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (
+            "联系.md",
+            "# 联系我们\n\n## 电话：400-123-4567\n\n## 地址：人民路12号",
+            [((), "电话：400-123-4567\n地址：人民路12号")],
+        ),
+        (
+            "价格.html",
+            "<h1>价格</h1><h2>基础版</h2><h3>99元/月</h3><h2>高级版</h2><h3>199元/月</h3>"
+            "<h2>联系</h2><p>请致电</p>",
+            [(("基础版",), "99元/月"), (("高级版",), "199元/月"), (("联系",), "请致电")],
+        ),
+        ("a.md", f"{LONG_LINE}\n---\n", [((), LONG_LINE)]),
+        ("a.html", f"<h1>{LONG_LINE}</h1>", [((), LONG_LINE)]),
+    ],
+)
+def test_no_heading_is_lost(name: str, text: str, told: list[tuple[tuple[str, ...], str]]) -> None:
+    passages, faults = read_document(name, text.encode())
+    assert not faults
+    assert [(passage.headings, passage.text) for passage in passages] == told
+
+
 def test_a_page_gives_what_a_reader_sees() -> None:
     title, blocks = read_html(
         "<head><title> Shop </title><style>s</style></head><script>run()</script>"
@@ -79,7 +128,7 @@ def test_a_word_document_keeps_its_headings() -> None:
     passages, faults = read_document("a/warranty.docx", data)
     assert not faults
     assert [(p.id, p.title, p.text) for p in passages] == [
-        ("a/warranty.docx#1", "Warranty", "Two years & more.")
+        ("a/warranty.docx#1", "Warranty", "Two years & more.\nNot")
     ]
 
 

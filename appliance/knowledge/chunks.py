@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from appliance.knowledge.documents import Block, Document
 from appliance.knowledge.entries import Origin, Passage
@@ -73,19 +74,26 @@ def cut(file: str, document: Document) -> list[Passage]:
 
 
 def _cut_sections(document: Document) -> Iterator[_Section]:
+    """A heading with nothing below it is itself the text of the section it stands in."""
     path: list[tuple[int, str]] = []
     section = _Section(())
-    for block in document.blocks:
+    for block, behind in zip_longest(document.blocks, document.blocks[1:]):
         if block.kind != "heading":
             section.pieces += _cut_block(block)
             continue
-        if section.pieces:
-            yield section
         while path and path[-1][0] >= block.level:
             path.pop()
-        path.append((block.level, block.text))
+        is_text = behind is None or (behind.kind == "heading" and behind.level <= block.level)
+        if not is_text:
+            path.append((block.level, block.text))
         names = tuple(text for _, text in path)
-        section = _Section(names[1:] if names[0] == document.title else names)
+        headings = names[1:] if names[:1] == (document.title,) else names
+        if not is_text or headings != section.headings:
+            if section.pieces:
+                yield section
+            section = _Section(headings)
+        if is_text:
+            section.pieces += _cut_block(block)
     if section.pieces:
         yield section
 

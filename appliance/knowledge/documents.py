@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from appliance.knowledge.lines import BAR, cut_row
@@ -30,6 +31,8 @@ TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
 PLAIN_HEADING = re.compile(
     r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
 )
+# What the numbers of plain headings end with, the outermost first; figures stand below them all.
+PLAIN_LEVELS = "部章节条、"
 SENTENCE_END = "。！？!?.；;…：:，,、"
 
 FRONT_MATTER = re.compile(r"\A---\n(?:.*\n)*?---\n")
@@ -81,6 +84,13 @@ def make_document(
     return Document((title or heading or name)[:MAX_HEADING_CHARS], tuple(kept), warnings)
 
 
+def make_heading(text: str, row: int, level: int) -> Block:
+    """What is too long for a heading is a paragraph."""
+    if len(text) > MAX_HEADING_CHARS:
+        return Block("paragraph", text, row)
+    return Block("heading", text, row, level)
+
+
 def read_markdown(text: str) -> list[Block]:
     text = FRONT_MATTER.sub(lambda found: "\n" * found[0].count("\n"), text)
     text = _drop_remarks(text)
@@ -88,8 +98,15 @@ def read_markdown(text: str) -> list[Block]:
 
 
 def read_plain(text: str) -> list[Block]:
-    """Numbered lines like 第三条 or 2.1 that stand alone are headings."""
-    return _Lines(is_markdown=False).read(text)
+    """Numbered lines like 第三条 or 2.1 that stand alone are headings, but for those that follow
+    one on the other with nothing between them: these are a list."""
+    blocks: list[Block] = []
+    for level, found in groupby(_Lines(is_markdown=False).read(text), lambda block: block.level):
+        run = list(found)
+        if level and len(run) > 1:
+            run = [Block("list", "\n".join(block.text for block in run), run[0].row)]
+        blocks += run
+    return blocks
 
 
 class _Lines:
@@ -133,8 +150,8 @@ class _Lines:
                 title, self._lines = self._lines[0], []
                 self._add_heading(title, self._row, level)
                 return
-        elif is_alone and _is_plain_heading(line.strip()):
-            self._add_heading(line, row, 2)
+        elif is_alone and (level := _find_plain_level(line.strip())):
+            self._add_heading(line, row, level)
             return
         self._add(line, row)
 
@@ -169,9 +186,9 @@ class _Lines:
 
     def _add_heading(self, text: str, row: int, level: int) -> None:
         self._end()
-        text = self._bare(text.strip())[:MAX_HEADING_CHARS]
+        text = self._bare(text.strip())
         if text:
-            self._blocks.append(Block("heading", text, row, level))
+            self._blocks.append(make_heading(text, row, level))
 
     def _end(self) -> None:
         lines, kind = self._lines, self._kind
@@ -212,8 +229,15 @@ def _drop_remarks(text: str) -> str:
     return "".join([*pieces, text[begin:]])
 
 
-def _is_plain_heading(line: str) -> bool:
-    return PLAIN_HEADING.fullmatch(line) is not None and line[-1] not in SENTENCE_END
+def _find_plain_level(line: str) -> int:
+    """By the kind of its number; 0 where the line is no heading."""
+    found = PLAIN_HEADING.fullmatch(line)
+    if found is None or line[-1] in SENTENCE_END:
+        return 0
+    number = found[1].rstrip().rstrip(".")
+    if number[0].isdecimal():
+        return 2 + len(PLAIN_LEVELS) + number.count(".")
+    return 2 + PLAIN_LEVELS.index(number[-1])
 
 
 def _write_link(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from appliance.knowledge.documents import MAX_HEADING_CHARS, Block, Kind
+from appliance.knowledge.documents import Block, Kind, make_heading
 from appliance.knowledge.lines import BAR
 
 DROPPED = frozenset(
@@ -208,7 +208,7 @@ class _Reader:
         self._level = 0
 
     def _add_heading(self, text: str) -> None:
-        self.blocks.append(Block("heading", text[:MAX_HEADING_CHARS], 0, self._level))
+        self.blocks.append(make_heading(text, 0, self._level))
 
     def _end_lines(self, kind: Kind) -> None:
         lines, self._lines = self._lines, []
