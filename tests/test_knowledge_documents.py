@@ -102,6 +102,38 @@ def test_a_page_gives_what_a_reader_sees() -> None:
 
 
 @pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("Cup $19<sup>99</sup>", "Cup $19.99"),
+        ("¥1,299<sup> 00 </sup>起", "¥1,299.00起"),
+        ("<b>$</b><b>19</b><sup>99</sup>", "$19.99"),
+        ("Cup $19<sup>1</sup>", "Cup $19¹"),
+        ("10<sup>2</sup>, 10<sup>12</sup>", "10², 10¹²"),
+        ("24<sup><a href=#n>3</a></sup> h", "24³ h"),
+        ("the 3<sup>rd</sup> m<sup>2</sup>", "the 3rd m2"),
+        ("<sup><sup>1</sup></sup><sup>2", "1²"),
+        ("<del>¥199</del> ¥99", "¥99"),
+        ("<s>a</s><strike>b</strike><i style='text-decoration: line-through'>c</i>d", "d"),
+    ],
+)
+def test_raised_and_struck_figures_change_no_price(page: str, told: str) -> None:
+    assert [block.text for block in read_html(f"<p>{page}")[1]] == [told]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("~~¥199~~ ¥99", "¥99"),
+        ("原价~~199元~~现价99元", "原价现价99元"),
+        ("周一 9:00~~18:00，周二 9:00~~17:00", "周一 9:00~~18:00，周二 9:00~~17:00"),
+        ("| 杯 | 旧 |\n|---|---|\n| 大 | ~~¥199~~ |\n| ~~中~~ | ¥9 |", "杯 | 旧\n大 | \n | ¥9"),
+    ],
+)
+def test_what_is_struck_through_in_markdown_is_left_out(text: str, told: str) -> None:
+    assert [block.text for block in read_markdown(text)] == [told]
+
+
+@pytest.mark.parametrize(
     ("rows", "told"),
     [
         (

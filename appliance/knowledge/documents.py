@@ -42,7 +42,9 @@ IMAGE = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n\[]{0,1000}\)")
 LINK = re.compile(
     r"\[([^\[\]\n]{1,300})\]\(<?([^)\s>\[]{1,1000})>?(?:[ \t]\"[^\"\n\[]{0,300}\")?\)"
 )
-STRONG = re.compile(r"(\*\*|__|~~)(?=\S)((?:(?!\*\*|__|~~).){1,500})(?<=\S)\1")
+# A blank goes with it where no table's bar follows; 9:00~~18:00 is none.
+STRUCK = re.compile(r"(?<!\d)~~(?=\S)(?:(?!~~).){1,500}(?<=\S)~~(?:[ \t](?!\|))?")
+STRONG = re.compile(r"(\*\*|__)(?=\S)((?:(?!\*\*|__).){1,500})(?<=\S)\1")
 EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]{1,500}?)(?<=[^\s*_])\1(?![\w*])")
 INLINE_CODE = re.compile(r"(`{1,3})([^`\n]{1,500})\1")
 
@@ -211,10 +213,11 @@ class _Lines:
             self._blocks.append(Block(kind, text, self._row))
 
     def _bare(self, text: str) -> str:
-        """Without the marks of emphasis; a link keeps its address, because it may be the answer."""
+        """Without the marks of emphasis and what is struck through; a link keeps its address,
+        because it may be the answer."""
         if not self._is_markdown:
             return text
-        text = LINK.sub(_write_link, IMAGE.sub(r"\1", text))
+        text = LINK.sub(_write_link, IMAGE.sub(r"\1", STRUCK.sub("", text)))
         text = INLINE_CODE.sub(r"\2", EMPHASIS.sub(r"\2", STRONG.sub(r"\2", text)))
         return "\n".join(line.removeprefix("> ") for line in text.split("\n"))
 

@@ -19,6 +19,8 @@ DROPPED = frozenset(
     (
         *("script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object"),
         *("embed", "canvas", "audio", "video", "select", "button", "textarea", "-comment"),
+        # What is struck through holds no more.
+        *("del", "s", "strike"),
     )
 )
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -34,6 +36,11 @@ PARTS = frozenset(
     )
 )
 SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
+SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+AMOUNT = re.compile(r"[$€£¥￥]\s?\d[\d,]*$")
+# Raised digits are read with so many pieces of the text before them.
+PIECES_BEFORE = 4
+MOST_AMOUNT_CHARS = 20
 WRITTEN_ADDRESS = ("http://", "https://", "mailto:", "tel:")
 
 Step: TypeAlias = tuple[Literal["open", "close"], LexborNode]
@@ -75,6 +82,8 @@ def _is_hidden(node: LexborNode) -> bool:
         return False
     attributes = node.attributes
     style = (attributes.get("style") or "").replace(" ", "").lower()
+    if "line-through" in style:
+        return True
     return "hidden" in attributes or "display:none" in style or "visibility:hidden" in style
 
 
@@ -125,6 +134,8 @@ class _Reader:
         self._lists = 0
         self._tables = 0
         self._pre = 0
+        # Where the text that is raised begins.
+        self._raised: int | None = None
 
     def take(self, step: str, node: LexborNode) -> None:
         tag = node.tag or ""
@@ -139,6 +150,8 @@ class _Reader:
     def _open(self, tag: str) -> None:
         if tag == "br":
             self._text.append("\n" if self._pre else " ")
+        elif tag == "sup":
+            self._raised = len(self._text)
         elif tag in HEADINGS:
             self._end_part()
             self._level = HEADINGS[tag]
@@ -154,6 +167,8 @@ class _Reader:
     def _close(self, tag: str, node: LexborNode) -> None:
         if tag == "a":
             self._write_address(node.attributes.get("href") or "")
+        elif tag == "sup":
+            self._end_raised()
         elif tag in CELLS and self._tables == 1:
             self._row.add(self._take_text(), node.attributes)
         elif tag == "tr" and self._tables == 1:
@@ -199,6 +214,18 @@ class _Reader:
             self._add_heading(text)
         else:
             self._add("paragraph", text)
+
+    def _end_raised(self) -> None:
+        """Digits behind a digit: cents behind an amount, else a power or a footnote."""
+        begin, self._raised = self._raised, None
+        if begin is None:
+            return
+        raised = "".join(self._text[begin:]).strip()
+        before = "".join(self._text[max(0, begin - PIECES_BEFORE) : begin])
+        if not (raised.isascii() and raised.isdecimal() and before[-1:].isdecimal()):
+            return
+        is_cents = len(raised) == 2 and AMOUNT.search(before[-MOST_AMOUNT_CHARS:])
+        self._text[begin:] = [f".{raised}" if is_cents else raised.translate(SUPERSCRIPT)]
 
     def _end_heading(self) -> None:
         if self._lists or self._tables:
