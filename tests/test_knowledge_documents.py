@@ -29,6 +29,23 @@ def test_markdown_becomes_blocks_with_their_lines() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("---\ntitle: 退货\ntags:\n  - a\n- b\n\n# note\n---\n可退。", ["可退。"]),
+        (
+            "---\n# 退货政策\n七天内可退。\n---\n# 配送\n满99包邮。",
+            ["退货政策", "七天内可退。", "配送", "满99包邮。"],
+        ),
+        ("---\n# 退货\n---\n可退。", ["退货", "可退。"]),
+        ("---\nhttps://a.b\n\n---\n可退。", ["https://a.b", "可退。"]),
+        ("- a\n***\n* * *\nb", ["- a", "b"]),
+    ],
+)
+def test_a_rule_at_the_beginning_hides_no_text(text: str, told: list[str]) -> None:
+    assert [block.text for block in read_markdown(text)] == told
+
+
 def test_numbered_lines_that_stand_alone_are_headings_of_plain_text() -> None:
     kinds = [block.kind for block in read_plain("第一条 范围\n\n本店。\n\n1、甲\n2、乙")]
     assert kinds == ["heading", "paragraph", "list"]

@@ -35,7 +35,25 @@ PLAIN_HEADING = re.compile(
 PLAIN_LEVELS = "部章节条、"
 SENTENCE_END = "。！？!?.；;…：:，,、"
 
-FRONT_MATTER = re.compile(r"\A---\n(?:.*\n)*?---\n")
+# Keys and what stands below them, between two rules; with any other line it is text.
+KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
+BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
+FRONT_MATTER = re.compile(rf"\A---\n(?:{BELOW_KEY})*{KEY_LINE}(?:{BELOW_KEY}|{KEY_LINE})*---\n")
+RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
+PLAIN_HEADING = re.compile(
+    r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
+)
+# What the numbers of plain headings end with, the outermost first; figures stand below them all.
+PLAIN_LEVELS = "部章节条、"
+SENTENCE_END = "。！？!?.；;…：:，,、"
+
+# Keys and what stands below them, between two rules; with any other line it is text.
+FRONT_MATTER = re.compile(
+    r"\A---\n(?:(?:[ \t#].*|- .*)?\n)*{key}(?:(?:[ \t#].*|- .*|)\n|{key})*---\n".replace(
+        "{key}", r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
+    )
+)
+RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 # Every run has a bound and ends where the next one could begin: a text made for it would else
 # take time in proportion to its square.
 IMAGE = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n\[]{0,1000}\)")
@@ -151,6 +169,9 @@ class _Lines:
                 level = 1 if "=" in line else 2
                 title, self._lines = self._lines[0], []
                 self._add_heading(title, self._row, level)
+                return
+            if RULE.fullmatch(line[:MAX_LINE_CHARS]):
+                self._end()
                 return
         elif is_alone and (level := _find_plain_level(line.strip())):
             self._add_heading(line, row, level)
