@@ -98,6 +98,19 @@ def test_a_wrong_row_is_told_and_those_around_it_are_taken(row: str, said: str) 
     assert faults[0].startswith("faq.csv, row 3")
 
 
+def test_a_quote_that_a_later_one_ends_costs_its_own_row() -> None:
+    rows = "".join(
+        f'Big {number}?,"12 wide\nB{number}?,yes\nC{number}?,"fine"\n' for number in range(40)
+    )
+    entries, faults = read(f"question,answer\n{rows}D?,ok")
+    assert [entry.question for entry in entries][-3:] == ["B39?", "C39?", "D?"]
+    assert len(entries) == 81
+    assert [fault.partition(":")[0] for fault in faults] == [
+        f"faq.csv, row {row}" for row in range(2, 122, 3)
+    ]
+    assert "never closed" in faults[0]
+
+
 def test_a_table_without_the_columns_is_refused_whole() -> None:
     with pytest.raises(FileRefused, match="There is no column answer"):
         read("question,reply to\nq,a")

@@ -22,7 +22,8 @@ DELIMITERS = ",;\t，；"
 NEEDED = ("question", "answer")
 # More than any field that is read on, so that a cell of 1 MB is told and not stumbled over.
 MAX_FIELD_CHARS = 33 << 20
-MAX_OPEN_QUOTES = 20
+# So many times all lines may be read while the ends of quotes are looked for.
+MAX_READS = 20
 UNCLOSED = "unexpected end of data"
 ENTRY_LINE = re.compile(r"^\s*\[\[\s*entry\s*\]\]", re.MULTILINE)
 TOML_ERROR_LINE = re.compile(r"at line (\d+)")
@@ -52,21 +53,24 @@ def _count_known(line: str, delimiter: str) -> tuple[int, int]:
 def _parse(
     file: str, lines: list[str], delimiter: str, number: int, faults: list[Fault]
 ) -> Iterator[Row]:
-    """A quote that is never closed would swallow the rest: its line is left out instead."""
+    """A quote that is not closed would swallow what follows: its line is left out instead."""
     # The limit is the whole process's; nothing else in it reads CSV.
     csv.field_size_limit(MAX_FIELD_CHARS)
     begin = 0
-    for _ in range(MAX_OPEN_QUOTES):
-        reader = csv.reader(lines[begin:], delimiter=delimiter, strict=True)
+    left = MAX_READS * len(lines)
+    while left >= 0:
+        rest = (lines[place] for place in range(begin, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, strict=True)
         while True:
             number += 1
             row_begin = begin + reader.line_num
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                if str(error) == UNCLOSED:
+                if str(error) == UNCLOSED or begin + reader.line_num > row_begin + 1:
                     sentence = "A quote is opened here and never closed. The line was left out."
                     faults.append(make_error(sentence, file, number))
+                    left -= reader.line_num
                     begin = row_begin + 1
                     break
                 sentence = f'A " stands inside a cell ({error}); write it twice. Left out.'
