@@ -155,6 +155,16 @@ def test_links_out_of_the_folder_are_refused_and_links_inside_are_read(tmp_path:
     ]
 
 
+def test_a_link_to_itself_costs_a_message(tmp_path: Path) -> None:
+    write_faq(tmp_path, "fine,,answer")
+    (tmp_path / "loop").symlink_to("loop")
+    reading = read_folder(tmp_path)
+    assert [entry.question for entry in reading.entries] == ["fine"]
+    assert [describe(fault) for fault in reading.faults] == [
+        "loop: This cannot be read (Too many levels of symbolic links)."
+    ]
+
+
 def test_a_file_that_changes_or_goes_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,7 +121,14 @@ def _walk(folder: Path, depth: int, faults: list[Fault]) -> Iterator[Path]:
         if _is_passing(item.name):
             continue
         path = folder / item.name
-        if not item.is_dir():
+        try:
+            is_folder = item.is_dir()
+        except OSError as error:
+            # As a link to itself.
+            sentence = f"This cannot be read ({error.strerror})."
+            faults.append(make_error(sentence, _make_printable(path.name)))
+            continue
+        if not is_folder:
             yield path
         elif item.is_symlink():
             faults.append(make_warning("Links to folders are not followed.", path.name))
