@@ -446,6 +446,7 @@ def test_both_sides_see_the_other_type(customer: Page, operator: Page) -> None:
     customer.click("#call-person")
     operator.locator(".row[data-state=waiting]").click()
     act(operator, "take")
+    expect(operator.locator("#answer")).to_be_visible()
     operator.locator("#answer").press_sequentially("我在")
     expect(customer.locator(".staff-typing")).to_be_visible()
     customer.locator("#question").press_sequentially("好")
