@@ -33,17 +33,17 @@ ASKING = re.compile(r"(?:[吗么呢?]|(?:没事|没有?问题)吧)\W*$")
 SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology"})
 TALK_FILE = Path(__file__).with_name("talk.toml")
 WEEKDAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
-# Without these facts of the shop there is nothing to say; then the question goes on its way.
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "hours": ("hours",),
-    "contact": ("phone", "wechat", "email", "address"),
-}
-# Who asks for one of them is not told another.
+# What there is to reach a shop by; who asks for one of them is not told another.
 NAMED = {
     "phone": re.compile(r"电话|phone"),
     "wechat": re.compile(r"微信|wechat"),
     "email": re.compile(r"邮箱|mail"),
     "address": re.compile(r"地址|(?<!mail )address"),
+}
+# Without these facts of the shop there is nothing to say; then the question goes on its way.
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "hours": ("hours",),
+    "contact": tuple(NAMED),
 }
 
 

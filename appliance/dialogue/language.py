@@ -30,10 +30,10 @@ LATIN_SENTENCE = re.compile(
 def language_of(text: str) -> Language:
     """ "zh" where Chinese words make the sentence or are at least as many as others, or where no
     word is at all."""
-    if HAN_SENTENCE.search(text) and not LATIN_SENTENCE.search(HAN_CHAR.sub(" ", text)):
+    latin, han = HAN_CHAR.subn(" ", text)
+    if HAN_SENTENCE.search(text) and not LATIN_SENTENCE.search(latin):
         return "zh"
-    han = len(HAN_CHAR.findall(text))
-    others = len(WORD.findall(HAN_CHAR.sub(" ", text)))
+    others = len(WORD.findall(latin))
     return "zh" if han >= others * CHARS_OF_A_WORD and (han or not others) else "en"
 
 

@@ -69,27 +69,26 @@ SPAN = re.compile(
 )
 WEEK_ZH = "一二三四五六日"
 WEEK_EN = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WEEKDAY = re.compile(
-    r"(?:周|星期|礼拜)([一二三四五六日天])"
-    r"|\b(mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b"
-)
+WEEK, DAY_END = "周|星期|礼拜", r"(?:s|r|rs|nes|ur)?(?:days?)?\b"
+NAMES_EN = "|".join(WEEK_EN)
+WEEKDAY = re.compile(rf"(?:{WEEK})([{WEEK_ZH}天])|\b({NAMES_EN}){DAY_END}")
 # What makes a numeral behind a day something else: 周二、三点, 周三、五折.
 NO_DAY = r"(?![\d点时月年个次件元块折十百千万半楼层号位天周人名种项步般共定直起些本家用常])"
 # 周一三五 and 周六日 need no mark between them.
 JOINED_DAYS = rf"(?:[二三四五六]{{2,5}}日?|(?<=六)日){NO_DAY}"
 # 周一至五, 周一、三、五 and 周六日 leave the word for a week out behind the first.
 SHORT_DAYS = re.compile(
-    rf"(周|星期|礼拜)([{WEEK_ZH}天])"
+    rf"({WEEK})([{WEEK_ZH}天])"
     rf"((?:\s?[至到、,和及/~–—-]\s?[{WEEK_ZH}天]{NO_DAY}|{JOINED_DAYS})+)"
 )
 # What is closed on one day or two is open on the others.
-DAY_ZH = rf"(?:每?(?:周|星期|礼拜)[{WEEK_ZH}天])"
+DAY_ZH = rf"(?:每?(?:{WEEK})[{WEEK_ZH}天])"
 DAYS_ZH = rf"{DAY_ZH}(?:\s?[至到、,和及与/~–—-]?\s?{DAY_ZH})*"
-DAY_EN = r"(?:every )?(?:mon|tue|wed|thu|fri|sat|sun)(?:s|r|rs|nes|ur)?(?:days?)?\b\.?"
+DAY_EN = rf"(?:every )?(?:{NAMES_EN}){DAY_END}\.?"
 DAYS_EN = rf"{DAY_EN}(?:(?:,? and |,? ?& ?|, ?|/| ?[-–—] ?| to | or ){DAY_EN})*"
 CLOSED_THEN = re.compile(
     rf"{DAYS_ZH}\s?(?:全天)?(?:店休|公休|休息|休业|闭店|闭馆|不营业|不上班|不开|除外)"
-    rf"|(?:店休|公休|休息|闭馆)日?\s?[::]\s?{DAYS_ZH}"
+    rf"|(?:店休|公休|休息|闭馆)日?\s?:\s?{DAYS_ZH}"
     rf"|\b(?:closed|except)(?: on)? {DAYS_EN}|\b{DAYS_EN}:? (?:is |are |we are )?closed\b"
 )
 SPANS = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import UTC, datetime
 
 import structlog
@@ -47,20 +48,17 @@ ENTRY_PATIENCE_S = 10.0
 class Tools:
     """One thread for all databases: a shop's is asked one question at a time."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        executor: ThreadPoolExecutor | None = None,
-        entries: Entries | None = None,
-    ) -> None:
+    def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="tools")
-        self._entries = entries or Entries()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="tools")
+        self._entries = Entries()
         self._log = structlog.get_logger(__name__)
 
     def with_registry(self, registry: Registry) -> Tools:
         """Others, on the same threads."""
-        return Tools(registry, self._executor, self._entries)
+        others = copy(self)
+        others.registry = registry
+        return others
 
     async def look(self, call: Call) -> Result:
         """What is found, and for a tool that writes whether it may: `confirm`, or why not."""
