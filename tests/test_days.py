@@ -44,6 +44,16 @@ from appliance.knowledge.days import is_of_holiday, list_months, list_weekdays, 
         ("11月1日营业吗", "11月1日起，营业时间 9:00-18:00", "", False),
         ("open on 21 January?", "daily from 9:00", "", False),
         ("初三学生有优惠吗", "凭学生证九折", "", False),
+        ("大年初三能过去不", "每天 10:00 到 20:30，只有除夕到正月初五休息", "", False),
+        ("正月初六开门吗", "除夕到正月初五休息", "", True),
+        ("周五一般几点关门", "周五一般营业到 22:00", "", False),
+        ("周五几点关门", "周五一般营业到 22:00", "", False),
+        ("周六一整天开门吗", "周六 9:00–18:00", "", False),
+        ("五一开门吗", "周五一般营业到 22:00", "", True),
+        ("超过年限还保修吗", "超过年限的收费维修", "", False),
+        ("where is a sun umbrella repaired", "Monday to Friday, at the counter", "", False),
+        ("are you open sun", "Mon-Sat 9-6, Sun 10-4", "", False),
+        ("are you open on sun", "Mon-Sat 9-6", "", True),
     ],
 )
 def test_a_line_of_other_days_is_told_from_one_of_these(
@@ -63,6 +73,8 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
     assert list_weekdays("周三三明治") == list_weekdays("周三一日游") == {2}
     assert list_weekdays("周一到五点") == list_weekdays("周一和二楼") == {0}
     assert list_months("11 月到 2 月") == {10, 11, 0, 1}
+    assert list_weekdays("mon-sat, sun 10-4") == frozenset(range(7))
+    assert list_weekdays("i sat in the sun") == frozenset()
     assert list_months("how many trout may i catch") == frozenset()
 
 
@@ -76,6 +88,7 @@ def test_spans_of_days_go_over_the_end_of_the_week_and_of_the_year() -> None:
         ("几点关门", "10:00–20:00，春节休息", False),
         ("几点关门", "11月1日起，营业时间 9:00-18:00", False),
         ("几点关门", "", False),
+        ("几点关门", "周五一般营业到 22:00", False),
     ],
 )
 def test_hours_of_a_holiday_are_not_those_of_every_day(

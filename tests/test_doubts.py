@@ -16,6 +16,7 @@ PASSAGE = Passage("p", "Hangzhou store", LINE, Origin("guide.md"))
 METRO = Subject(
     {"metro": 3.0, "exit": 3.0, "hangzhou": 1.0}, frozenset(("metro", "exit", "hangzhou"))
 )
+BOTH = Subject({"metro": 1.0, "hangzhou": 1.0}, frozenset(("metro", "hangzhou")))
 TOLD = Evidence(PASSAGE, (LINE,), 0.6, can_answer=True, subject=METRO)
 UNTOLD = Evidence(PASSAGE, (LINE,), 0.1, subject=METRO)
 UNWRITTEN = Evidence(PASSAGE, (LINE,), 0.1, subject=Subject(METRO.weights))
@@ -45,6 +46,22 @@ def test_an_entry_that_says_another_dimension_is_offered() -> None:
     question = "how deep are the pools"
     pools = Entry("p", "How long are the pools?", "They are 20 metres long.", Origin("faq.csv"))
     assert ask(pools, Evidence(wish=find_wish(question)), question) == "near"
+
+
+def test_things_named_behind_the_first_sentence_do_not_speak_against_an_entry() -> None:
+    question = "do i pay postage for one umbrella"
+    postage = "Below ¥99 it is ¥8. Furniture is charged apart."
+    entry = Entry("p", "Is there any postage?", postage, Origin("faq.csv"))
+    assert ask(entry, Evidence(wish=find_wish(question)), question) == "sure"
+    furniture = Entry("f", "Is there any postage?", "For furniture ¥28.", Origin("faq.csv"))
+    assert ask(furniture, Evidence(wish=find_wish(question)), question) == "near"
+
+
+def test_a_line_that_hardly_answers_is_not_preferred_to_a_likely_entry() -> None:
+    question = "Which metro exit?"
+    for score, outcome in ((0.3, "sure"), (0.6, "near")):
+        told = Evidence(PASSAGE, (LINE,), score, can_answer=True, subject=BOTH)
+        assert doubt(question, Match("sure", (Hit(ENTRY, 0.8),)), told).outcome == outcome
 
 
 def test_an_entry_in_its_own_words_is_never_doubted() -> None:

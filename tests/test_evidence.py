@@ -77,6 +77,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
         ("公用厨房开放到几点", "公用厨房开放到 22:00。"),
         ("What does hiring a mat cost?", "Mats can be hired for €2"),
         ("How warm is the room?", "The room is heated to 24 °C."),
+        ("押金多少钱", "押金 200 元。"),
+        ("押金是多少", "押金 200 元。"),
     ],
 )
 def test_the_line_that_holds_the_answer_comes_first(index: Index, question: str, line: str) -> None:
@@ -101,6 +103,9 @@ def test_the_line_that_holds_the_answer_comes_first(index: Index, question: str,
         "what time do you open?",
         "how much would that cost",
         "how long does it take",
+        "收费多少",
+        "费用是多少",
+        "What is the deposit?",
         "q",
         "",
         "？？？",
@@ -152,6 +157,7 @@ def test_a_question_tells_what_it_wants(question: str, kinds: tuple[str, ...]) -
         ("what are your opening hours", "Monday to Friday 9–18", True),
         ("what are your opening hours", "3-5 days", False),
         ("客服电话是多少", "请拨 95588", True),
+        ("what age is the summer course for", "Ages 7 to 11.", True),
         ("anything at all", "", True),
     ],
 )

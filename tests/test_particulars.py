@@ -38,6 +38,17 @@ from appliance.knowledge.wishes import find_wish
         ("电水壶能放进洗碗机吗", "陶瓷杯能进洗碗机", "another thing"),
         ("九座车一天多少钱", "商务车：7 座；388 元/天", "number"),
         ("中秋节几点关门", "每天 10:00–21:00", "day"),
+        ("do i have to book a table first", "Cancel no later than 24 hours before.", ""),
+        ("what does the first visit cost", "Every later visit costs €40.", "opposite"),
+        ("any tips to descale the kettle", "Descale once a month with vinegar.", ""),
+        ("do you accept tips", "We accept cards.", "payment"),
+        ("50元的订单运费多少钱", "全国运费 8 元", ""),
+        ("5公斤的快递多少钱", "首重 1 公斤 10 元，续重每公斤 5 元", ""),
+        ("一百零八升的缸多少钱", "108 升：388 元", ""),
+        ("两个大人带个五岁的，要多交钱吗", "6岁以下儿童免费", ""),
+        ("大人多少钱", "5岁的孩子免费", "opposite"),
+        ("每天要给它吃几顿", "一天一次，每次两分钟吃完的量", ""),
+        ("每天要给它吃几顿", "喂浮性饲料", "counted"),
     ],
 )
 def test_only_what_is_plainly_something_else_is_turned_away(
@@ -46,6 +57,13 @@ def test_only_what_is_plainly_something_else_is_turned_away(
     found = find_conflict(question, find_wish(question), line, "")
     assert conflict in found
     assert bool(found) is bool(conflict)
+
+
+def test_what_is_said_besides_is_no_conflict() -> None:
+    line = "Orders below ¥99: ¥8. Furniture is charged apart."
+    question = "is there any postage for an umbrella"
+    assert "another thing" in find_conflict(question, find_wish(question), line, "")
+    assert not find_conflict(question, find_wish(question), line, "", "What is the postage?")
 
 
 def test_a_number_is_shared_however_it_is_written_and_only_with_its_unit() -> None:

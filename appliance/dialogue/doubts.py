@@ -7,6 +7,8 @@ doubted, and a doubted one is still offered.
 
 from __future__ import annotations
 
+import re
+
 from appliance.knowledge.entries import Entry, Match
 from appliance.knowledge.evidence import Evidence
 from appliance.knowledge.particulars import find_conflict
@@ -14,6 +16,9 @@ from appliance.knowledge.particulars import find_conflict
 # Of what is asked, an entry that is given has more than LEAST_SAID, or the documents have less
 # than MOST_ELSEWHERE of the rest.
 LEAST_SAID, MOST_ELSEWHERE = 0.2, 0.5
+# A line that is less than half as likely to answer as the entry is not preferred to it.
+LEAST_OF_SCORE = 0.5
+SENTENCE_END = re.compile(r"(?<=[。！？!?])|(?<=\.)\s|\n")
 
 
 def is_exact(match: Match) -> bool:
@@ -26,7 +31,7 @@ def doubt(question: str, match: Match, evidence: Evidence) -> Match:
     best = match.hits[0]
     if (
         not evidence.wish.is_met_by(best.entry.answer)
-        or find_conflict(question, evidence.wish, best.entry.answer, " ".join(best.entry.questions))
+        or _contradicts(question, best.entry, evidence)
         or _is_told_better(best.entry, best.score, evidence)
         or _speaks_of_something_else(best.entry, evidence)
     ):
@@ -34,11 +39,18 @@ def doubt(question: str, match: Match, evidence: Evidence) -> Match:
     return match
 
 
+def _contradicts(question: str, entry: Entry, evidence: Evidence) -> bool:
+    """What an answer speaks of behind its first sentence is said besides."""
+    questions = " ".join(entry.questions)
+    about = f"{questions} {SENTENCE_END.split(entry.answer, maxsplit=1)[0]}"
+    return bool(find_conflict(question, evidence.wish, entry.answer, questions, about))
+
+
 def _is_told_better(entry: Entry, score: float, evidence: Evidence) -> bool:
     """Whether a document's line answers and has more of what is asked; of two that have as much
     of it, the surer one is said."""
     passage = evidence.passage
-    if not evidence.can_answer or passage is None:
+    if not evidence.can_answer or passage is None or evidence.score < LEAST_OF_SCORE * score:
         return False
     line = " ".join((passage.title, *passage.headings, evidence.lines[0]))
     by_line, by_entry = evidence.subject.share(line), evidence.subject.share(_say_all(entry))

@@ -16,6 +16,9 @@ from appliance.knowledge.folding import fold
 
 Numbering: TypeAlias = Callable[[Sequence[str | None]], int]
 
+# 周五一般 is no Labour Day, and 超过年限 no Spring Festival.
+DAY_BEFORE = "周期拜"
+OVER_NEW_YEAR = r"(?<![超不经通路])过年(?![限龄审检])"
 LUNAR_DAYS = "一二三四五六七八九十"
 # 初三 is a year at school, too.
 LUNAR_DAY = rf"初([{LUNAR_DAYS}])(?!年级|[学班生课]|毕业|的(?:学生|孩子|课|作业))"
@@ -25,12 +28,13 @@ HOLIDAYS = tuple(
     for pattern in (
         r"元旦|(?<!\d)1\s?月\s?1\s?[日号]|new year'?s|\b1 january|january 1\b",
         r"除夕|年三十|(?:spring festival|new year'?s) eve",
-        r"春节|过年|大年(?=初|三十|夜)|年初|农历新年|"
+        rf"春节|{OVER_NEW_YEAR}|大年(?=初|三十|夜)|年初|农历新年|"
         rf"{LUNAR_DAY}"
         r"|spring festival|chinese new year|lunar new year",
         r"元宵|lantern festival",
         r"清明|qingming|tomb.sweeping",
-        r"五一|劳动节|(?<!\d)5\s?月\s?1\s?[日号]|labou?r day|may day|\b1 may\b|\bmay 1\b",
+        rf"(?<![{DAY_BEFORE}])五一|劳动节|(?<!\d)5\s?月\s?1\s?[日号]"
+        r"|labou?r day|may day|\b1 may\b|\bmay 1\b",
         r"端午|dragon boat",
         r"七夕|qixi",
         r"中秋|mid.?autumn|moon festival",
@@ -44,7 +48,7 @@ HOLIDAYS = tuple(
         r"ascension day|\bwhit\b|pentecost",
         r"情人节|valentine",
         r"妇女节|三八节|women'?s day",
-        r"儿童节|六一|children'?s day",
+        rf"儿童节|(?<![{DAY_BEFORE}])六一|children'?s day",
         r"母亲节|mother'?s day",
         r"父亲节|father'?s day",
         r"教师节|teachers'? day",
@@ -71,7 +75,12 @@ WEEK_ZH = "一二三四五六日"
 WEEK_EN = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEK, DAY_END = "周|星期|礼拜", r"(?:s|r|rs|nes|ur)?(?:days?)?\b"
 NAMES_EN = "|".join(WEEK_EN)
-WEEKDAY = re.compile(rf"(?:{WEEK})([{WEEK_ZH}天])|\b({NAMES_EN}){DAY_END}")
+# "Sun", "sat" and "wed" are words of their own but beside another day or a time.
+ALONE = r"(?:sun|sat|wed)\b(?!\s?(?:[-–—/&,:.+\d]|to\b|and\b|only\b))"
+BESIDE = r"(?<![-–—/&])(?<![-–—/&,] )" + "".join(
+    rf"(?<!\b{word} )" for word in ("to", "and", "on", "open", "closed", "this", "next", "every")
+)
+WEEKDAY = re.compile(rf"(?:{WEEK})([{WEEK_ZH}天])|\b(?!{BESIDE}{ALONE})({NAMES_EN}){DAY_END}")
 # What makes a numeral behind a day something else: 周二、三点, 周三、五折.
 NO_DAY = r"(?![\d点时月年个次件元块折十百千万半楼层号位天周人名种项步般共定直起些本家用常])"
 # 周一三五 and 周六日 need no mark between them.
@@ -103,7 +112,8 @@ MONTH = re.compile(
     r"|\b(january|february|march|april|(?<=in )may|(?<=\d )may|may(?= \d)|june|july|august"
     r"|september|october|november|december)\b"
 )
-LUNAR = re.compile(LUNAR_DAY)
+# New Year's Eve is the day before the first.
+LUNAR = re.compile(rf"(?:(?:农历)?正月|大年)?{LUNAR_DAY}|除夕|年三十")
 FIRST_CLOCK = re.compile(r"\d{1,2}(?:[:点]| ?[ap]\.?m)")
 
 
@@ -161,7 +171,7 @@ def list_months(folded: str) -> frozenset[int]:
 
 @lru_cache(maxsize=512)
 def list_lunar_days(folded: str) -> frozenset[int]:
-    return frozenset(_list_spanned(LUNAR, folded, _number_lunar, len(LUNAR_DAYS)))
+    return frozenset(_list_spanned(LUNAR, folded, _number_lunar, len(LUNAR_DAYS) + 1))
 
 
 def _list_spanned(
@@ -189,7 +199,7 @@ def _number_month(groups: Sequence[str | None]) -> int:
 
 
 def _number_lunar(groups: Sequence[str | None]) -> int:
-    return LUNAR_DAYS.index(groups[0] or "一")
+    return LUNAR_DAYS.index(groups[0]) + 1 if groups[0] else 0
 
 
 def drop_weekdays(folded: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from appliance.knowledge.bigrams import HAN, IS_HAN, RUN, list_words, stem
+from appliance.knowledge.days import OVER_NEW_YEAR
 from appliance.knowledge.frames import COMMON
 
 EMPTY_ZH = (
@@ -57,7 +58,12 @@ SAME_EN = (
 
 NAMED_ZH = dict(SAME_ZH)
 # 小朋友 is no 好友.
-_NAMES = re.compile("|".join(sorted(NAMED_ZH, key=lambda word: -len(word))))
+_NAMES = re.compile(
+    "|".join(
+        OVER_NEW_YEAR if word == "过年" else word
+        for word in sorted(NAMED_ZH, key=lambda word: -len(word))
+    )
+)
 _EMPTY = re.compile("|".join(sorted(EMPTY_ZH.split(), key=lambda word: (-len(word), word))))
 _EMPTY_STEMS = frozenset(map(stem, (*COMMON, *EMPTY_EN.split())))
 _SAME_STEMS = tuple(frozenset(map(stem, group.split())) for group in SAME_EN)

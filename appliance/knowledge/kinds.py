@@ -73,7 +73,7 @@ KINDS = (
     _make(
         "age",
         r"几岁|多少岁|多大年[龄纪]|年龄|\b(?:what|which|minimum|maximum) age\b|\bhow old\b",
-        r"岁|成年|儿童|老人|\byears? old\b|\baged?\b|\bunder \d|\badults?\b|\bover \d",
+        r"岁|成年|儿童|老人|\byears? old\b|\bage[ds]?\b|\bunder \d|\badults?\b|\bover \d",
     ),
     _make(
         "percent",

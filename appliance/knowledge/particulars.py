@@ -18,19 +18,26 @@ from appliance.knowledge.folding import fold
 from appliance.knowledge.kinds import COUNTING, MONEY, N
 from appliance.knowledge.wishes import Wish
 
+TENS = "十百"
+CHILDS_AGE = r"1[0-4]|[1-9]|十[一二三四]?|[一二两三四五六七八九]"
+TURN = r"(?:visit|time|appointment|lesson|class|session|consultation|treatment|check|order)"
 # Who or what is one thing is not the other; each side as a text names it.
 OPPOSITES = tuple(
     (re.compile(one), re.compile(other))
     for one, other in (
         (
             r"成人|成年|大人|\badults?\b|\bgrown-?ups?\b",
-            r"儿童|少儿|孩|小朋友|岁以[下内]|\bchild|\bkids?\b",
+            r"儿童|少儿|孩|小朋友|岁以[下内]|\bchild|\bkids?\b"
+            rf"|(?<!\d)(?<![{TENS}])(?:{CHILDS_AGE})个?岁(?:半|多)?(?!以上)",
         ),
         (r"(?<!非)会员|(?<!non-)\bmembers?\b", r"非会员|\bnon-?members?\b"),
         (r"男|\bm[ae]n(?:'s)?\b", r"女|\bwom[ae]n(?:'s)?\b"),
         (r"国产|\bdomestic\b", r"进口|\bimported\b"),
         (r"平日|(?<!个)工作日(?!内)|\bweekdays?\b", r"周末|\bweekends?\b"),
-        (r"初诊|首次|第一次|\bfirst\b", r"复诊|再次|第二次|之后每次|\bsecond\b|\blater\b"),
+        (
+            rf"初诊|首次|第一次|\bfirst {TURN}",
+            rf"复诊|再次|第二次|之后每次|\b(?:second|later|following|further) {TURN}",
+        ),
         (r"大件|\blarge\b", r"小件|\bsmall\b"),
     )
 )
@@ -59,7 +66,11 @@ PAYMENTS = tuple(
             r"违约金|罚款|滞纳金|\b(?:a|the) fine\b|\bfines\b|\bpenalt",
             r"违约|罚|滞纳|\bfine|\bpenalt",
         ),
-        (r"小费|\btips?\b|\bgratuit", r"小费|\btip|\bgratuit"),
+        (
+            r"小费|(?<!\bany )(?<!\bsome )(?<!\buseful )\btips?\b(?! (?:for|on|to|about|from)\b)"
+            r"|\bgratuit",
+            r"小费|\btip|\bgratuit",
+        ),
         (r"利息|\binterest\b", r"利息|免息|\binterest\b"),
         (r"保险费|保费|保价|\binsur", r"保险|保费|保价|\binsur"),
         (r"加急|\bexpress\b|\brush\b", r"加急|急|当天|\bexpress|\brush|\bfaster\b"),
@@ -96,31 +107,35 @@ COUNTED_ZH = re.compile(rf"(?:几|多少)\s?([{COUNTING}])")
 COUNTED_EN = re.compile(r"\bhow many ((?:[a-z-]+ ){0,2}?)([a-z-]+)(?= |\?|$|[,.])")
 # Whoever is counted by one of these is counted by all.
 PEOPLE = frozenset("人位名个口")
+# How often something is done, whichever of these it is counted by.
+OFTEN = "次回遍趟顿"
 OF_COUNTING = frozenset(["of", "the", "your", "my", "different", "more", "other", "such"])
 NUMBERED = re.compile(
-    r"(\d[\d,.]*|[一二两三四五六七八九十百千]+)[\s-]?"
+    r"(\d[\d,.]*|[一二两三四五六七八九十百千零]+)[\s-]?"
     r"(人|座|寸|公斤|千克|kg|斤|升|ml|毫升|瓦|w|元|块|米|cm|厘米|people|persons?|seats?|inch(?:es)?"
     r"|kilos?|litres?|liters?)(?![a-z])"
 )
 BOUND = re.compile(
-    r"满|以[上下内]|不?超过|低于|高于|至|到|[-–—~]|起|最[多少]|不[满足]|内"
-    r"|\b(?:up to|from|over|under|below|above|at (?:most|least)|between|to|maximum|more)\b"
+    r"满|以[上下内]|不?超过|低于|高于|至|到|[-–—~]|起|最[多少]|不[满足]|内|[每首续]"
+    r"|\b(?:up to|from|over|under|below|above|at (?:most|least)|between|to|maximum|more|per|each"
+    r"|first)\b"
 )
 # So near to a number stands what makes it the end of a span.
 BEFORE, BEHIND = 9, 3
 UNITS = {"千克": "公斤", "kg": "公斤", "kilo": "公斤", "块": "元", "people": "人", "person": "人",
          "毫升": "ml", "厘米": "cm", "liter": "升", "litre": "升", "inch": "寸",
          "seat": "座"}  # fmt: skip
+PRICED = "元"
 DIGITS_ZH = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 POWERS_ZH = {"十": 10, "百": 100, "千": 1000}
 
 
-def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
+def find_conflict(question: str, wish: Wish, line: str, place: str, of: str = "") -> str:
     """Why `line` below the headings `place` cannot answer `question`, in a few words; or
-    nothing."""
+    nothing. `of` names what it is about, where it speaks of other things besides."""
     asked, said = fold(question).text, fold(line).text
     around = fold(f"{place} {line}").text
-    if _is_of_another_thing(question, f"{place} {line}"):
+    if _is_of_another_thing(question, of or f"{place} {line}"):
         return "another thing in the lines"
     if misses_day(question, line, place) or (
         "clock" in wish.names and is_of_holiday(question, line)
@@ -138,7 +153,7 @@ def find_conflict(question: str, wish: Wish, line: str, place: str) -> str:
         return "no price beyond what is free"
     if "count" in wish.names and _counts_another(asked, said, around):
         return "another thing is counted in the lines"
-    if _has_another_number(asked, around):
+    if _has_another_number(asked, around, is_of_money="money" in wish.names):
         return "another number in the lines"
     return ""
 
@@ -187,17 +202,21 @@ def _counts_another(asked: str, said: str, around: str) -> bool:
         classifier = COUNTED_ZH.search(asked)
         if classifier is None or classifier[1] in PEOPLE:
             return False
-        return re.search(rf"{N}\s?[个{classifier[1]}]", said) is None
+        alike = OFTEN if classifier[1] in OFTEN else classifier[1]
+        return re.search(rf"{N}\s?[个{alike}]", said) is None
     counted = COUNTED_EN.search(asked)
     if counted is None or stem(counted[2]) in map(stem, OF_COUNTING):
         return False
     return not is_known(stem(counted[2]), list_known(around))
 
 
-def _has_another_number(asked: str, around: str) -> bool:
-    """A tent for six is none of those for two and four; "from 3 on" has the fifth."""
+def _has_another_number(asked: str, around: str, *, is_of_money: bool) -> bool:
+    """A tent for six is none of those for two and four; "from 3 on" has the fifth. Who asks what
+    it costs names no other price but the worth of his own order."""
     named = list(_list_numbers(around))
     for unit, value, _ in _list_numbers(asked):
+        if is_of_money and unit == PRICED:
+            continue
         same = [(one, is_bound) for of, one, is_bound in named if of == unit]
         if same and all(one != value and not is_bound for one, is_bound in same):
             return True

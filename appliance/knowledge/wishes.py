@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from appliance.knowledge.focus import list_telling
 from appliance.knowledge.folding import fold
 from appliance.knowledge.kinds import KINDS, Kind
 
@@ -23,10 +24,19 @@ BY_HOUR = re.compile(
     r"[每/一]个?(?:小时|钟头)|(?:\b(?:per|an|each|every) |/\s?)h(?:our)?\b|\bhourly\b"
 )
 
+# What says of itself what is asked for, and yet of what: 押金多少钱.
+NAMED = re.compile(
+    r"[^\W收付免缴交消浪耗的用资基现美奖多少要么]费(?![用时])|[押定订租证保约罚滞]金"
+    r"|电话|热线|邮箱|年龄|限速"
+    r"|\b(?:deposit|fare|surcharge|tariff|(?:[a-z-]+ )?fees?|hotline|telephone|phone|e-?mail|age"
+    r"|speed limit)\b"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`rest` is the question without the words that say what is asked for."""
+    """`rest` is the question without the words that say what is asked for, or what is named by
+    them where nothing else is: a deposit by "how much is the deposit?"."""
 
     kinds: tuple[Kind, ...] = ()
     rest: str = ""
@@ -49,12 +59,14 @@ class Wish:
 
 
 def find_wish(question: str) -> Wish:
-    folded = fold(question).text
+    folded = rest = fold(question).text
     kinds: list[Kind] = []
     for kind in KINDS:
-        if kind.asked.search(folded):
+        if kind.asked.search(rest):
             kinds.append(kind)
-            folded = kind.asked.sub(" ", folded)
+            rest = kind.asked.sub(" ", rest)
+    if kinds and not list_telling(rest):
+        rest = " ".join((rest, *NAMED.findall(folded)))
     names = {kind.name for kind in kinds}
-    is_by_hour = "money" in names and BY_HOUR_ASKED.search(folded) is not None
-    return Wish(tuple(kinds), folded, is_by_hour)
+    is_by_hour = "money" in names and BY_HOUR_ASKED.search(rest) is not None
+    return Wish(tuple(kinds), rest, is_by_hour)
