@@ -26,6 +26,16 @@ TALK = {
     "bye": "再见 拜拜 晚安 |bye|goodbye|see you later|have a nice day",
     "apology": "对不起 不好意思 |sorry|my bad",
     "praise": "你真棒 你好聪明 太棒了 |good job|you are awesome!",
+    "no_person": "不用转人工了 算了，不用人工了 不用人工了，谢谢 好的，不需要人工客服了 我不要人工 "
+    "先别转人工 暂时不用人工，我自己看看 已经解决了，不用转人工 不转人工了 还是不找人工了 "
+    "转人工不用了 取消转人工 不用联系客服了 不用叫人了 不用找人来了 不用找你们经理了 "
+    "不用人工，你回答就行 我不需要人工，自己看 |no need for a human"
+    "|never mind, I don’t need an agent|I dont need a human anymore"
+    "|no thanks, I don't need a person"
+    "|I don't want to talk to an agent|please don't transfer me to an agent|don't call a manager"
+    "|you don't need to get me a human|I changed my mind, I don't need an agent|no human needed"
+    "|cancel the transfer to an agent|it's fine, I don't need to talk to anyone"
+    "|there's no need to connect me to an agent",
     "weather": "今天天气怎么样 明天会下雨吗 北京明天天气怎么样 天气预报 "
     "|what's the weather like today?|will it rain tomorrow|What is the weather in Paris?",
     "time": "现在几点 现在几点了？ 几点了 |what time is it|what's the time?",
@@ -80,6 +90,31 @@ def test_small_talk_is_answered_in_its_language(key: str, question: str) -> None
 hello kitty bag
 hi, where is my order
 thanks but where is my refund
+不要人工智能，我要人工
+不要机器人，要人工
+我不要机器人
+不用人工也能退货吗
+不用人工吗
+不要人工？
+不用人工安装
+不要人工草坪
+不用人工，你帮我查订单
+不用人工了 那怎么退货
+不用给客服打电话就能退吗
+不用经理签字吗
+为什么不给我转人工
+别取消转人工
+取消预约，找人工
+no human
+no, human please
+why is no human needed
+I don't want a robot, I want a human
+don't connect me to a robot, connect me to a person
+if you don't transfer me to a human I'll leave
+I don't need an agent, where is my order
+I don't need a manager chair
+do I need an agent to return it
+please don't send someone to install it
 what time do you open
 what time will it arrive
 what day do you ship

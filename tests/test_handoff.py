@@ -295,6 +295,33 @@ async def test_a_wish_never_takes_the_conversation_from_a_person(tmp_path: Path)
         assert await desk.handoffs.move(key, "waiting", "operator left") == "waiting"
 
 
+@pytest.mark.parametrize(
+    ("state", "then"),
+    [("bot", "bot"), ("waiting", "closed"), ("human", "human"), ("closed", "closed")],
+)
+async def test_only_who_waits_has_a_wish_to_withdraw(
+    tmp_path: Path, state: HandoffState, then: HandoffState
+) -> None:
+    async with at_desk(tmp_path) as desk:
+        key = key_of(await desk.sessions.create())
+        for step in ("waiting", state) if state != "bot" else ():
+            await desk.handoffs.move(key, step, "test")
+        before = await desk.owners.read_changes(key)
+        await desk.handoffs.withdraw(key)
+        assert desk.handoffs.find_owner(key) == then
+        later = (await desk.owners.read_changes(key))[len(before) :]
+    assert [(one.state, one.reason) for one in later] == [("closed", "customer")] * (state != then)
+
+
+async def test_who_withdraws_while_a_person_comes_has_the_person(tmp_path: Path) -> None:
+    async with at_desk(tmp_path) as desk:
+        key = key_of(await desk.sessions.create())
+        await desk.handoffs.ask(key, "customer")
+        await asyncio.gather(desk.handoffs.take(key, "mei"), desk.handoffs.withdraw(key))
+        assert desk.handoffs.find(key).account == "mei"
+        assert [one.state for one in await desk.owners.read_changes(key)] == ["waiting", "human"]
+
+
 async def test_wishes_and_messages_at_once_never_share_a_number(tmp_path: Path) -> None:
     async with at_desk(tmp_path) as desk:
         session_id = await desk.sessions.create()

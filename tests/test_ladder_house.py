@@ -178,6 +178,22 @@ async def test_the_owner_s_own_entry_is_said_and_not_the_canned_reply(shop: Path
     assert greeted.rule == "canned/greeting"
 
 
+async def test_who_waits_and_takes_the_wish_back_goes_on_with_the_assistant(shop: Path) -> None:
+    async with serve(shop, lambda _: ["不该说的话。"]) as house:
+        talks, states, rules = house.conversations, [], []
+        session_id = None
+        for words in ("转人工", "算了，不用人工了", "退货怎么办理"):
+            asked = await talks.say(words, session_id)
+            assert asked.turn is not None
+            session_id = asked.session_id
+            end = [one.event async for one in asked.turn.watch()][-1]
+            assert isinstance(end, Done)
+            rules.append(end.rule or end.source)
+            states.append(talks.handoffs.find_owner(asked.turn.session_key))
+    assert rules == ["handoff", "canned/no_person", "faq"]
+    assert states == ["waiting", "closed", "bot"]
+
+
 async def test_a_model_that_breaks_before_its_first_clause_leaves_other_words(shop: Path) -> None:
     async with serve(shop, lambda _: ["床垫可以", Fail()]) as house:
         seen = await ask(house, QUESTION)

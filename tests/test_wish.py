@@ -142,6 +142,18 @@ can I not talk to a human?
 don't connect me to a robot, connect me to a person
 When you can, call me.
 Can you fix it? If not, call me.
+不要人工智能，我要人工
+我不要机器人
+怎么还不转人工
+你们不转人工我就投诉
+别取消转人工
+不要取消转人工
+取消订单，转人工
+取消预约，找人工
+别找经理，找老板
+不用转机器人，转人工
+if you don't get me a manager I'll leave
+cancel my order and transfer me to an agent
 """.splitlines()
 
 NO_WISHES = """\
@@ -265,6 +277,23 @@ can I get a representative sample
 再见老板
 我想换个人收货
 能来个人修一下吗
+不转人工了
+还是不找人工了
+我不找人工了，谢谢
+取消转人工
+撤回转人工
+转人工不用了
+不用找人来了
+不用叫你们经理
+用不着转人工
+don't call a manager
+no need to call a manager
+you don't need to get me a human
+please don't get anyone
+cancel the transfer to an agent
+I don't need to talk to anyone
+never mind, I don't need an agent
+不用人工也能退货吗
 """.splitlines()
 
 

@@ -18,6 +18,7 @@ from structlog.contextvars import bind_contextvars
 from appliance.dialogue.answer import REPETITION
 from appliance.dialogue.asking import Asking
 from appliance.dialogue.briefs import PLAIN, Briefs
+from appliance.dialogue.canned import WITHDRAWN
 from appliance.dialogue.drafts import Drafts
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
@@ -212,6 +213,8 @@ class Answering:
         if words.asks_handoff:
             language = language_of(turn.question)
             await self._handoffs.ask(turn.session_key, words.rule, language)
+        elif words.rule == WITHDRAWN:
+            await self._handoffs.withdraw(turn.session_key)
         text, source, rule = words.text, words.source, words.rule
         if task is not None and turn.has_spoken:
             text, source = f"\n\n{words.text}", task.source

@@ -1,4 +1,4 @@
-"""Small talk with fixed answers: who are you, hello, thanks, what time is it.
+"""Small talk with fixed answers: who are you, hello, thanks, no person is needed after all.
 
 It answers a message only as a whole: "你好，我想退货" is about returns and no greeting. The rule
 that must not break: time and date come from the clock that is handed in, and the weather is never
@@ -30,7 +30,9 @@ OPENING = re.compile(rf"{COURTESY}(?![a-z]) ?")
 ENDING = re.compile(r" ?(?:[吗呢啊呀哦噢嘛吧哈啦了么]|please|thanks|thank you|谢谢|亲)$")
 # "好用吗" praises nothing, and "没事吧" is no goodbye.
 ASKING = re.compile(r"(?:[吗么呢?]|(?:没事|没有?问题)吧)\W*$")
-SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology"})
+SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology", "no_person"})
+# Who is told so waits for nobody any more.
+WITHDRAWN = "canned/no_person"
 TALK_FILE = Path(__file__).with_name("talk.toml")
 WEEKDAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "星期六", "星期日")
 # What there is to reach a shop by; who asks for one of them is not told another.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeAlias
@@ -118,6 +119,14 @@ class Handoffs:
         if language is not None:
             self.languages[session_key] = language
         return await self._go(session_key, "waiting", reason, OPEN_STATES)
+
+    async def withdraw(self, session_key: str) -> None:
+        """The customer wishes for a person no more; where none is waited for nothing changes, nor
+        where one has come meanwhile. Raises as `move` does."""
+        seen = self.find(session_key)
+        if seen.state == "waiting":
+            with suppress(HandoffRefused):
+                await self.move(session_key, "closed", "customer", seen=seen)
 
     async def take_back(self, session_key: str, reason: str) -> HandoffState:
         """The bot answers again, if nobody takes the session first. Raises as `move` does."""
