@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from appliance.dialogue.canned import Canned
+from appliance.dialogue.canned import MAX_QUESTION_CHARS, Canned, read_talk
 from appliance.dialogue.language import language_of
 from appliance.dialogue.shop import MOMENTS, read_shop
 
@@ -15,17 +17,28 @@ NOW = datetime(2026, 2, 3, 15, 4)
 CANNED = Canned(read_shop())
 
 TALK = {
-    "greeting": "你好 您好！ 你好呀 哈喽 嗨 在吗 在不在？ 有人吗 早上好 hi hello Hello! hey"
+    "greeting": "你好 您好！ 你好呀 哈喽 嗨 在吗 在不在？ 有人吗 早上好 hi hello Hello! hey "
+    "你好啊，在吗 您好，在线吗 新年快乐 测试 |how are you?|how's it going|merry christmas|test"
     "|good morning|hi there",
-    "identity": "你是谁 你是谁呀？ 你叫什么名字 请问你是谁 你好，你是谁 你是机器人吗 你是真人吗 "
-    "你是人工还是机器人 自我介绍一下|who are you|what's your name?|Are you a bot?"
+    "identity": "你是谁 你是谁呀？ 你叫什么名字 请问你是谁 你好，你是谁 你几岁了 谁开发的你 "
+    "你用的什么模型 你是机器人吗 你是真人吗 "
+    "你是人工还是机器人 自我介绍一下|who are you|who made you|how old are you"
+    "|what's your name?|Are you a bot?"
     "|are you a real person|who am I talking to",
+    "noted": "好的 好 嗯嗯 哦，好 行吧 收到 知道了 明白了 好的知道了 哈哈哈 没有了谢谢 "
+    "不用了谢谢 算了 等一下 稍等我看看 我再想想 等我找一下订单号 马上 "
+    "|ok|okay|I see|got it|lol|oh ok"
+    "|never mind|no thanks|nothing else, thanks|wait|one moment please|let me check|I'll be back",
+    "displeased": "你怎么这么笨 答非所问 听不懂人话 你没回答我的问题 没用 太慢了 服务太差了 "
+    "我很生气 差评 |this is not helpful|that didn't help|wrong answer|you don't understand me"
+    "|terrible service|I'm very disappointed",
     "capabilities": "你能做什么 你会什么 你有什么功能 你可以帮我做什么 |what can you do"
     "|how can you help me?|help",
-    "thanks": "谢谢 谢谢你 好的谢谢 非常感谢 辛苦了 多谢 |thanks|thank you so much!|thx|ok thanks",
-    "bye": "再见 拜拜 晚安 |bye|goodbye|see you later|have a nice day",
-    "apology": "对不起 不好意思 |sorry|my bad",
-    "praise": "你真棒 你好聪明 太棒了 |good job|you are awesome!",
+    "thanks": "谢谢 谢谢你 好的谢谢 非常感谢 辛苦了 多谢 麻烦你了 "
+    "|thanks|thank you so much!|thx|ok thanks",
+    "bye": "再见 拜拜 晚安 下次再聊 |ok thanks bye|bye|goodbye|see you later|have a nice day",
+    "apology": "对不起 不好意思 打扰了 |excuse me|sorry|my bad",
+    "praise": "你真棒 你好聪明 太棒了 挺好的 很满意 五星好评 |good job|you are awesome!",
     "no_person": "不用转人工了 算了，不用人工了 不用人工了，谢谢 好的，不需要人工客服了 我不要人工 "
     "先别转人工 暂时不用人工，我自己看看 已经解决了，不用转人工 不转人工了 还是不找人工了 "
     "转人工不用了 取消转人工 不用联系客服了 不用叫人了 不用找人来了 不用找你们经理了 "
@@ -36,7 +49,7 @@ TALK = {
     "|you don't need to get me a human|I changed my mind, I don't need an agent|no human needed"
     "|cancel the transfer to an agent|it's fine, I don't need to talk to anyone"
     "|there's no need to connect me to an agent",
-    "weather": "今天天气怎么样 明天会下雨吗 北京明天天气怎么样 天气预报 "
+    "weather": "今天天气怎么样 明天会下雨吗 北京明天天气怎么样 天气预报 明天会不会下雨 "
     "|what's the weather like today?|will it rain tomorrow|What is the weather in Paris?",
     "time": "现在几点 现在几点了？ 几点了 |what time is it|what's the time?",
     "date": "今天几号 今天是几月几号 今天星期几 |what day is it today?|what's the date",
@@ -86,7 +99,6 @@ def test_small_talk_is_answered_in_its_language(key: str, question: str) -> None
 什么时候？
 几点？
 怎么用
-好的
 hello kitty bag
 hi, where is my order
 thanks but where is my refund
@@ -108,6 +120,57 @@ thanks but where is my refund
 no human
 no, human please
 why is no human needed
+好的，怎么退
+好的吗
+嗯嗯，那发票呢
+哈哈，那退款多久到
+知道怎么退吗
+收到货了怎么退
+等多久
+要等多久
+马上发货吗
+我看看订单
+没了吗
+没货了
+没收到货
+不用退了
+我不需要了
+算了，退款吧
+算了我要取消订单
+发错了
+发错货了
+太慢了怎么还没到
+快递太慢了
+质量太差
+没用过的能退吗
+差评能删吗
+好评返现吗
+新年快乐的贺卡有吗
+测试报告有吗
+谁设计的
+你用的什么快递
+麻烦退款
+打扰一下，运费多少
+how are you shipping
+what's up with my order
+happy birthday card
+test kit
+wait list
+let me see the colors
+hold my order
+never mind the price
+forget it cancel my order
+nice mug
+cool, do you ship abroad
+perfect size?
+wrong size
+wrong item
+the kettle is slow
+it doesn't work
+it is not what i ordered
+which model is this
+who made this
+how old are your mattresses
 I don't want a robot, I want a human
 don't connect me to a robot, connect me to a person
 if you don't transfer me to a human I'll leave
@@ -128,6 +191,15 @@ sorry, wrong size, can I exchange it""".splitlines(),
 )
 def test_a_question_with_more_in_it_is_no_small_talk(question: str) -> None:
     assert CANNED.reply(question, NOW) is None
+
+
+def test_no_message_takes_long_to_be_told_from_small_talk() -> None:
+    """What stands in a pattern, said again and again: 嗯 took 14 seconds."""
+    patterns = " ".join(pattern.pattern for pattern in read_talk().values())
+    began_s = time.process_time()
+    for part in sorted(set(re.findall(r"[\u4e00-\u9fff]+|[a-z']+", patterns))):
+        CANNED.reply((part * MAX_QUESTION_CHARS)[: MAX_QUESTION_CHARS - 1] + "x", NOW)
+    assert time.process_time() - began_s < 10
 
 
 def test_time_and_date_come_from_the_clock_handed_in() -> None:

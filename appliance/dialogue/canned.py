@@ -22,7 +22,7 @@ from appliance.knowledge.folding import fold
 MAX_QUESTION_CHARS = 80
 MARKS = re.compile(r"[^\w'+&%]+")
 COURTESY = (
-    r"(?:请问一下|请问|你好|您好|哈喽|嗨|喂|亲|那个|麻烦问一下|我想问一下|想问一下|问一下|"
+    r"(?:请问一下|请问|[你您]好[啊呀哇]?|哈喽|嗨|喂|亲|那个|麻烦问一下|我想问一下|想问一下|问一下|"
     r"hi there|hi|hello|hey|please|excuse me|so|well|ok|okay|can you tell me|could you tell me|"
     r"tell me)"
 )
@@ -30,7 +30,7 @@ OPENING = re.compile(rf"{COURTESY}(?![a-z]) ?")
 ENDING = re.compile(r" ?(?:[吗呢啊呀哦噢嘛吧哈啦了么]|please|thanks|thank you|谢谢|亲)$")
 # "好用吗" praises nothing, and "没事吧" is no goodbye.
 ASKING = re.compile(r"(?:[吗么呢?]|(?:没事|没有?问题)吧)\W*$")
-SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology", "no_person"})
+SAID_ONLY = frozenset({"praise", "thanks", "bye", "apology", "no_person", "noted", "displeased"})
 # Who is told so waits for nobody any more.
 WITHDRAWN = "canned/no_person"
 TALK_FILE = Path(__file__).with_name("talk.toml")
