@@ -154,6 +154,48 @@ Can you fix it? If not, call me.
 不用转机器人，转人工
 if you don't get me a manager I'll leave
 cancel my order and transfer me to an agent
+请回电
+麻烦回电
+回我电话
+请打我电话
+能打电话给我吗
+人工在哪
+人工怎么转
+把你们老板叫来
+把店长叫出来
+换人
+换个客服
+别用机器人糊弄我
+有人类吗
+转售后
+给我转接售后
+接线员
+帮我转给同事
+让真人来回答
+我想找个人问问
+找个懂的人来
+call me tomorrow
+call me at 5 pm
+please give me a call
+I'd like a callback
+request a call back
+can I talk to sales
+I want to speak to support
+connect me with support
+let me talk with your boss
+no bots, human
+don't you have a real person
+isn't there a real person?
+there is no one I can talk to?
+there's nobody to talk to
+where is the manager
+can a human answer
+can a real person answer this
+could a human look at this
+let a human answer
+I want my question answered by a human
+I demand to speak to someone
+I'm going to complain
 """.splitlines()
 
 NO_WISHES = """\
@@ -294,6 +336,32 @@ cancel the transfer to an agent
 I don't need to talk to anyone
 never mind, I don't need an agent
 不用人工也能退货吗
+我要人工降雨灯
+骗子冒充你们客服打电话给我
+陌生号码给我打电话说退款
+打我电话的是谁
+回电话手表多少钱
+转接头多少钱
+换人收货可以吗
+找个人帮忙安装多少钱
+why did the courier call me
+can the driver call me
+please have the courier call me
+tell the driver to give me a call
+who did you say would call me
+do I need an agent to return it
+do I need to call a person to install it
+give me a ring for my wedding
+打我手机19800001234，别打座机
+打我电话 13800138000
+call me on 19900002468
+ring me at 020 7946 0123
+no machine, human hands only
+where is the manager chair
+can a person carry it alone
+I talked to my boss about it
+does the lamp come with support
+call me crazy but does it come in pink
 """.splitlines()
 
 
