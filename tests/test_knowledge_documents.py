@@ -59,6 +59,31 @@ def test_numbered_lines_with_nothing_between_them_are_a_list() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 请在七天内联系我们。\n\n2. 保留小票\n\n3. 不拆包装。",
+        "1. 保留小票\n\n2. 请在七天内联系我们。\n\n随时欢迎。",
+        "1.请在七天内联系我们。\n\n2. 保留小票\n\n随时欢迎。",
+        "9. 请在七天内\n联系我们\n\n10. 保留小票\n\n随时欢迎。",
+        "一、请在七天内联系我们。\n\n二、保留小票\n\n随时欢迎。",
+    ],
+)
+def test_a_numbered_list_with_a_sentence_in_it_holds_no_heading(text: str) -> None:
+    blocks = read_plain(text)
+    assert "heading" not in {block.kind for block in blocks}
+    lines = [line for block in blocks for line in block.text.split("\n")]
+    assert [line for line in text.split("\n") if line] == lines
+    (passage,), _ = read_document("a.txt", text.encode())
+    assert passage.headings == ()
+
+
+def test_a_list_that_begins_anew_is_none_with_the_heading_behind_it() -> None:
+    text = "1. 退货\n\n七天内。\n\n1. 请联系我们。\n\n2. 保留小票\n\n2. 配送\n\n三天送达。"
+    headings = [block.text for block in read_plain(text) if block.kind == "heading"]
+    assert headings == ["1. 退货", "2. 配送"]
+
+
 def test_numbers_of_another_kind_stand_below_one_another() -> None:
     passages, _ = read_document(
         "a.txt",

@@ -8,7 +8,7 @@ that a quote can be found in the owner's file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias
@@ -31,21 +31,14 @@ TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
 PLAIN_HEADING = re.compile(
     r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
 )
-# What the numbers of plain headings end with, the outermost first; figures stand below them all.
-PLAIN_LEVELS = "部章节条、"
-SENTENCE_END = "。！？!?.；;…：:，,、"
-
-# Keys and what stands below them, between two rules; with any other line it is text.
-KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
-BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
-FRONT_MATTER = re.compile(rf"\A---\n(?:{BELOW_KEY})*{KEY_LINE}(?:{BELOW_KEY}|{KEY_LINE})*---\n")
-RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
-PLAIN_HEADING = re.compile(
-    r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
+PLAIN_NUMBER = re.compile(
+    r"第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、"
+    r"|\d{1,2}(?:\.\d{1,2}){0,2}(?:[.、](?!\d)|(?=\s))"
 )
 # What the numbers of plain headings end with, the outermost first; figures stand below them all.
 PLAIN_LEVELS = "部章节条、"
 SENTENCE_END = "。！？!?.；;…：:，,、"
+NO_NUMBER = (0, 0)
 
 # Keys and what stands below them, between two rules; with any other line it is text.
 FRONT_MATTER = re.compile(
@@ -142,15 +135,13 @@ class _Lines:
 
     def read(self, text: str) -> list[Block]:
         lines = text.split("\n")
+        headings = frozenset() if self._is_markdown else _find_plain_headings(lines)
         for place, line in enumerate(lines):
-            is_alone = (place == 0 or not lines[place - 1].strip()) and (
-                place + 1 == len(lines) or not lines[place + 1].strip()
-            )
-            self._take(line, place + 1, is_alone)
+            self._take(line, place + 1, place in headings)
         self._end()
         return self._blocks
 
-    def _take(self, line: str, row: int, is_alone: bool) -> None:
+    def _take(self, line: str, row: int, is_heading: bool) -> None:
         if self._is_markdown and self._take_fenced(line, row):
             return
         if not line.strip():
@@ -173,8 +164,8 @@ class _Lines:
             if RULE.fullmatch(line[:MAX_LINE_CHARS]):
                 self._end()
                 return
-        elif is_alone and (level := _find_plain_level(line.strip())):
-            self._add_heading(line, row, level)
+        elif is_heading:
+            self._add_heading(line, row, _read_number(line.strip())[0])
             return
         self._add(line, row)
 
@@ -253,15 +244,42 @@ def _drop_remarks(text: str) -> str:
     return "".join([*pieces, text[begin:]])
 
 
-def _find_plain_level(line: str) -> int:
-    """By the kind of its number; 0 where the line is no heading."""
-    found = PLAIN_HEADING.fullmatch(line)
-    if found is None or line[-1] in SENTENCE_END:
-        return 0
-    number = found[1].rstrip().rstrip(".")
+def _find_plain_headings(lines: Sequence[str]) -> frozenset[int]:
+    """The places of numbered lines that stand alone. Of a list that runs on all are headings or
+    none, for one of its lines may be a sentence and the next a few words."""
+    runs: list[list[int]] = []
+    before = NO_NUMBER
+    for place, line in enumerate(lines):
+        level, ordinal = number = _read_number(line.strip())
+        if level:
+            is_next = level == before[0] and ordinal in (0, before[1] + 1)
+            if not is_next:
+                runs.append([])
+            runs[-1].append(place)
+            before = number
+        elif line.strip() and not (place and lines[place - 1].strip()):
+            before = NO_NUMBER
+    whole = (run for run in runs if all(_is_plain_heading(lines, place) for place in run))
+    return frozenset(place for run in whole for place in run)
+
+
+def _is_plain_heading(lines: Sequence[str], place: int) -> bool:
+    line = lines[place].strip()
+    beside = (*lines[max(0, place - 1) : place], *lines[place + 1 : place + 2])
+    is_alone = not any(other.strip() for other in beside)
+    return is_alone and PLAIN_HEADING.fullmatch(line) is not None and line[-1] not in SENTENCE_END
+
+
+def _read_number(line: str) -> tuple[int, int]:
+    """The level by the kind of the number, 0 where there is none; and which it is of its kind,
+    0 where that is told in Chinese."""
+    found = PLAIN_NUMBER.match(line)
+    if found is None:
+        return NO_NUMBER
+    number = found[0].rstrip(".、") if found[0][0].isdecimal() else found[0]
     if number[0].isdecimal():
-        return 2 + len(PLAIN_LEVELS) + number.count(".")
-    return 2 + PLAIN_LEVELS.index(number[-1])
+        return 2 + len(PLAIN_LEVELS) + number.count("."), int(number.rpartition(".")[2])
+    return 2 + PLAIN_LEVELS.index(number[-1]), 0
 
 
 def _write_link(found: re.Match[str]) -> str:
