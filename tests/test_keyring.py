@@ -11,14 +11,15 @@ import hashlib
 import os
 import random
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import StoreUnavailable
 from appliance.settings import Settings
-from appliance.store import key_files
-from appliance.store.day_keys import BATCH, name_session
+from appliance.store import key_files, key_mirror
+from appliance.store.day_keys import BATCH, find_destroyed, name_session
 from appliance.store.keyring import Keyring
 from appliance.store.master import FileMaster, PassphraseMaster, TpmMaster, choose_source
 from appliance.store.sealed_values import read_place
@@ -203,6 +204,63 @@ def test_a_folder_of_backups_that_is_not_mounted_is_no_clean_one(
     elsewhere.rename(mirror)
     keyring.clean_mirror(-1)
     assert str(mirror) not in keyring.warning
+
+
+def test_the_look_after_the_folder_of_backups_keeps_nobody_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    others = Label("messages", "1", "text", "berta")
+    with ThreadPoolExecutor() as pool:
+
+        def find_after_a_seal(path: Path, copy: Path) -> list[int]:
+            sealed = pool.submit(keyring.seal, WORDS, others).result(timeout=10)
+            assert keyring.open(sealed, others) == WORDS
+            return find_destroyed(path, copy)
+
+        monkeypatch.setattr(key_mirror, "find_destroyed", find_after_a_seal)
+        keyring.clean_mirror(-1)
+    assert str(tmp_path) not in keyring.warning
+
+
+def test_a_file_that_was_being_written_is_looked_at_again_before_a_key_is_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    looks = [[0]]
+    monkeypatch.setattr(
+        key_mirror,
+        "find_destroyed",
+        lambda path, copy: looks.pop() if looks else find_destroyed(path, copy),
+    )
+    before = hash_folder(tmp_path)
+    keyring.clean_mirror(-1)
+    assert not looks and hash_folder(tmp_path) == before
+
+
+def test_a_fault_during_the_look_after_the_folder_is_still_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyring = open_keyring(tmp_path)
+    keyring.seal(WORDS, LABEL)
+    keyring.copy_to_mirror()
+    mirror = tmp_path / "backups" / "keys"
+
+    def find_nothing_yet(path: Path, copy: Path) -> list[int]:
+        found = find_destroyed(path, copy)
+        with monkeypatch.context() as patch:
+            patch.setattr(key_mirror, "find_destroyed", find_destroyed)
+            refuse_writing(patch, mirror)
+            keyring.destroy_session("anna")
+        return found
+
+    monkeypatch.setattr(key_mirror, "find_destroyed", find_nothing_yet)
+    keyring.clean_mirror(-1)
+    assert str(mirror) in keyring.warning
 
 
 def test_copies_of_a_house_whose_sessions_were_forgotten_are_still_the_own(tmp_path: Path) -> None:

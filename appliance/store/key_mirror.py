@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import structlog
@@ -25,11 +25,16 @@ NOT_DESTROYED = (
 
 
 class KeyMirror:
-    """Used under the keyring's lock. Without a `mirror` there is nothing to do."""
+    """Used under the keyring's `lock`, but for `clean`. Without a `mirror` there is nothing to
+    do."""
 
-    def __init__(self, folder: Path, mirror: Path | None) -> None:
+    def __init__(
+        self, folder: Path, mirror: Path | None, lock: AbstractContextManager[object]
+    ) -> None:
         self._folder = folder
         self._mirror = mirror
+        self._lock = lock
+        self._faults = 0
         self.warning = ""
         self._log = structlog.get_logger(__name__)
 
@@ -58,16 +63,23 @@ class KeyMirror:
             self._erase([one for one in list_day_files(self.find()) if one[0] in days])
 
     def clean(self, upto: int) -> None:
-        """Destroy what was destroyed here, and all of day `upto` and before."""
+        """Destroy what was destroyed here, and all of day `upto` and before. No customer waits
+        while a slow folder is read: what seems to be destroyed is looked at again under the lock,
+        for a file that is just being written may seem so."""
+        faults = self._faults
         with self._telling():
             files = list_day_files(self.find())
             for day, path in files:
                 if day <= upto:
-                    key_files.destroy(path)
-            self._erase([one for one in files if one[0] > upto])
-            # A folder that is not mounted has none, and may come back with what is told of.
-            if files:
-                self.warning = ""
+                    with self._lock:
+                        key_files.destroy(path)
+                elif find_destroyed(self._folder / path.name, path):
+                    with self._lock:
+                        self._erase([(day, path)])
+            with self._lock:
+                # A folder that is not mounted has none, and may come back with what is told of.
+                if files and faults == self._faults:
+                    self.warning = ""
 
     def _erase(self, files: Collection[tuple[int, Path]]) -> None:
         for _, copy in files:
@@ -80,7 +92,9 @@ class KeyMirror:
             yield
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            self.warning = NOT_DESTROYED.format(folder=self._mirror, reason=reason)
+            with self._lock:
+                self._faults += 1
+                self.warning = NOT_DESTROYED.format(folder=self._mirror, reason=reason)
             self._log.error(
                 "destroyed keys left beside the backups", folder=str(self._mirror), reason=reason
             )

@@ -85,10 +85,10 @@ class Keyring:
         """`mirror` is a second folder that holds the same files, for the backups."""
         self._data = data
         self._folder = data / KEYS_FOLDER
-        self._mirror = KeyMirror(self._folder, mirror)
         self._source = source
         self._read_day = read_day
         self._lock = threading.RLock()
+        self._mirror = KeyMirror(self._folder, mirror, self._lock)
         self._masters: masters.Masters | None = None
         self._days: OrderedDict[int, DayKeys] = OrderedDict()
         self._ciphers: OrderedDict[Place, AESGCM] = OrderedDict()
@@ -205,8 +205,7 @@ class Keyring:
 
     def clean_mirror(self, upto: int) -> None:
         """Make up for what could not be destroyed beside the backups."""
-        with self._lock:
-            self._mirror.clean(upto)
+        self._mirror.clean(upto)
 
     def copy_to_mirror(self) -> None:
         """Raises OSError."""
