@@ -97,6 +97,16 @@ async def test_a_number_that_stands_nowhere_is_never_shown_and_asked_for_again(s
     assert seen.source == "knowledge"
 
 
+async def test_the_usage_counts_the_try_that_was_said_and_not_the_refused_one(shop: Path) -> None:
+    async with serve(shop, lie_once) as house:
+        asked = await house.conversations.say(QUESTION, None)
+        assert asked.turn is not None
+        *_, end = [one.event async for one in asked.turn.watch()]
+    assert isinstance(end, Done)
+    # The scripted engine's tokens are letters.
+    assert end.usage.completion_tokens == len("床垫可以试睡 30 晚。")
+
+
 async def test_a_model_that_insists_is_replaced_by_the_document(shop: Path) -> None:
     async with serve(shop, lambda _: [f"最多 {ABSENT} 晚。"]) as house:
         seen = await ask(house, QUESTION)
