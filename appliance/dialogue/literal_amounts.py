@@ -216,7 +216,7 @@ def _tenths(match: Match) -> Value | None:
     return None if amount is None else Value(write(amount * 10))
 
 
-def _last(amount: Fraction, unit: str) -> str:
+def write_lasting(amount: Fraction, unit: str) -> str:
     """An amount of a unit as it is kept: in the largest of days, hours, minutes that fits."""
     if unit == "月":
         return write(amount) + "mo" if amount.denominator == 1 else write(amount * 30) + "d"
@@ -233,29 +233,29 @@ def _last(amount: Fraction, unit: str) -> str:
 
 
 def _lasting(match: Match) -> Value | None:
-    span = _span(match, lambda amount: _last(amount, match["unit"]))
+    span = _span(match, lambda amount: write_lasting(amount, match["unit"]))
     return None if span is None else Value(span)
 
 
 def _about_half(match: Match) -> Value | None:
     whole = read_numeral(match["a"]) if match["a"] else Fraction(0)
-    return None if whole is None else Value(_last(whole + HALF, match["unit"]))
+    return None if whole is None else Value(write_lasting(whole + HALF, match["unit"]))
 
 
 def _half_more(match: Match) -> Value | None:
     whole = read_numeral(match["a"])
-    return None if whole is None else Value(_last(whole + HALF, match["unit"]))
+    return None if whole is None else Value(write_lasting(whole + HALF, match["unit"]))
 
 
 def _composite(match: Match) -> Value | None:
     hours, minutes = read_numeral(match["a"]), read_numeral(match["b"])
     if hours is None or minutes is None:
         return None
-    return Value(_last(hours * 60 + minutes, "分钟"))
+    return Value(write_lasting(hours * 60 + minutes, "分钟"))
 
 
 def _an(match: Match) -> Value:
-    return Value(_last(Fraction(1), match["unit"]))
+    return Value(write_lasting(Fraction(1), match["unit"]))
 
 
 AMOUNT_READERS: dict[str, Reader] = {

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from appliance.dialogue.literal_amounts import SPAN, Value
 from appliance.dialogue.literal_patterns import IDLE_BLANK, NUMBER_START
+from appliance.dialogue.literal_rates import PER, find_rate
 from appliance.dialogue.literal_shapes import SHAPES, Shape
 from appliance.dialogue.literal_values import READERS
 from appliance.knowledge.folding import read_simplified
@@ -49,11 +52,31 @@ class Literal:
         return f"{self.kind}:{self.value}"
 
 
+class _Found(NamedTuple):
+    start: int
+    end: int
+    kind: str
+    value: Value
+
+
 def find_literals(text: str) -> tuple[Literal, ...]:
     """All literals of `text` in the order of their places; none overlaps another."""
     seen, starts = _look_at(text)
+    return tuple(
+        Literal(
+            found.kind,
+            text[starts[found.start] : starts[found.end - 1] + 1],
+            found.value.value,
+            starts[found.start],
+            starts[found.end - 1] + 1,
+            found.value.others,
+        )
+        for found in _join_rates(seen, sorted(_find(seen)))
+    )
+
+
+def _find(seen: str) -> Iterator[_Found]:
     numbers = [found.start() for found in NUMBER_START.finditer(seen)]
-    literals = []
     for shape in SHAPES:
         if not (shape.needs.search(seen) if shape.needs else numbers):
             continue
@@ -68,11 +91,33 @@ def find_literals(text: str) -> tuple[Literal, ...]:
             seen = seen[:start] + TAKEN * (end - start) + seen[end:]
             position = end
             if value is not None:
-                first, last = starts[start], starts[end - 1] + 1
-                literals.append(
-                    Literal(shape.kind, text[first:last], value.value, first, last, value.others)
-                )
-    return tuple(sorted(literals, key=lambda literal: literal.start))
+                yield _Found(start, end, shape.kind, value)
+
+
+def _join_rates(seen: str, found: Sequence[_Found]) -> Iterator[_Found]:
+    """With the unit that a price is for as part of the price, whatever stands first."""
+    joined: list[_Found] = []
+    floor = 0
+    for one in found:
+        if one.start < floor:
+            continue
+        rate = find_rate(seen, one.start, one.end, floor) if one.kind == "price" else None
+        if rate and all(
+            rate.start <= other.start and other.end <= rate.end
+            for other in found
+            if other.start < rate.end and rate.start < other.end
+        ):
+            joined = [other for other in joined if other.end <= rate.start]
+            one = _Found(rate.start, rate.end, one.kind, _rate(one.value, rate.unit))
+        joined.append(one)
+        floor = one.end if rate else floor
+    return iter(joined)
+
+
+def _rate(value: Value, unit: str) -> Value:
+    told = SPAN.join(f"{end}{PER}{unit}" for end in value.value.split(SPAN))
+    others = (f"{other}{PER}{unit}" for other in value.others if other.startswith("price:"))
+    return Value(told, tuple(others))
 
 
 def _match_next(

@@ -12,12 +12,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appliance.dialogue.literal_amounts import SPAN
+from appliance.dialogue.literal_rates import PER, list_named
 from appliance.dialogue.literals import Literal, find_literals
 
 AMOUNT = re.compile(r"\d+(?:[./]\d+)?")
-IN_HEAD = re.compile(r"[(（/]\s*([^\d\s()（）|,，/]{1,12})\s*[)）|,，\n]")
+IN_HEAD = re.compile(
+    r"[(（/]\s*([^\d\s()（）|,，/]{1,12}(?:/[^\d\s()（）|,，/]{1,8})?)\s*[)）|,，\n]"
+)
 DAY_PART = re.compile(r"[上下中午早晚晨夜傍]|[ap]\.?m", re.IGNORECASE)
 NEAR = 4
+# The kind of a unit that a source names and that is no literal: 按斤, 年费.
+NAMED = "per"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,22 @@ class Sources:
 
     def lacks(self, literal: Literal) -> bool:
         keys = (literal.key, *literal.others)
-        return not any(key in self.keys or self._has_ends(key) for key in keys)
+        return not any(self._has(key) or self._has_ends(key) for key in keys)
+
+    def _has(self, key: str) -> bool:
+        """A price by the unit is known too where a price without one and the unit are."""
+        price, per, unit = key.partition(PER)
+        return key in self.keys or bool(
+            per
+            and price + PER in self.keys
+            and any(f"{kind}:{unit}" in self.keys for kind in ("number", "duration", NAMED))
+        )
 
     def _has_ends(self, key: str) -> bool:
         """A span is known where both its ends are."""
         kind, _, value = key.partition(":")
         ends = value.split(SPAN)
-        return len(ends) > 1 and all(f"{kind}:{end}" in self.keys for end in ends)
+        return len(ends) > 1 and all(self._has(f"{kind}:{end}") for end in ends)
 
 
 def _list_keys(text: str) -> Iterator[str]:
@@ -44,7 +58,6 @@ def _list_keys(text: str) -> Iterator[str]:
     for at, literal in enumerate(literals):
         values = dict.fromkeys((literal.value, *literal.value.split(SPAN)))
         for value in values:
-            yield f"{literal.kind}:{value}"
             yield from _list_meanings(literal.kind, value)
         if literal.kind == "time":
             yield from _list_evenings(literal, literals[at - 1] if at else None)
@@ -53,10 +66,19 @@ def _list_keys(text: str) -> Iterator[str]:
         elif literal.kind == "date":
             yield from (other for other in literal.others)
     yield from _list_headed(text, literals)
+    yield from (f"{NAMED}:{unit}" for unit in list_named(text))
 
 
 def _list_meanings(kind: str, value: str) -> Iterator[str]:
-    """What else is said with a literal: its bare amount, the parts of a date, a page's host."""
+    """What is said with a literal: itself, its bare amount, the parts of a date, a page's host."""
+    yield f"{kind}:{value}"
+    if kind == "price" and SPAN not in value:
+        price, per, unit = value.partition(PER)
+        yield from (
+            (f"price:{price}", f"number:{unit}", f"duration:{unit}")
+            if per
+            else (f"price:{price}{PER}",)
+        )
     if kind in ("number", "price", "duration", "percent") and (amount := AMOUNT.match(value)):
         yield f"number:{amount[0]}"
         if kind == "number" and value in (amount[0], f"{amount[0]}x"):
@@ -102,4 +124,4 @@ def _list_headed(text: str, literals: tuple[Literal, ...]) -> Iterator[str]:
         for value in bare:
             for found in find_literals(f"{value} {unit}"):
                 if found.kind != "number" or found.value != value:
-                    yield found.key
+                    yield from _list_meanings(found.kind, found.value)
