@@ -124,9 +124,10 @@ SHAPES: tuple[Shape, ...] = (
         "date",
         "weekday",
         "[期拜周]",
-        rf"{WEEK_ZH}(?P<a>[一二三四五六日天1-6])"
-        rf"(?:{TO}{WEEK_ZH}?(?P<b>[一二三四五六日天1-6])"
-        rf"|(?P<more>(?:\s?[、和及/]\s?[一二三四五六日天]{NO_DAY}|{JOINED_DAYS})+))?(?!\d)",
+        # 周三9点 has its day before a figure; of 周13 nothing is a day.
+        rf"{WEEK_ZH}(?P<a>[一二三四五六日天]|[1-6](?!\d))"
+        rf"(?:{TO}{WEEK_ZH}?(?P<b>[一二三四五六日天]|[1-6](?!\d))"
+        rf"|(?P<more>(?:\s?[、和及/]\s?[一二三四五六日天]{NO_DAY}|{JOINED_DAYS})+))?",
     ),
     _shape(
         "date",
