@@ -16,7 +16,9 @@ from appliance.dialogue.numerals import CHINESE_CHARS, ENGLISH_SCALES, ENGLISH_U
 _SCALE = r"[十百千万亿]{1,2}+(?!分之)"
 D = (
     r"(?<![\d.])(?:\d{1,3}(?:,\d{3}){1,4}(?!\d)|\d++)(?:\.\d++)?+"
-    rf"(?:{_SCALE}(?:\d{{1,4}}{_SCALE}){{0,3}}+(?:\d{{3,4}}(?![\d.]))?+)?"
+    rf"(?:{_SCALE}(?:\d{{1,4}}{_SCALE}){{0,3}}+"
+    # 1千5 is 1,500, but of 1万2件 two are things.
+    rf"(?:\d{{3,4}}(?![\d.])|(?<=[百千万])\d(?=$|[元块\s,.;:!?，。；：！？、)）左多以]))?+)?"
 )
 C = rf"[{CHINESE_CHARS}]{{1,16}}+(?:点[零〇一二三四五六七八九]{{1,4}}+)?+"
 _WORD = "|".join(

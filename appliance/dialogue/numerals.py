@@ -36,7 +36,7 @@ _ARABIC = re.compile(rf"(?:{_ARABIC_PART.pattern})+")
 
 
 def read_numeral(text: str) -> Fraction | None:
-    """1,299 · 1.5万 · 1万2千 · 一千二百九十九 · 三点五 · twenty-one."""
+    """1,299 · 1.5万 · 1万2千 · 1千5 · 一千二百九十九 · 三点五 · twenty-one."""
     text = text.strip()
     if _ARABIC.fullmatch(text):
         return _read_arabic(text)
@@ -52,6 +52,8 @@ def _read_arabic(text: str) -> Fraction | None:
         amount, scale = Fraction(found[1].replace(",", "") + (found[2] or "")), 1
         for char in found[3]:
             scale *= CHINESE_SMALL.get(char) or CHINESE_LARGE[char]
+        if place >= 100 and len(found[0]) == 1:
+            scale = place // 10
         if place and amount * scale >= place:
             return None
         total, place = total + amount * scale, scale
