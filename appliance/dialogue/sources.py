@@ -23,6 +23,8 @@ DAY_PART = re.compile(r"[上下中午早晚晨夜傍]|[ap]\.?m", re.IGNORECASE)
 NEAR = 4
 # The kind of a unit that a source names and that is no literal: 按斤, 年费.
 NAMED = "per"
+# The kind of a share that a discount tells: 85折 clears 85%, and neither 85% off nor 15折.
+REDUCED = "reduced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Sources:
 
     def lacks(self, literal: Literal) -> bool:
         keys = (literal.key, *literal.others)
+        if literal.kind == "percent":
+            keys += (f"{REDUCED}:{literal.value}",)
         return not any(self._has(key) or self._has_ends(key) for key in keys)
 
     def _has(self, key: str) -> bool:
@@ -61,8 +65,8 @@ def _list_keys(text: str) -> Iterator[str]:
             yield from _list_meanings(literal.kind, value)
         if literal.kind == "time":
             yield from _list_evenings(literal, literals[at - 1] if at else None)
-        elif literal.kind in ("percent", "discount"):
-            yield from literal.others
+        elif literal.kind == "discount":
+            yield from (other.replace("percent", REDUCED) for other in literal.others)
         elif literal.kind == "date":
             yield from (other for other in literal.others)
     yield from _list_headed(text, literals)
