@@ -8,7 +8,7 @@ value only when they promise a customer the same thing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -74,7 +74,15 @@ def _span(match: Match, write_one: Callable[[Fraction], str]) -> str | None:
 
 def _plain(match: Match) -> Value | None:
     span = _span(match, write)
-    return None if span is None else Value(span)
+    return None if span is None else Value(span, tuple(_list_dates(match[0])))
+
+
+def _list_dates(text: str) -> Iterator[str]:
+    """11/23 may be a day, and 3/4 one of two."""
+    parts = [int(part) for part in text.split("/") if re.fullmatch(r"\d{1,2}", part)]
+    for month, day in (parts, parts[::-1]) if len(parts) == 2 else ():
+        if 1 <= month <= 12 and 1 <= day <= 31:
+            yield f"date:--{month:02}-{day:02}"
 
 
 def _words(match: Match) -> Value | None:

@@ -97,6 +97,27 @@ SHAPES: tuple[Shape, ...] = (
         DIGIT,
         r"(?<!\d)(?P<y>\d{4})(?P<_s>[/.-])(?P<m>\d{1,2})(?P=_s)(?P<d>\d{1,2})(?!\d)",
     ),
+    # Two days of one month, which is told once: 10月1日至7日, October 1-7.
+    _shape(
+        "date",
+        "date_span",
+        "月",
+        rf"(?<!\d)(?:(?P<y>\d{{4}})年)?(?P<m>\d{{1,2}}|{C})月份?"
+        rf"(?P<d>\d{{1,2}}|{C})[日号]?{TO}(?P<q>\d{{1,2}}|{C})[日号]",
+    ),
+    _shape(
+        "date",
+        "date_span",
+        DIGIT,
+        rf"{MONTH} {DAY}{TO}(?P<q>\d{{1,2}})(?:st|nd|rd|th)?\b(?!:| ?[ap]\.?m| (?:o'clock|people))"
+        rf"(?:,? {YEAR})?",
+    ),
+    _shape(
+        "date",
+        "date_span",
+        DIGIT,
+        rf"(?<![\d:.])(?P<q>\d{{1,2}}){TO}{DAY} (?:of )?{MONTH}(?:,? {YEAR})?",
+    ),
     _shape(
         "date",
         "date",

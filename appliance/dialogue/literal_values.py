@@ -140,6 +140,16 @@ def _date(match: Match) -> Value | None:
     return Value(told + ("" if day is None else f"-{int(day):02}"))
 
 
+def _date_span(match: Match) -> Value | None:
+    word = group_of(match, "month").lower()
+    month = Fraction(MONTHS[word]) if word else _part(match, "m")
+    days = sorted(day for name in "dq" if (day := _part(match, name)))
+    if month is None or month > 12 or len(days) < 2 or days[1] > 31:
+        return None
+    year = group_of(match, "y") or "-"
+    return Value(SPAN.join(f"{year}-{int(month):02}-{int(day):02}" for day in days))
+
+
 def _part(match: Match, name: str) -> Fraction | None:
     text = group_of(match, name)
     value = read_numeral(text) if text else None
@@ -225,6 +235,7 @@ READERS: dict[str, Reader] = {
     "noon": _noon,
     "past": _past,
     "date": _date,
+    "date_span": _date_span,
     "either": _either,
     "weekday": _weekday,
     "phone": _phone,

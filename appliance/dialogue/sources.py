@@ -67,8 +67,8 @@ def _list_keys(text: str) -> Iterator[str]:
             yield from _list_evenings(literal, literals[at - 1] if at else None)
         elif literal.kind == "discount":
             yield from (other.replace("percent", REDUCED) for other in literal.others)
-        elif literal.kind == "date":
-            yield from (other for other in literal.others)
+        elif literal.kind in ("date", "number"):
+            yield from (other for other in literal.others if other.startswith("date:"))
     yield from _list_headed(text, literals)
     yield from (f"{NAMED}:{unit}" for unit in list_named(text))
 
