@@ -153,7 +153,8 @@ def _signed(match: Match) -> Value | None:
 
 def _priced_in(match: Match, currency: str) -> Value | None:
     factor = 1000 if group_of(match, "k") else 1
-    span = _span(match, lambda amount: write(amount * factor) + currency)
+    cents = Fraction(int(group_of(match, "cents").lstrip(",") or 0), 100)
+    span = _span(match, lambda amount: write(amount * factor + cents) + currency)
     return None if span is None else Value(span)
 
 

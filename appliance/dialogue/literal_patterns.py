@@ -77,7 +77,7 @@ CURRENCIES = {
     "CNY": r"人民币|元人民币|元钱|块钱|元|块|圆|rmb|cny|yuan|kuai",
     "HKD": r"港币|港元|hkd",
     "USD": r"美元|美金|us dollars?|dollars?|usd|bucks?",
-    "EUR": r"欧元|euros?|eur",
+    "EUR": r"欧元|euros?|eur|€(?! ?\d)",
     "GBP": r"英镑|pounds?(?: sterling)|gbp",
     "JPY": r"日元|日圆|jpy|yen",
 }
@@ -86,6 +86,9 @@ SIGNS = {
     "RMB": "CNY", "CNY": "CNY", "USD": "USD", "人民币": "CNY", "EUR": "EUR",
 }  # fmt: skip
 SIGN = r"(?P<sign>(?:hk|us|nt)\$|[¥$€£]|\b(?:rmb|cny|usd|eur)|人民币)"
+# €19,90 as much of Europe writes it.
+CENTS = r"(?P<cents>,\d{2}(?!,?\d))?"
+SIGNED = rf"{SIGN}\s?{SPAN}{CENTS}(?P<k>k\b)?"
 MONEY = "|".join(CURRENCIES.values())
 # Where the 五 of 三块五 ends a price.
 AFTER_COINS = r"$|[\s,.;:!?，。；：！？、)）】」”~/-]|一(?!起)|[每起左包的吧呢啊吗就都到至]"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from appliance.dialogue.literal_patterns import (
     ADDRESS,
     AFTER_COINS,
+    CENTS,
     COUNT,
     DAY,
     DIALLED,
@@ -32,7 +33,7 @@ from appliance.dialogue.literal_patterns import (
     PHONE,
     PRICE_CALL,
     PRICE_WORD,
-    SIGN,
+    SIGNED,
     SPAN,
     SPOKEN,
     TO,
@@ -169,7 +170,7 @@ SHAPES: tuple[Shape, ...] = (
     _shape("phone", "handle", LATIN + "|信", HANDLE),
     _shape("phone", "phone", DIGIT, DIALLED),
     # Money
-    _shape("price", "signed", r"[¥$€£]|rmb|cny|usd|eur|人民币", rf"{SIGN}\s?{SPAN}(?P<k>k\b)?"),
+    _shape("price", "signed", r"[¥$€£]|rmb|cny|usd|eur|人民币", SIGNED),
     _counted(
         "price",
         "coins",
@@ -185,7 +186,11 @@ SHAPES: tuple[Shape, ...] = (
         rf"(?:(?<![\d{CHINESE_CHARS}])[十百千万]几|[几数上好][十百千万]{{1,2}}"
         rf"|(?<![\d{CHINESE_CHARS}])[百千万])(?:元|块|圆)",
     ),
-    _counted("price", "money", rf"{SPAN}(?P<k>k\b)?[ -]?{MORE}(?P<unit>{MONEY})(?![a-z])"),
+    _counted(
+        "price",
+        "money",
+        rf"{SPAN}(?:{CENTS}(?= ?eu| ?€))?(?P<k>k\b)?[ -]?{MORE}(?P<unit>{MONEY})(?![a-z])",
+    ),
     _shape("price", "saving", "满", rf"满(?P<a>{N})(?:减|送|返)(?P<b>{N})(?![\d%件天个])"),
     _counted("price", "priced", rf"(?P<value>{N})(?=(?:包邮|免邮)(?![寄票件政])|免运费|起送)"),
     _shape(
