@@ -27,8 +27,8 @@ KNOWLEDGE_KINDS = ALL_KINDS
 MODEL_KINDS = ALL_KINDS - {"number", "percent", "duration"}
 
 UNSEEN = frozenset("*`")
-# Between figures a star multiplies: 3*5米 is not 35米.
-TIMES = re.compile(r"(?<=\d)\*(?=\d)")
+# Between figures a star multiplies, and behind a length: 3*5米 is not 35米.
+TIMES = re.compile(r"(?<=[\dmM米寸])\*(?=\d)")
 # Behind a unit of length they are its power and no figure.
 POWERS = re.compile(r"(?<=m)[²³]", re.IGNORECASE)
 # Their look-alikes of one byte would join what these part.

@@ -21,6 +21,8 @@ IN_HEAD = re.compile(
 )
 DAY_PART = re.compile(r"[上下中午早晚晨夜傍]|[ap]\.?m", re.IGNORECASE)
 NEAR = 4
+TIMES = re.compile(r"\s?[x×*X]\s?")
+SIDE = re.compile(r"(\d+(?:\.\d+)?)\s?([a-zA-Z\u3400-\u9fff]{0,12})")
 # The kind of a unit that a source names and that is no literal: 按斤, 年费.
 NAMED = "per"
 # The kind of a share that a discount tells: 85折 clears 85%, and neither 85% off nor 15折.
@@ -70,6 +72,7 @@ def _list_keys(text: str) -> Iterator[str]:
         elif literal.kind in ("date", "number"):
             yield from (other for other in literal.others if other.startswith("date:"))
     yield from _list_headed(text, literals)
+    yield from _list_sides(text, literals)
     yield from (f"{NAMED}:{unit}" for unit in list_named(text))
 
 
@@ -112,6 +115,21 @@ def _list_evenings(literal: Literal, before: Literal | None) -> Iterator[str]:
         is_later = (is_second or at > 0) and not is_told
         if int(hour) <= 12 and (is_later or (literal.others and int(hour) <= 6)):
             yield f"time:{(int(hour) + 12) % 24:02}:{minute}"
+
+
+def _list_sides(text: str, literals: tuple[Literal, ...]) -> Iterator[str]:
+    """60×40×20 cm has each of its sides in cm, and so has 60cm×40cm×20cm with no word for it."""
+    unit = ""
+    for at, literal in reversed([*enumerate(literals)]):
+        behind = literals[at + 1] if at + 1 < len(literals) else None
+        is_side = behind is not None and TIMES.fullmatch(text[literal.end : behind.start])
+        if literal.kind != "number" or not (told := SIDE.fullmatch(literal.text)):
+            unit = ""
+            continue
+        unit = told[2] or (unit if is_side else "")
+        yield f"number:{told[1]}"
+        for found in find_literals(told[1] + unit) if unit and not told[2] else ():
+            yield from _list_meanings(found.kind, found.value)
 
 
 def _list_headed(text: str, literals: tuple[Literal, ...]) -> Iterator[str]:
