@@ -21,6 +21,14 @@ IN_HEAD = re.compile(
 )
 DAY_PART = re.compile(r"[上下中午早晚晨夜傍]|[ap]\.?m", re.IGNORECASE)
 NEAR = 4
+# What names days without being one of them; 3个工作日 are a span of time.
+SEVERAL_DAYS = (
+    (re.compile(r"周末|双休日|\bweekends?\b", re.IGNORECASE), (6, 7)),
+    (
+        re.compile(r"(?<!\d )(?<![\d个一两三四五六七八九十几])工作日|\bweekdays?\b", re.IGNORECASE),
+        (1, 5),
+    ),
+)
 TIMES = re.compile(r"\s?[x×*X]\s?")
 SIDE = re.compile(r"(\d+(?:\.\d+)?)\s?([a-zA-Z\u3400-\u9fff]{0,12})")
 # The kind of a unit that a source names and that is no literal: 按斤, 年费.
@@ -73,6 +81,9 @@ def _list_keys(text: str) -> Iterator[str]:
             yield from (other for other in literal.others if other.startswith("date:"))
     yield from _list_headed(text, literals)
     yield from _list_sides(text, literals)
+    for pattern, days in SEVERAL_DAYS:
+        if pattern.search(text):
+            yield from (f"date:w{day}" for day in days)
     yield from (f"{NAMED}:{unit}" for unit in list_named(text))
 
 
