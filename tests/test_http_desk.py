@@ -170,6 +170,26 @@ def test_a_conversation_that_nobody_waited_in_leaves_the_list_when_it_is_deleted
         assert wait_for(events, "removed") == {"id": shown["id"]}
 
 
+def test_a_comment_stays_until_another_or_an_empty_one_is_sent(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with visiting(server.url) as customer:
+        key = key_of(customer.path.rsplit("/", 1)[1])
+
+        def rate(stars: int, **said: str | None) -> tuple[int, str]:
+            wish = {"stars": stars, **said}
+            assert customer.client.post(f"{customer.path}/rating", json=wish).is_success
+            csat = wang.get(f"conversations/{key}")["csat"]
+            return csat["stars"], csat["comment"]
+
+        assert rate(2, comment="等太久") == (2, "等太久")
+        assert rate(4) == (4, "等太久")
+        assert rate(5, comment=None) == (5, "等太久")
+        assert rate(3, comment="还行") == (3, "还行")
+        assert rate(3, comment=" ") == (3, "")
+        assert rate(1) == (1, "")
+
+
 def test_what_a_customer_leaves_and_says_of_it_all_stands_at_the_desk(
     server: HouseServer[ScriptedEngine], wang: Operator
 ) -> None:

@@ -19,7 +19,7 @@ class Rating {
   #send;
   #stars = [];
   #chosen = 0;
-  #comment = "";
+  #hasComment = false;
   #turn = 0;
   #words = null;
   isAsking = false;
@@ -53,14 +53,14 @@ class Rating {
   /** What was said is of one conversation. */
   #forget() {
     this.#turn += 1;
-    this.#comment = "";
+    this.#hasComment = false;
     this.#find("input").value = "";
   }
 
   #build() {
     this.#stars = Array.from({ length: STARS }, (_, index) => {
       const star = button("star", { icon: STAR, "aria-pressed": "false" });
-      star.addEventListener("click", () => this.#rate(index + 1, this.#comment));
+      star.addEventListener("click", () => this.#rate(index + 1));
       return star;
     });
     const close = button("tool", { name: "close", icon: ICONS.close });
@@ -79,16 +79,17 @@ class Rating {
     });
   }
 
-  /** The server keeps what was said last and no word beside it, so the stars bring theirs along. */
-  async #rate(stars, comment) {
+  /** Stars alone leave the comment that was given before. */
+  async #rate(stars, comment = "") {
     const turn = this.#turn;
     const isKept = await this.#send(comment ? { stars, comment } : { stars });
     if (turn !== this.#turn) return;
-    if (isKept) [this.#chosen, this.#comment] = [stars, comment];
+    if (isKept) this.#chosen = stars;
+    if (isKept && comment) this.#hasComment = true;
     this.#show();
-    this.#find("form").hidden = !isKept || comment !== "";
+    this.#find("form").hidden = !isKept || this.#hasComment;
     setText(this.#find(".rating-said"), this.#words.say(isKept ? "thanks" : "judgeFailed"));
-    if (isKept && !comment) this.#find("input").focus();
+    if (isKept && !this.#hasComment) this.#find("input").focus();
   }
 
   #show() {

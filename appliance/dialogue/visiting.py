@@ -29,7 +29,7 @@ class Visiting:
         await self._book.leave_contact(key_of(session_id), text)
         self._desk.board.note(key_of(session_id))
 
-    async def rate(self, session_id: str, stars: int, comment: str) -> None:
+    async def rate(self, session_id: str, stars: int, comment: str | None) -> None:
         """How the whole conversation was; the last word counts."""
         await self._sessions.check(session_id)
         await self._book.rate(key_of(session_id), stars, comment)

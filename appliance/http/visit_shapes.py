@@ -25,7 +25,11 @@ class RatingWish(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
     stars: int = Field(ge=1, le=5, description="5 is best.")
-    comment: str | None = Field(None, description="In words, at most 1000 characters.")
+    comment: str | None = Field(
+        None,
+        description="In words, at most 1000 characters. Without it the one given before is kept, "
+        "an empty one takes it away.",
+    )
 
 
 class TypingSeen(TypedDict):

@@ -47,9 +47,9 @@ class Visits:
     async def rate(self, request: Request) -> JsonAnswer:
         session_id = get_session_id(request)
         wish = await read_body(request, RatingWish)
-        comment = ""
-        if wish.comment and not wish.comment.isspace():
-            comment = clean_text("comment", wish.comment, MAX_COMMENT_CHARS)
+        comment = wish.comment.strip() if wish.comment else wish.comment
+        if comment:
+            comment = clean_text("comment", comment, MAX_COMMENT_CHARS)
         await self._visiting.rate(session_id, wish.stars, comment)
         rated: Rated = {"stars": wish.stars}
         return JsonAnswer(rated)

@@ -36,7 +36,9 @@ VALUES (?, ?, 'done', ?, ?, 'human', 'stop', ?, ?, ?)
 TOUCH = "UPDATE sessions SET touched_ms = ? WHERE session_key = ?"
 NOTE = "INSERT INTO notes (session_key, at_ms, text, account, place) VALUES (?, ?, ?, ?, ?)"
 LAST_NOTE = "SELECT coalesce(max(place), 0) + 1 FROM notes WHERE session_key = ?"
+# Replaced and not updated: a trigger tells of what is inserted.
 RATE = "INSERT OR REPLACE INTO ratings (session_key, stars, comment, at_ms) VALUES (?, ?, ?, ?)"
+SAID = "SELECT comment FROM ratings WHERE session_key = ?"
 CONTACT = "UPDATE sessions SET contact = ? WHERE session_key = ?"
 HOLD = "UPDATE sessions SET is_held = ? WHERE session_key = ?"
 HELD = "SELECT session_key FROM sessions WHERE is_held"
@@ -132,11 +134,16 @@ class DeskBook:
 
         await self._change(session_key, keep)
 
-    async def rate(self, session_key: str, stars: int, comment: str) -> None:
-        """What the customer says of the whole conversation; the last word counts."""
+    async def rate(self, session_key: str, stars: int, comment: str | None) -> None:
+        """What the customer says of the whole conversation; the last word counts. None leaves the
+        comment that was given before, "" takes it away."""
 
         def keep(connection: sqlite3.Connection) -> None:
-            sealed = self._seal(comment, label_comment(session_key))
+            if comment is None:
+                before = connection.execute(SAID, (session_key,)).fetchone()
+                sealed = before and before[0]
+            else:
+                sealed = self._seal(comment, label_comment(session_key))
             connection.execute(RATE, (session_key, stars, sealed, self._clock()))
 
         await self._change(session_key, keep)
