@@ -408,8 +408,13 @@ def test_an_answer_is_held_until_the_operator_has_sent_changed_or_dropped_it(
 
 def test_all_answers_can_be_held_at_once(customer: Page, operator: Page) -> None:
     switch = operator.get_by_role("button", name="所有回答先审后发")
+    operator.route("**/console/hold", lambda route: route.abort())
+    switch.click()
+    expect(operator.locator(".hold-all .said")).to_be_in_viewport(ratio=1)
+    operator.unroute("**/console/hold")
     switch.click()
     expect(switch).to_have_attribute("aria-pressed", "true")
+    expect(operator.locator(".hold-all .said")).to_be_hidden()
     send(customer, "问一句")
     operator.locator(".row").click()
     expect(operator.locator("#draft-text")).to_have_value("你说：问一句")

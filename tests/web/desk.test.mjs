@@ -23,19 +23,20 @@ afterEach(() => {
 });
 
 /** A desk whose list gets `answers` in their order, and what it asked for and called out. */
-function sit(answers) {
+function sit(answers, post) {
   const [root, asked, called] = [new Element("main"), [], []];
   let tell;
   const server = {
     account: "wang",
     mayChange: true,
     get: async (path) => {
-      if (!path.includes("limit=100")) return { conversations: [], counts: {}, operators: [] };
+      if (!path.includes("limit=100")) return { conversations: [], counts: {}, operators: [], is_held: false };
       asked.push(path);
       const answer = answers.shift();
       if (answer.code) throw answer;
       return { conversations: [], counts: {}, ...answer };
     },
+    post,
     stream: (_, onEvent) => {
       tell = onEvent;
       return { close: () => {} };
@@ -87,4 +88,24 @@ test("a press for older ones that was refused is told above the list", async () 
   desk.root.querySelector(".list").querySelector(".plain").dispatchEvent(new Event("click"));
   await wait(5000);
   assert.deepEqual([desk.asked.length, read(desk)], [2, words.say("refusedUnreached")]);
+});
+
+test("a refusal to hold all answers stands beside the switch until a press is taken", async () => {
+  const replies = [{ code: "access_denied" }, { is_held: true }];
+  desk = sit([{}], async () => {
+    const reply = replies.shift();
+    if (reply.code) throw reply;
+    return reply;
+  });
+  desk.tell("joined", {});
+  await wait(0);
+  const place = desk.root.querySelector(".hold-all");
+  const [said, button] = [place.querySelector(".said"), place.querySelector("button")];
+  const press = async () => {
+    button.dispatchEvent(new Event("click"));
+    await wait(0);
+    return [place.hidden, said.textContent, button.getAttribute("aria-pressed")];
+  };
+  assert.deepEqual(await press(), [false, words.say("refusedRole"), "false"]);
+  assert.deepEqual(await press(), [false, "", "true"]);
 });

@@ -48,7 +48,7 @@ class Desk {
     this.#search = new Search(server, words);
     this.#status = build("p", { class: "unseen", role: "status" });
     this.#operators = build("p", { class: "operators soft" });
-    this.#holdAll = new HoldAll(server, words, (error) => this.#say(describeRefusal(words, error)));
+    this.#holdAll = new HoldAll(server, words);
     this.#desk = build("div", { class: "desk" },
       build("section", { class: "side", "aria-label": words.say("conversations") },
         this.#search.element, this.#list.element,

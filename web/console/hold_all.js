@@ -1,21 +1,27 @@
 /**
  * The switch that lets operators see all answers before any customer does.
  *
- * It holds nothing back itself. The rule that must not break: it shows what the server has said, and
- * whoever only reads cannot press it.
+ * It holds nothing back itself. The rule that must not break: it shows what the server has said, a
+ * refusal too, and whoever only reads cannot press it.
  */
-import { attempt, press } from "./parts.js";
+import { build, setText } from "../elements.js";
+import { attempt, describeRefusal, press } from "./parts.js";
 
 export class HoldAll {
   #server;
   #isOn = false;
+  #said = build("p", { class: "said", role: "alert" });
+  #button;
 
-  constructor(server, words, fail) {
+  constructor(server, words) {
     this.#server = server;
-    this.element = press(words.say("holdAll"), () => attempt(this.element, async () => {
+    this.#button = press(words.say("holdAll"), () => attempt(this.#button, async () => {
       const { is_held: isOn } = await server.post("/console/hold", { on: !this.#isOn });
+      setText(this.#said, "");
       this.#show(isOn);
-    }, fail), { kind: "act switch", "aria-pressed": "false", hidden: true });
+    }, (error) => setText(this.#said, describeRefusal(words, error))),
+    { kind: "act switch", "aria-pressed": "false" });
+    this.element = build("div", { class: "hold-all", hidden: true }, this.#said, this.#button);
   }
 
   async read() {
@@ -26,6 +32,6 @@ export class HoldAll {
   #show(isOn) {
     this.#isOn = isOn;
     this.element.hidden = !this.#server.mayChange;
-    this.element.setAttribute("aria-pressed", String(isOn));
+    this.#button.setAttribute("aria-pressed", String(isOn));
   }
 }
