@@ -4,10 +4,9 @@
  * It sends nothing itself; it fires `send` with the text, and `stop`. The rules that must not
  * break: Enter that ends a Chinese input method's word never sends, and no typed text is cut.
  */
+import { isComposed } from "./composing.js";
 import { setText } from "./elements.js";
 import { USUAL_MOST, describeLength } from "./length.js";
-
-const INPUT_METHOD_KEY = 229;
 
 export class Composer extends EventTarget {
   #field;
@@ -90,7 +89,7 @@ export class Composer extends EventTarget {
 
   #press(event) {
     if (event.key !== "Enter" || event.shiftKey) return;
-    if (event.isComposing || event.keyCode === INPUT_METHOD_KEY) return;
+    if (isComposed(event)) return;
     event.preventDefault();
     this.#submit();
   }

@@ -6,6 +6,7 @@
  * comes after another visitor never sees that one's conversation.
  */
 import { mount } from "./component.js";
+import { isComposed } from "./composing.js";
 import { label } from "./language.js";
 import * as server from "./server.js";
 import { Kept } from "./storage.js";
@@ -171,7 +172,8 @@ find("new").addEventListener("click", () => {
 });
 document.addEventListener("keydown", (event) => {
   patience.hurry();
-  if (event.key === "Escape" && !event.isComposing) host.close();
+  if (isComposed(event)) return;
+  if (event.key === "Escape") host.close();
   if (event.key === "Tab") holdFocus(event);
 });
 document.addEventListener("pointerdown", () => patience.hurry());

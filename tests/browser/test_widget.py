@@ -121,6 +121,19 @@ def test_escape_closes_it_and_the_focus_goes_back(page: Page) -> None:
     expect(page.locator(PANEL)).to_be_hidden()
 
 
+def test_escape_that_drops_a_word_of_an_input_method_leaves_it_open(page: Page) -> None:
+    frame = open_panel(page)
+    question = frame.locator("#question")
+    for how in ({"isComposing": True}, {"keyCode": 229}):
+        event = {"key": "Escape", "bubbles": True, "cancelable": True, **how}
+        question.dispatch_event("keydown", event)
+    # A wish to close it would be heard before the answer.
+    question.fill("在吗")
+    question.press("Enter")
+    read_answer(frame)
+    expect(page.locator(PANEL)).to_be_visible()
+
+
 @pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
 def test_the_focus_stays_in_the_panel_while_it_is_open(page: Page, key: str) -> None:
     open_panel(page)

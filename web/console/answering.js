@@ -6,9 +6,10 @@
  * and the Enter that ends an input method's word sends nothing.
  */
 import { createClientId } from "../asking.js";
+import { isComposed } from "../composing.js";
 import { ICONS, build, setText } from "../elements.js";
 import { USUAL_MOST, describeLength } from "../length.js";
-import { attempt, chip, isComposed, press } from "./parts.js";
+import { attempt, chip, press } from "./parts.js";
 import { Replies } from "./replies.js";
 
 const TYPING_MS = 3000;

@@ -4,10 +4,10 @@
  * It holds no text and no state. The rule that must not break: what somebody wrote gets into the
  * page as a text node, and every control has a name.
  */
+import { isComposed } from "../composing.js";
 import { build, draw } from "../elements.js";
 import { CONSOLE_WORDS } from "./words.js";
 
-const INPUT_METHOD_KEY = 229;
 const FIELDS = ["TEXTAREA", "INPUT"];
 const MINUTE_S = 60;
 const HOUR_S = 3600;
@@ -56,11 +56,6 @@ export async function attempt(button, act, fail) {
   } finally {
     button.removeAttribute("aria-disabled");
   }
-}
-
-/** Whether a key is of a word that an input method composes. */
-export function isComposed({ isComposing, keyCode }) {
-  return isComposing || keyCode === INPUT_METHOD_KEY;
 }
 
 /** Whether a key leads away: not while a word is composed, and not out of a field with words. */

@@ -5,9 +5,10 @@
  * list was. The rule that must not break: what was found is shown as text, and an answer that
  * comes after a newer question is dropped.
  */
+import { isComposed } from "../composing.js";
 import { build } from "../elements.js";
 import {
-  choose, describeRefusal, describeTime, field, isComposed, nameOf, press, sayOf,
+  choose, describeRefusal, describeTime, field, nameOf, press, sayOf,
 } from "./parts.js";
 
 const DAY_MS = 86_400_000;
