@@ -12,6 +12,8 @@ export class Scroll {
   #button;
   #isAtEnd = true;
   #top = 0;
+  #height = 0;
+  #seen = 0;
 
   constructor(view, content, button) {
     this.#view = view;
@@ -38,12 +40,16 @@ export class Scroll {
     this.#isAtEnd = false;
   }
 
-  /** What grew since is no reader's doing: only a way up leaves the end. */
+  /** What grew since is no reader's doing: only a way up leaves the end, and none that the
+   * browser went by itself, where the content shrank or the view grew. */
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#view;
     const isNear = this.#isEmpty || scrollHeight - scrollTop - clientHeight < NEAR_PX;
-    if (isNear || scrollTop < this.#top) this.#isAtEnd = isNear;
+    const isCut = scrollHeight < this.#height || clientHeight > this.#seen;
+    if (isNear || (scrollTop < this.#top && !isCut)) this.#isAtEnd = isNear;
     this.#top = scrollTop;
+    this.#height = scrollHeight;
+    this.#seen = clientHeight;
     this.#button.hidden = this.#isAtEnd;
   }
 
