@@ -39,6 +39,18 @@ def make_docx(paragraphs: Sequence[tuple[str, str]]) -> bytes:
         f'<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>'
         for style, text in paragraphs
     )
+    return _pack_docx(body)
+
+
+def make_table_docx(rows: Sequence[Sequence[str]]) -> bytes:
+    drawn = (
+        "".join(f"<w:tc><w:p><w:r><w:t>{cell}</w:t></w:r></w:p></w:tc>" for cell in row)
+        for row in rows
+    )
+    return _pack_docx("<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in drawn) + "</w:tbl>")
+
+
+def _pack_docx(body: str) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", CONTENT_TYPES)

@@ -66,6 +66,19 @@ def test_a_table_behind_a_table_keeps_its_own_head() -> None:
     assert list(list_lines(text)) == ["大件，运费：8元", "安装，时长：2小时"]
 
 
+def test_a_long_table_without_a_head_repeats_none() -> None:
+    rows = "\n".join(f"| 型号{number} | 编号{number}元 |" for number in range(200))
+    passages = cut_markdown(f"# T\n{rows}")
+    assert len(passages) > 2
+    told = [line for _, text in passages for line in list_lines(text)]
+    assert told == [f"型号{number}：编号{number}元" for number in range(200)]
+
+
+def test_a_row_behind_a_table_stands_outside_it() -> None:
+    [(_, text)] = cut_markdown("# T\n| 项 | 运费 |\n|---|---|\n| 大件 | 8元 |\n\n电话 | 0571-1")
+    assert list(list_lines(text)) == ["大件，运费：8元", "电话 | 0571-1"]
+
+
 def test_a_long_paragraph_is_cut_between_sentences_and_overlaps_by_one() -> None:
     sentences = [f"这是第{number}句话，价格是{number}.50元。" for number in range(100)]
     texts = [text for _, text in cut_markdown("# T\n" + "".join(sentences))]

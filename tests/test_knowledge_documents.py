@@ -9,10 +9,11 @@ import pytest
 from appliance.knowledge.documents import Block, read_markdown, read_plain
 from appliance.knowledge.foreign import read_foreign
 from appliance.knowledge.importer import read_document
+from appliance.knowledge.lines import list_lines
 from appliance.knowledge.pages import read_html
 from appliance.knowledge.readings import FileRefused
 from appliance.knowledge.texts import decode
-from tests.knowledge_files import make_docx, make_pdf
+from tests.knowledge_files import make_docx, make_pdf, make_table_docx
 
 
 def test_markdown_becomes_blocks_with_their_lines() -> None:
@@ -184,17 +185,119 @@ def test_what_is_struck_through_in_markdown_is_left_out(text: str, told: str) ->
         ),
         (
             "<tr><td>a<td>b<td>c<tr><td rowspan=2>x<td>1<td>2<tr><td>3<td>4",
-            "a | b | c\nx | 1 | 2\nx | 3 | 4",
+            " | \na | b | c\nx | 1 | 2\nx | 3 | 4",
         ),
-        ("<tr><td>a<td>b<td>c<tr><td>x<td colspan=2>free", "a | b | c\nx | free | free"),
-        ("<tr><td colspan=2>Fees<tr><td>a<td>b", "Fees\na | b"),
-        ("<tr><td>a<td rowspan=9>b<tr><td>1<tr><td>2", "a | b\n1 | b\n2 | b"),
-        ("<tr><td colspan=0>a<td rowspan=x>b", "a | b"),
+        ("<tr><td>a<td>b<td>c<tr><td>x<td colspan=2>free", " | \na | b | c\nx | free | free"),
+        ("<tr><td colspan=2>Fees<tr><td>a<td>b", "Fees\n | \na | b"),
+        ("<tr><td>a<td rowspan=9>b<tr><td>1<tr><td>2", " | \na | b\n1 | b\n2 | b"),
+        ("<tr><td colspan=0>a<td rowspan=x>b", " | \na | b"),
     ],
 )
 def test_a_cell_of_several_rows_or_columns_stands_in_each(rows: str, told: str) -> None:
     _, blocks = read_html(f"<table>{rows}</table><table><tr><td>1<td>2</table>")
-    assert [block.text for block in blocks] == [told, "1 | 2"]
+    assert [block.text for block in blocks] == [told, " | \n1 | 2"]
+
+
+def read_lines(name: str, text: str | bytes) -> list[str]:
+    passages, _ = read_document(name, text if isinstance(text, bytes) else text.encode())
+    return [line for passage in passages for line in list_lines(passage.text)]
+
+
+KEYS = (("营业时间", "9:00-21:00"), ("地址", "西湖路1号"), ("停车费", "每小时5元"))
+OFFERS = (("品牌", "海尔"), ("容量", "10 公斤"), ("保修", "3 年"))
+
+
+def draw(rows: tuple[tuple[str, ...], ...], cell: str = "td") -> str:
+    drawn = ("".join(f"<{cell}>{text}</{cell}>" for text in row) for row in rows)
+    return "<table>" + "".join(f"<tr>{row}</tr>" for row in drawn) + "</table>"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("a.html", draw(KEYS), ["：".join(row) for row in KEYS]),
+        ("a.html", draw(OFFERS), ["：".join(row) for row in OFFERS]),
+        ("a.html", draw((("早餐", "自助"), ("午餐", "30元"))), ["早餐：自助", "午餐：30元"]),
+        (
+            "a.html",
+            "<table><tr><th>Check-in<td>from 15:00<tr><th>Parking<td>12 euros</table>",
+            ["Check-in: from 15:00", "Parking: 12 euros"],
+        ),
+        (
+            "a.txt",
+            "电话\n\n西湖店 | 0571-1 | 9:00-21:00\n滨江店 | 0571-2 | 10:00-22:00",
+            ["电话", "西湖店：0571-1；9:00-21:00", "滨江店：0571-2；10:00-22:00"],
+        ),
+        (
+            "a.txt",
+            "西湖店 | 装修中 | 暂无电话\n滨江店 | 9:00 | 0571-2\n城西店 | 10:00 | 0571-3",
+            ["西湖店：装修中；暂无电话", "滨江店：9:00；0571-2", "城西店：10:00；0571-3"],
+        ),
+        (
+            "a.txt",
+            "会员日 | 半价\n平日 | 9折\n周末 | 8折",
+            ["会员日：半价", "平日：9折", "周末：8折"],
+        ),
+        ("a.md", "| 客服 | 0571-1 |\n| 投诉 | 0571-2 |", ["客服：0571-1", "投诉：0571-2"]),
+        ("a.md", "| | |\n|---|---|\n| 停车费 | 5元 |", ["停车费：5元"]),
+        ("a.md", "客服 | 0571-1\n投诉 | 0571-2", ["客服：0571-1", "投诉：0571-2"]),
+        ("a.md", "- 大床 | 300元\n- 双床 | 400元", ["大床：300元", "双床：400元"]),
+        ("a.html", "<p>Home | Contact<p>Tel | 5551234", ["Home | Contact", "Tel | 5551234"]),
+        ("a.docx", make_table_docx(KEYS), ["：".join(row) for row in KEYS]),
+    ],
+)
+def test_a_table_without_a_head_takes_none_of_its_rows_for_one(
+    name: str, text: str | bytes, lines: list[str]
+) -> None:
+    """Its first row was put into all the others: "停车费，9:00-21:00：每小时5元"."""
+    assert read_lines(name, text) == lines
+
+
+PRICED = (("项目", "价格"), ("补牙", "260 元"), ("拔牙", "60 元"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("a.html", draw(PRICED), ["补牙，价格：260 元", "拔牙，价格：60 元"]),
+        ("a.docx", make_table_docx(PRICED), ["补牙，价格：260 元", "拔牙，价格：60 元"]),
+        (
+            "a.html",
+            draw((("节日", "安排"),), "th").replace("</table>", "")
+            + "<tr><td>元旦<td>休息<tr><td colspan=2>冬季<tr><td>除夕<td>照常</table>",
+            ["元旦，安排：休息", "冬季", "除夕，安排：照常"],
+        ),
+        (
+            "a.html",
+            "x<table><tr><td><b>Kit</b><td><b>Where</b><tr><td>Net<td>Hall</table>",
+            ["x", "Net – Where: Hall"],
+        ),
+        (
+            "a.html",
+            "<table><thead><tr><td>Kit<td>Where</thead><tr><td>Net<td>Hall</table>",
+            ["Net – Where: Hall"],
+        ),
+        (
+            "a.html",
+            "<table><tr><td><td>Hall<td>Yard<tr><td>Net<td>yes<td>no</table>",
+            ["Net – Hall: yes; Yard: no"],
+        ),
+        (
+            "a.txt",
+            "地区 | 首重 | 续重\n江浙沪 | 5元 | 1元\n新疆 | 20元 | 9元",
+            ["江浙沪：首重：5元；续重：1元", "新疆：首重：20元；续重：9元"],
+        ),
+        (
+            "a.md",
+            "Plan | Monthly\n:--- | ---:\nBasic | 5 €\nFamily | 9 €",
+            ["Basic – Monthly: 5 €", "Family – Monthly: 9 €"],
+        ),
+    ],
+)
+def test_a_head_that_is_told_or_seen_is_written_beside_its_cells(
+    name: str, text: str | bytes, lines: list[str]
+) -> None:
+    assert read_lines(name, text) == lines
 
 
 def test_a_word_document_keeps_its_headings() -> None:

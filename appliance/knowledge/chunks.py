@@ -15,6 +15,8 @@ from itertools import zip_longest
 
 from appliance.knowledge.documents import Block, Document
 from appliance.knowledge.entries import Origin, Passage
+from appliance.knowledge.heads import write_unheaded
+from appliance.knowledge.lines import NO_HEAD, is_row
 from appliance.knowledge.texts import find_language
 
 # Weights: a Chinese character counts 1, a word of other letters WORD_WEIGHT.
@@ -44,7 +46,6 @@ class _Piece:
     text: str
     row: int
     weight: float
-    is_table: bool = False
 
 
 @dataclass(slots=True)
@@ -102,32 +103,37 @@ def _cut_block(block: Block) -> Iterator[_Piece]:
     """The block whole if it fits, else by items, rows or sentences."""
     weight = weigh(block.text)
     if weight <= MAX_WEIGHT:
-        yield _Piece(block.text, block.row, weight, block.kind == "table")
-        return
-    if block.kind in ("list", "table", "code"):
+        parts: Iterable[str] = (block.text,)
+    elif block.kind in ("list", "table", "code"):
         parts = _cut_lines(block)
     else:
         parts = _join_sentences(block.text)
     for part in parts:
-        yield _Piece(part, block.row, weigh(part), block.kind == "table")
+        text = part if block.kind == "table" else write_unheaded(part)
+        yield _Piece(text, block.row, weigh(text))
 
 
 def _cut_lines(block: Block) -> Iterator[str]:
-    lines = block.text.split("\n")
-    head = lines[0] if block.kind == "table" and weigh(lines[0]) < OVERLAP_WEIGHT else ""
+    """Of a table each piece begins with the head of its rows."""
+    head, before = "", ""
     gathered: list[str] = []
     weight = 0.0
-    for line in lines:
+    for line in block.text.split("\n"):
+        is_head = block.kind == "table" and is_row(line) and not is_row(before)
+        if is_head:
+            head = line if weigh(line) < OVERLAP_WEIGHT else NO_HEAD
         own = weigh(line)
-        if gathered and weight + own > MAX_WEIGHT:
+        if gathered not in ([], [head]) and weight + own > MAX_WEIGHT:
             yield "\n".join(gathered)
-            gathered, weight = ([head], weigh(head)) if head else ([], 0.0)
+            repeats = head and is_row(line) and not is_head
+            gathered, weight = ([head], weigh(head)) if repeats else ([], 0.0)
         if own > MAX_WEIGHT:
             yield from _join_sentences(line)
         else:
             gathered.append(line)
             weight += own
-    if gathered and gathered != [head]:
+        before = line
+    if gathered not in ([], [head]):
         yield "\n".join(gathered)
 
 
@@ -188,15 +194,24 @@ def _take_too_much(sentence: str, begin: int) -> str:
 def _pack(pieces: Iterable[_Piece]) -> Iterator[tuple[int, str]]:
     """Pieces that stand together go together until a passage is full."""
     texts: list[str] = []
-    row, weight, is_table = 0, 0.0, False
+    row, weight = 0, 0.0
     for piece in pieces:
         if texts and (weight + piece.weight > MAX_WEIGHT or weight >= FULL_WEIGHT):
             yield row, "\n".join(texts)
             texts, weight = [], 0.0
         if not texts:
             row = piece.row
-        # A table behind a table has a head of its own.
-        texts.append("\n" + piece.text if texts and is_table and piece.is_table else piece.text)
-        weight, is_table = weight + piece.weight, piece.is_table
+        # Else they would be rows of one table.
+        is_apart = texts and is_row(_get_last(texts[-1])) and is_row(_get_first(piece.text))
+        texts.append("\n" + piece.text if is_apart else piece.text)
+        weight += piece.weight
     if texts:
         yield row, "\n".join(texts)
+
+
+def _get_first(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _get_last(text: str) -> str:
+    return text.rpartition("\n")[2]

@@ -8,11 +8,12 @@ that a quote can be found in the owner's file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, TypeAlias
 
+from appliance.knowledge.heads import Row, write_table
 from appliance.knowledge.lines import BAR, cut_row
 
 Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
@@ -41,11 +42,9 @@ SENTENCE_END = "。！？!?.；;…：:，,、"
 NO_NUMBER = (0, 0)
 
 # Keys and what stands below them, between two rules; with any other line it is text.
-FRONT_MATTER = re.compile(
-    r"\A---\n(?:(?:[ \t#].*|- .*)?\n)*{key}(?:(?:[ \t#].*|- .*|)\n|{key})*---\n".replace(
-        "{key}", r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
-    )
-)
+KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
+BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
+FRONT_MATTER = re.compile(rf"\A---\n(?:{BELOW_KEY})*{KEY_LINE}(?:{BELOW_KEY}|{KEY_LINE})*---\n")
 RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 # Every run has a bound and ends where the next one could begin: a text made for it would else
 # take time in proportion to its square.
@@ -132,10 +131,12 @@ class _Lines:
         self._kind: Kind = "paragraph"
         self._row = 0
         self._fence = ""
+        self._table_rows: set[int] = set()
 
     def read(self, text: str) -> list[Block]:
         lines = text.split("\n")
         headings = frozenset() if self._is_markdown else _find_plain_headings(lines)
+        self._table_rows = set(_find_rows(lines))
         for place, line in enumerate(lines):
             self._take(line, place + 1, place in headings)
         self._end()
@@ -188,7 +189,7 @@ class _Lines:
         kind: Kind = "paragraph"
         if ITEM.fullmatch(line) and len(line.strip()) > 1:
             kind = "list"
-        elif self._is_markdown and line.lstrip().startswith("|"):
+        elif row in self._table_rows:
             kind = "table"
         elif self._kind == "list" and self._lines and (self._lines[-1] or line[0] in " \t"):
             # The rest of an item, or its indented second paragraph.
@@ -208,11 +209,7 @@ class _Lines:
         lines, kind = self._lines, self._kind
         self._lines, self._kind = [], "paragraph"
         if kind == "table":
-            lines = [
-                _write_row(line)
-                for line in lines
-                if not TABLE_RULE.fullmatch(line[:MAX_LINE_CHARS])
-            ]
+            lines = _write_rows(lines).split("\n")
         elif kind == "list":
             lines = [line for line in lines if line]
         if kind == "paragraph":
@@ -286,8 +283,33 @@ def _write_link(found: re.Match[str]) -> str:
     return found[1] if found[1] == found[2] else f"{found[1]} ({found[2]})"
 
 
-def _write_row(line: str) -> str:
-    return BAR.join(cut_row(line.strip()))
+def _find_rows(lines: Sequence[str]) -> Iterator[int]:
+    """The numbers of those that are rows of a table: by a bar in front, or by bars inside in two
+    lines or more, one behind the other."""
+    ends = [*lines[1:], ""]
+    is_inside = False
+    for row, (line, behind) in enumerate(zip(lines, ends, strict=True), start=1):
+        if line.lstrip().startswith("|"):
+            is_inside = True
+        elif not is_inside:
+            is_inside = (BAR in line and BAR in behind) or ("|" in line and _is_rule(behind))
+        else:
+            is_inside = "|" in line
+        if is_inside:
+            yield row
+
+
+def _is_rule(line: str) -> bool:
+    return "|" in line and TABLE_RULE.fullmatch(line[:MAX_LINE_CHARS]) is not None
+
+
+def _write_rows(lines: Sequence[str]) -> str:
+    """The line above the first rule is the head, if it is the first."""
+    is_headed = len(lines) > 1 and _is_rule(lines[1])
+    cells = [cut_row(line.strip()) for line in lines if not _is_rule(line)]
+    return write_table(
+        Row(row, True if is_headed and place == 0 else None) for place, row in enumerate(cells)
+    )
 
 
 def join_lines(lines: Iterable[str]) -> str:

@@ -18,11 +18,14 @@ ABBREVIATION = re.compile(rf"(?:^|[^A-Za-z])(?:{ABBREVIATED})\.$", re.IGNORECASE
 LONGEST_WORD = 12
 SENTENCE_END = re.compile(r"(?<=[。！？])|(?<=[.!?])\s+(?=[A-Z0-9])")
 BAR = " | "
+# Stands for the head of a table that has none.
+NO_HEAD = BAR
 ITEM = re.compile(r"^(?:[-*•·]|\d{1,2}[.)、])\s+")
 
 
 def list_lines(text: str) -> Iterator[str]:
-    """Blocks as `chunks.py` writes them: a table is a run of rows, its first row the head."""
+    """Blocks as `chunks.py` writes them: a table is a run of rows, its first row the head, whose
+    cells are empty where there is none."""
     head: Sequence[str] = ()
     first, waiting = "", ""
     for line in text.splitlines():
@@ -43,6 +46,10 @@ def list_lines(text: str) -> Iterator[str]:
             waiting = ""
     if waiting:
         yield waiting
+
+
+def is_row(line: str) -> bool:
+    return len(cut_row(line)) > 1
 
 
 def cut_row(line: str) -> list[str]:
@@ -69,6 +76,8 @@ def join_row(head: Sequence[str], cells: Sequence[str]) -> str:
     is_han = IS_HAN.search("".join((*head, *cells))) is not None
     colon, comma, dash = ("：", "；", "：") if is_han else (": ", "; ", " – ")
     first, *others = cells
+    if not any(head):
+        first, dash = ITEM.sub("", first), colon
     # Cells that were merged or left out shift the others below another's head.
     names = head[1:] if len(head) == len(cells) else [""] * len(others)
     named = [
@@ -76,7 +85,7 @@ def join_row(head: Sequence[str], cells: Sequence[str]) -> str:
         for name, cell in zip(names, others, strict=True)
         if cell
     ]
-    if is_han and len(named) == 1:
+    if is_han and len(named) == 1 and any(head):
         dash = "，"
     if not first:
         return comma.join(named)

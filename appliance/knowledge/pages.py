@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from appliance.knowledge.documents import Block, Kind, make_heading
-from appliance.knowledge.lines import BAR
+from appliance.knowledge.heads import Row, write_table
 
 DROPPED = frozenset(
     (
@@ -27,6 +27,7 @@ HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LISTS = frozenset(("ul", "ol", "dl"))
 ITEMS = frozenset(("li", "dt", "dd"))
 CELLS = frozenset(("td", "th"))
+BOLD = frozenset(("b", "strong"))
 MOST_SPANNED = 50
 PARTS = frozenset(
     (
@@ -87,30 +88,42 @@ def _is_hidden(node: LexborNode) -> bool:
     return "hidden" in attributes or "display:none" in style or "visibility:hidden" in style
 
 
-class Row:
+class RowReader:
     """The cells of one row after the other; one that spans several stands in each of them, but for
     a single one, which is a title."""
 
     def __init__(self) -> None:
         self._cells: list[str] = []
+        # Of those that stand in this row: whether each is a `th`, and whether it is bold.
+        self._heads: list[bool] = []
+        self._bold: list[bool] = []
         self._told = 0
         # By its place: what the rows to come have there, and how many of them.
         self._spanning: dict[int, tuple[str, int]] = {}
 
-    def add(self, text: str, attributes: Mapping[str, str | None]) -> None:
+    def add(
+        self, text: str, attributes: Mapping[str, str | None], is_head: bool, is_bold: bool
+    ) -> None:
+        # A blank corner is a `td` above the names of the rows.
+        if text or self._cells:
+            self._heads.append(is_head)
+            self._bold.append(is_bold)
+        self._told += 1
         self._fill()
         rows, columns = (_read_span(attributes.get(name)) for name in ("rowspan", "colspan"))
         for _ in range(columns):
             if rows > 1:
                 self._spanning[len(self._cells)] = text, rows - 1
             self._cells.append(text)
-        self._told += 1
 
-    def end(self) -> list[str]:
+    def end(self, is_head: bool) -> Row:
+        """`is_head`: the row stands in the table's head."""
         self._fill()
         cells = self._cells[:1] if self._told == 1 and len(set(self._cells)) == 1 else self._cells
-        self._cells, self._told = [], 0
-        return cells
+        is_told = is_head or (all(self._heads) if any(self._heads) else None)
+        row = Row(cells, is_told, all(self._bold))
+        self._cells, self._heads, self._bold, self._told = [], [], [], 0
+        return row
 
     def _fill(self) -> None:
         while (place := len(self._cells)) in self._spanning:
@@ -129,7 +142,11 @@ class _Reader:
         self.blocks: list[Block] = []
         self._text: list[str] = []
         self._lines: list[str] = []
-        self._row = Row()
+        self._rows: list[Row] = []
+        self._row = RowReader()
+        # How deep in bold, and whether a letter of the cell was not.
+        self._bold = 0
+        self._is_plain = False
         self._level = 0
         self._lists = 0
         self._tables = 0
@@ -141,13 +158,20 @@ class _Reader:
         tag = node.tag or ""
         if tag == "-text":
             if step == "open":
-                self._text.append(node.text_content or "")
+                self._take_letters(node.text_content or "")
         elif step == "open":
             self._open(tag)
         else:
             self._close(tag, node)
 
+    def _take_letters(self, text: str) -> None:
+        self._text.append(text)
+        self._is_plain = self._is_plain or (not self._bold and bool(text.strip()))
+
     def _open(self, tag: str) -> None:
+        self._bold += tag in BOLD
+        if tag in CELLS and self._tables == 1:
+            self._is_plain = False
         if tag == "br":
             self._text.append("\n" if self._pre else " ")
         elif tag == "sup":
@@ -165,16 +189,17 @@ class _Reader:
             self._end_part()
 
     def _close(self, tag: str, node: LexborNode) -> None:
+        self._bold -= tag in BOLD
         if tag == "a":
             self._write_address(node.attributes.get("href") or "")
         elif tag == "sup":
             self._end_raised()
         elif tag in CELLS and self._tables == 1:
-            self._row.add(self._take_text(), node.attributes)
+            self._end_cell(tag, node)
         elif tag == "tr" and self._tables == 1:
-            cells = self._row.end()
-            if any(cells):
-                self._lines.append(BAR.join(cells))
+            row = self._row.end(node.parent is not None and node.parent.tag == "thead")
+            if any(row.cells):
+                self._rows.append(row)
         elif tag in HEADINGS:
             self._end_heading()
         elif tag in ITEMS or tag in PARTS:
@@ -185,7 +210,8 @@ class _Reader:
         elif tag == "table":
             self._end_part()
             self._tables -= 1
-            self._row = self._row if self._tables else Row()
+            if not self._tables:
+                self._end_table()
         if tag in LISTS and not self._lists and not self._tables:
             self._end_lines("list")
         elif tag == "table" and not self._tables and not self._lists:
@@ -197,6 +223,14 @@ class _Reader:
     def end(self) -> None:
         self._end_part()
         self._end_lines("list")
+
+    def _end_cell(self, tag: str, node: LexborNode) -> None:
+        self._row.add(self._take_text(), node.attributes, tag == "th", not self._is_plain)
+
+    def _end_table(self) -> None:
+        if self._rows:
+            self._lines.append(write_table(self._rows))
+        self._rows, self._row = [], RowReader()
 
     def _end_part(self) -> None:
         """Inside a list a part is a line; inside a table it is but a piece of a cell."""
