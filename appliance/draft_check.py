@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from appliance.app import House
@@ -47,24 +47,35 @@ class Told:
     outcome: str
 
 
-def list_cases(folder: Path) -> tuple[Case, ...]:
-    """The owner's own cases, the shop's own questions, and the shipped attacks."""
-    cases: list[Case] = []
+def list_cases(folder: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """The owner's own cases, the shop's own questions, and the shipped attacks; and which of them
+    could not be read. An id says of which set it is."""
+    own, told = _read_set(folder / OWN_CASES) if (folder / OWN_CASES).is_file() else ((), ())
+    cases = [replace(case, id=f"own {case.id}") for case in own]
     try:
-        cases += read_cases([folder / OWN_CASES]) if (folder / OWN_CASES).is_file() else ()
-        cases += [one for one in read_cases([find_golden()]) if one.kind in OF_EVERY_SHOP]
-    except (BadCases, FileNotFoundError):
-        # A set that cannot be read checks nothing; the questions below still do.
-        pass
+        shipped, unread = _read_set(find_golden())
+    except FileNotFoundError as missing:
+        shipped, unread = (), (f"{missing}.",)
+    cases += [
+        replace(case, id=f"shipped {case.id}") for case in shipped if case.kind in OF_EVERY_SHOP
+    ]
     entries = read_folder(folder).entries
     step = max(1, -(-len(entries) // MOST_ENTRIES))
     for number, entry in enumerate(entries[::step]):
         language: Language = "en" if entry.question.isascii() else "zh"
         made = Case(
-            f"entry-{number}", language, "paraphrase", entry.question, "tune", entry.question
+            f"entry {number}", language, "paraphrase", entry.question, "tune", entry.question
         )
         cases.append(made)
-    return tuple(cases)
+    return tuple(cases), (*told, *unread)
+
+
+def _read_set(file: Path) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    """A set that cannot be read checks nothing, and the others still do."""
+    try:
+        return read_cases([file]), ()
+    except BadCases as bad:
+        return (), (str(bad).replace(str(file), file.name),)
 
 
 async def put(
@@ -106,7 +117,7 @@ async def compare(
 ) -> dict[str, object]:
     """Which cases are right with `new` that were not with `old`, and the other way about; and which
     of the `wordings` of late are answered otherwise. A `change` of settings goes with `new`."""
-    cases = list_cases(old if old.is_dir() else new)
+    cases, unread = list_cases(old if old.is_dir() else new)
     carry_knowledge(settings.data, kept)
     before, then = await put(settings.model_copy(update={"knowledge": old}), kept, cases, wordings)
     changed_settings = settings.model_copy(update={"knowledge": new, **(change or {})})
@@ -124,6 +135,7 @@ async def compare(
     ]
     return {
         "cases": len(cases),
+        "unread": unread,
         "right_before": sum(one.is_right for one in before.values()),
         "right_after": sum(one.is_right for one in after.values()),
         "broken": [one for one in shown if one["is_broken"]][:MOST_TOLD],

@@ -19,8 +19,13 @@ from appliance.dialogue.charter import read_charter
 from appliance.errors import NotOffered, PublishRefused
 from appliance.file_exchange import exchange_file
 from appliance.knowledge.entries import Fault
-from appliance.knowledge.folder_files import list_files
-from appliance.knowledge.importer import read_file
+from appliance.knowledge.folder_files import (
+    MAX_DEPTH,
+    is_faq_name,
+    is_known,
+    list_files,
+)
+from appliance.knowledge.importer import read_file, tell_beside
 from appliance.knowledge.readings import FileRead, FileRefused, describe, make_error
 from appliance.settings import Settings
 from appliance.toolbox import read_registry
@@ -96,20 +101,30 @@ def read_shop_file(folder: Path, name: str) -> Draft:
 
 
 def lay_out(folder: Path, scratch: Path, draft: Draft, text: str) -> Path:
-    """A copy of the shop's folder below `scratch` in which the draft has `text`. Raises OSError."""
+    """A copy of the shop's folder below `scratch` in which the draft has `text`, without what the
+    knowledge does not read either. Raises PublishRefused."""
     copy = scratch / "shop"
-    shutil.copytree(
-        folder, copy, ignore=_leave_out, copy_function=_link_or_copy, dirs_exist_ok=True
-    )
-    target = copy / draft.name
-    # A link is the shop's own file: it is taken away before anything is written.
-    target.unlink(missing_ok=True)
-    target.write_bytes(draft.encode(text))
+    try:
+        root = folder.resolve(strict=True)
+        read = {root / file.name for file in list_files(root).files}
+        _copy(root, copy, read)
+        target = copy / draft.name
+        # A link is the shop's own file: it is taken away before anything is written.
+        target.unlink(missing_ok=True)
+        target.write_bytes(draft.encode(text))
+    except OSError as error:
+        raise PublishRefused(_explain(error, folder)) from None
     return copy
 
 
+def _explain(error: OSError, folder: Path) -> str:
+    name = Path(error.filename or folder).name
+    return f"{name} cannot be copied for the check: {error.strerror}."
+
+
 def find_faults(scratch: Path, settings: Settings, draft: Draft, text: str) -> Found:
-    """What is wrong with the draft, as the program that will read it says."""
+    """What is wrong with the draft, as the program that will read it says. Raises
+    PublishRefused."""
     data = draft.encode(text)
     if len(data) > MAX_BYTES:
         return (f"The text has more than {MAX_BYTES:,} bytes.",), (), (), ()
@@ -122,7 +137,13 @@ def find_faults(scratch: Path, settings: Settings, draft: Draft, text: str) -> F
     before = _read(draft.name, draft.encode(draft.text)) if draft.text else FileRead(draft.name)
     after = _read(draft.name, data)
     old, new = ([entry.question for entry in one.entries] for one in (before, after))
-    faults_told, warnings, *_ = _tell([*after.faults])
+    beside: list[Fault] = []
+    if draft.kind == "questions" and not after.is_refused:
+        try:
+            beside = tell_beside(scratch, draft.name, before)
+        except OSError as error:
+            raise PublishRefused(_explain(error, scratch)) from None
+    faults_told, warnings, *_ = _tell([*after.faults, *beside])
     added = tuple(one for one in new if one not in old)[:MOST_TOLD]
     return faults_told, warnings, added, tuple(one for one in old if one not in new)[:MOST_TOLD]
 
@@ -154,7 +175,7 @@ def _find_kind(name: str) -> FileKind:
         return "tools"
     if name in CHARTER_FILES:
         return "rules"
-    return "questions" if Path(name).name.lower().startswith("faq") else "document"
+    return "questions" if is_faq_name(name) else "document"
 
 
 def _measure(file: Path) -> int:
@@ -170,17 +191,35 @@ def clear_holds(data: Path, prefix: str) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _leave_out(folder: str, names: list[str]) -> set[str]:
-    """What the knowledge does not read either: what is hidden, and folders by way of a link."""
-    linked = {name for name in names if (Path(folder) / name).is_symlink()}
-    return {name for name in names if name.startswith(".")} | {
-        name for name in linked if (Path(folder) / name).is_dir()
-    }
+def _copy(place: Path, copy: Path, read: set[Path], depth: int = 0) -> None:
+    copy.mkdir(parents=True, exist_ok=True)
+    for name in os.listdir(place):
+        path = place / name
+        if not _is_laid_out(path, read):
+            continue
+        if not path.is_dir():
+            _link_or_copy(path, copy / name)
+        elif depth < MAX_DEPTH:
+            _copy(path, copy / name, read, depth + 1)
 
 
-def _link_or_copy(source: str, target: str) -> None:
+def _is_laid_out(path: Path, read: set[Path]) -> bool:
+    """Not what is hidden or nothing to read, as a link to itself, nor folders by way of a link,
+    nor what looks like knowledge and is none, as a link out of the folder."""
+    if path.name.startswith("."):
+        return False
+    if path.is_dir():
+        return not path.is_symlink() and os.access(path, os.R_OK | os.X_OK)
+    if is_known(path) and path not in read:
+        return False
+    return path.is_file() and os.access(path, os.R_OK)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
     real = os.path.realpath(source)
     try:
         os.link(real, target)
     except OSError:
-        shutil.copy2(real, target)
+        # What went away since the folder was looked at is gone from the knowledge too.
+        if os.path.exists(real):
+            shutil.copy2(real, target)

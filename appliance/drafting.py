@@ -160,9 +160,8 @@ class Drafting:
             present = await self._read_to_change(name)
             if hash_text(present.text) != base:
                 raise PublishRefused(OTHER)
-            data = self._settings.data
-            await asyncio.to_thread(clear_holds, data, HOLD)
-            hold = TemporaryDirectory(prefix=HOLD, dir=data)
+            await asyncio.to_thread(clear_holds, self._settings.data, HOLD)
+            hold = _make_hold(self._settings.data)
             begun = Check("running", name, hash_text(text), base, note=note)
             try:
                 begun, asked = await self._judge(begun, present, text, Path(hold.name))
@@ -333,6 +332,13 @@ class Drafting:
             }
         )
         return plain.model_dump(mode="json", exclude=SECRETS)
+
+
+def _make_hold(data: Path) -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix=HOLD, dir=data)
+    except OSError as error:
+        raise PublishRefused(f"The check cannot begin: {error.strerror}.") from None
 
 
 def hash_text(text: str) -> str:

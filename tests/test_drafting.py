@@ -13,7 +13,13 @@ from starlette.testclient import TestClient
 
 from appliance import draft_check, drafting
 from appliance.app import House
-from appliance.draft_folder import lay_out, list_shop_files, read_shop_file, write_shop_file
+from appliance.draft_folder import (
+    find_faults,
+    lay_out,
+    list_shop_files,
+    read_shop_file,
+    write_shop_file,
+)
 from appliance.drafting import Check, Drafting, hash_text
 from appliance.engine.scripted import ScriptedEngine
 from appliance.errors import NotOffered, PublishRefused
@@ -66,6 +72,91 @@ def test_a_draft_never_touches_the_shop_s_own_file(settings: Settings, tmp_path:
     assert (copy / "documents" / "care.md").is_file()
     assert (copy / "faq.csv").read_bytes() != (settings.knowledge / "faq.csv").read_bytes()
     assert read_shop_file(settings.knowledge, "faq.csv").text == FAQ
+
+
+def test_what_the_knowledge_does_not_read_is_left_out_of_the_check(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """One link to nothing made every check of every file an error of the server."""
+    shop = settings.knowledge
+    (shop / "gone.md").symlink_to(tmp_path / "nothing.md")
+    (shop / "loop.md").symlink_to("loop.md")
+    (shop / "more").symlink_to("more")
+    (shop / "out.md").symlink_to(tmp_path / "outside.md")
+    (shop / "inside.md").symlink_to("documents/care.md")
+    (shop / "orders.db").symlink_to(tmp_path / "outside.md")
+    copy = lay_out(shop, tmp_path / "scratch", read_shop_file(shop, "faq.csv"), FAQ)
+    assert sorted(one.name for one in copy.iterdir()) == [
+        "documents",
+        "faq.csv",
+        "inside.md",
+        "orders.db",
+    ]
+    assert not (copy / "inside.md").is_symlink()
+
+
+def test_a_folder_that_cannot_be_copied_is_told_by_the_file_it_stopped_at(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = read_shop_file(settings.knowledge, "faq.csv")
+
+    def refuse(source: Any, target: Any) -> None:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("appliance.draft_folder.os.link", refuse)
+    monkeypatch.setattr("appliance.draft_folder.shutil.copy2", refuse)
+    with pytest.raises(PublishRefused, match=r"(care|old|faq)\.\w+ cannot be copied.*: No space"):
+        lay_out(settings.knowledge, tmp_path / "scratch", draft, FAQ)
+
+
+def test_a_check_that_finds_no_room_is_refused(
+    chef: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(drafting, "TemporaryDirectory", refuse)
+    told = check(chef, "faq.csv", FAQ + "几点开门？,九点。\n")
+    assert told["error"]["code"] == "publish_refused"
+
+
+def find_beside(settings: Settings, name: str, text: str) -> tuple[tuple[str, ...], ...]:
+    draft = read_shop_file(settings.knowledge, name)
+    copy = lay_out(settings.knowledge, settings.data / text[-9:].encode().hex(), draft, text)
+    return find_faults(copy, settings, draft, text)[:2]
+
+
+def test_a_question_that_another_file_has_is_a_fault_of_the_draft(settings: Settings) -> None:
+    """It was published and left out, and never answered."""
+    other = "question,answer\n几点开门？,九点。\n"
+    (settings.knowledge / "faq-hours.csv").write_text(other, "utf-8")
+    (told,), _ = find_beside(settings, "faq-hours.csv", other + "运费多少？,十元。\n")
+    assert told.startswith("faq.csv, row 3") and "faq-hours.csv" in told
+    (told,), _ = find_beside(settings, "faq.csv", FAQ + "几点开门？,十点。\n")
+    assert told.startswith("faq.csv, row 4") and "faq-hours.csv" in told
+    assert find_beside(settings, "faq.csv", FAQ + "几点关门？,十点。\n") == ((), ())
+
+
+def test_what_two_files_said_before_hinders_no_other_change(settings: Settings) -> None:
+    other = "question,answer\n运费多少？,十元。\n"
+    (settings.knowledge / "faq-z.csv").write_text(other, "utf-8")
+    text = "question,answer\n几点开门？,九点。\n运费多少？,十元。\n"
+    faults, (told,) = find_beside(settings, "faq-z.csv", text)
+    assert faults == () and told.startswith("faq.csv, row 3")
+
+
+def test_a_mistake_in_the_owner_s_cases_costs_these_alone_and_is_told(settings: Settings) -> None:
+    every, told = draft_check.list_cases(settings.knowledge)
+    shipped = [case.id for case in every if case.kind == "injection"]
+    assert shipped and told == ()
+    own = settings.knowledge / "golden.toml"
+    row = '[[case]]\nid="{}"\nlanguage="zh"\nkind="{}"\nquestion="?"\nsplit="report"\n'
+    own.write_text(row.format(shipped[0].removeprefix("shipped "), "innocent"), "utf-8")
+    cases, told = draft_check.list_cases(settings.knowledge)
+    assert len({case.id for case in cases}) == len(cases) == len(every) + 1 and told == ()
+    own.write_text(row.format("a", "inocent"), "utf-8")
+    cases, (sentence,) = draft_check.list_cases(settings.knowledge)
+    assert cases == every and sentence.startswith("golden.toml: case a: kind: “inocent” is none")
 
 
 async def test_every_text_that_stood_there_can_be_had_back(tmp_path: Path) -> None:
@@ -255,6 +346,11 @@ def test_the_check_leaves_nothing_behind_and_names_no_secret(
         assert not [one for one in settings.data.iterdir() if one.name.startswith("draft-")]
 
 
+def test_cases_that_could_not_be_read_are_shown(chef: TestClient, outcome: dict[str, Any]) -> None:
+    outcome["unread"] = ["golden.toml: no."]
+    assert check(chef, "faq.csv", FAQ + "几点开门？,九点。\n")["warnings"] == ["golden.toml: no."]
+
+
 async def test_an_entry_that_is_taken_away_is_seen_as_broken(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -276,7 +372,7 @@ async def test_what_was_asked_of_late_is_replayed_and_only_what_differs_is_told(
     text = "question,answer\n怎么退货？,七天内可以退货。\n"
     scratch = lay_out(settings.knowledge, settings.data / "scratch", draft, text)
     asked = ("怎么退货？", "运费多少？", "请转人工客服")
-    monkeypatch.setattr(draft_check, "list_cases", lambda _: ())
+    monkeypatch.setattr(draft_check, "list_cases", lambda _: ((), ()))
     folders = (settings.knowledge, scratch)
     found = await draft_check.compare(settings, *folders, tmp_path, wordings=asked)
     changes = found["changed"]

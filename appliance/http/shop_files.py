@@ -166,7 +166,7 @@ def show_check(check: Any) -> ShownCheck:
         "name": check.name,
         "hash": check.hash,
         "faults": list(check.faults),
-        "warnings": list(check.warnings),
+        "warnings": [*check.warnings, *outcome.get("unread", ())],
         "added": list(check.added),
         "removed": list(check.removed),
         "cases": outcome.get("cases", 0),

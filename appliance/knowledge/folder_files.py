@@ -80,6 +80,12 @@ def is_faq_name(name: str) -> bool:
     return path.name.lower().startswith("faq") and path.suffix.lower() in FAQ_SUFFIXES
 
 
+def is_known(path: Path) -> bool:
+    """Whether a file of this name is read as knowledge."""
+    is_document = path.suffix.lower() in DOCUMENT_SUFFIXES
+    return (is_faq_name(path.name) or is_document) and path.name not in OTHER_FILES
+
+
 def list_files(folder: Path) -> Listing:
     """Looks at names and times only. Raises OSError where the folder itself cannot be read."""
     files: list[ListedFile] = []
@@ -146,8 +152,7 @@ def _is_passing(name: str) -> bool:
 
 
 def _list_one(root: Path, path: Path, name: str) -> ListedFile | None:
-    suffix = path.suffix.lower()
-    if not (is_faq_name(name) or suffix in DOCUMENT_SUFFIXES) or path.name in OTHER_FILES:
+    if not is_known(path):
         return None
     if _make_printable(name) != name:
         raise FileRefused("The name of this file is no UTF-8; rename it.")

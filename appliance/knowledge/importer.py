@@ -7,6 +7,7 @@ gives the same, and its hash covers every byte that was taken.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -45,6 +46,7 @@ FORMAT_VERSION = 7
 # a process of its own.
 MAX_READ_CHARS = 3 * MAX_TEXT_CHARS
 LONG_CHARS = 200_000
+ROW = re.compile(r"row [\d,]+")
 STANDS_IN = " What it said before still answers."
 
 
@@ -97,13 +99,42 @@ def read_beside(folder: Path, file: Path) -> tuple[tuple[Entry, ...], tuple[Faul
     """The entries of `file` that would answer if it stood in the folder, and what would be told of
     it: an entry that is left out for its sake too. Raises OSError."""
     reads = read_folder(folder, instead=file, only_questions=True).files
-    others = [read for read in reads if read.name != file.name]
-    entries, doubles = drop_doubles(entry for read in reads for entry in read.entries)
+    own, others = _part(reads, file.name)
+    entries, _ = drop_doubles(entry for read in reads for entry in read.entries)
+    faults = [fault for read in own for fault in read.faults]
+    faults += find_doubles(reads, others)
+    kept = tuple(entry for entry in entries if entry.origin.file == file.name)
+    return kept, tuple(sorted(faults, key=_get_place))
+
+
+def tell_beside(folder: Path, name: str, before: FileRead) -> list[Fault]:
+    """What the file `name` of this folder and the others say twice, as a warning where it did
+    when the file gave what is `before`. Raises OSError."""
+    reads = read_folder(folder, only_questions=True).files
+    _, others = _part(reads, name)
+    earlier = sorted((*others, before), key=lambda read: read.name)
+    known = {_name(fault) for fault in find_doubles(earlier, others)}
+    return [
+        replace(fault, level="warning") if _name(fault) in known else fault
+        for fault in find_doubles(reads, others)
+    ]
+
+
+def find_doubles(reads: Sequence[FileRead], others: Sequence[FileRead]) -> list[Fault]:
+    """Those of `reads` that `others` alone do not have."""
+    _, found = drop_doubles(entry for read in reads for entry in read.entries)
     _, known = drop_doubles(entry for read in others for entry in read.entries)
-    faults = [fault for read in reads if read not in others for fault in read.faults]
-    faults += [fault for fault in doubles if fault not in known]
-    own = tuple(entry for entry in entries if entry.origin.file == file.name)
-    return own, tuple(sorted(faults, key=_get_place))
+    return [fault for fault in found if fault not in known]
+
+
+def _part(reads: Sequence[FileRead], name: str) -> tuple[list[FileRead], list[FileRead]]:
+    own = [read for read in reads if read.name == name]
+    return own, [read for read in reads if read.name != name]
+
+
+def _name(fault: Fault) -> tuple[str, str]:
+    """Without the rows, which move with every line above them."""
+    return fault.origin.file, ROW.sub("", fault.message)
 
 
 def _get_place(fault: Fault) -> tuple[str, str, int]:
