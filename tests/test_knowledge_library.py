@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,13 +14,14 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from appliance.knowledge import vector_work
+from appliance.knowledge import library, vector_work
 from appliance.knowledge.build import BuildFailed, Built, build_apart, build_here
 from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.library import Library
 from appliance.knowledge.reranker import OpenReranker, Reranker, no_reranker
 from appliance.knowledge.trial import open_trial
+from appliance.knowledge.vectors import Vectors
 from tests.knowledge_files import write_faq
 
 pytestmark = pytest.mark.anyio
@@ -291,6 +293,29 @@ async def test_vectors_are_computed_only_while_nothing_else_works(tmp_path: Path
         state = shop.library.state
         assert state.vectors_done == state.vectors_total > 8
         assert (await shop.library.match("question aaa")).hits
+
+
+async def test_vectors_that_found_no_room_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were given up until the folder changed or the appliance was started anew."""
+    write_faq(tmp_path / "shop", "opening hours,,nine")
+    add, full = Vectors.add, [sqlite3.OperationalError("database or disk is full")]
+
+    def fill(vectors: Vectors, texts: Sequence[str]) -> None:
+        if full:
+            raise full.pop()
+        add(vectors, texts)
+
+    monkeypatch.setattr(Vectors, "add", fill)
+    monkeypatch.setattr(library, "RETRY_S", 0.0)
+    with capture_logs() as logs:
+        async with living(tmp_path, LetterCounts()) as shop:
+            await shop.wait_until(lambda: shop.changes == 2)
+            assert await shop.ask("opening hours") == "nine"
+            assert shop.library.is_settled
+    told = [log for log in logs if log["event"].startswith("vectors cannot be computed")]
+    assert [log["reason"] for log in told] == ["database or disk is full"]
 
 
 async def test_many_vectors_tell_in_the_log_how_far_they_are(

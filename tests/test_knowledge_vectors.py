@@ -111,6 +111,35 @@ def test_a_file_cut_or_damaged_anywhere_is_begun_anew(
     again.close()
 
 
+def test_a_full_disk_costs_the_batch_and_nothing_that_was_kept(tmp_path: Path) -> None:
+    """One batch that found no room threw all others away."""
+    vectors = Vectors(tmp_path / "v.db", Counting())
+    kept = [f"text {number}" for number in range(2000)]
+    vectors.add(kept)
+    (pages,) = vectors._db.execute("pragma page_count").fetchone()
+    vectors._db.execute(f"pragma max_page_count = {pages}")
+    more = [f"more {number}" for number in range(500)]
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        vectors.add(more)
+    assert vectors.missing([*kept, *more]) == more
+    vectors._db.execute("pragma max_page_count = 1000000")
+    vectors.add(more)
+    assert vectors.missing([*kept, *more]) == []
+    vectors.close()
+
+
+def test_a_file_that_another_one_holds_is_left_as_it_is(tmp_path: Path) -> None:
+    vectors = Vectors(tmp_path / "v.db", Counting())
+    vectors.add(["a"])
+    vectors._db.execute("pragma busy_timeout = 0")
+    with closing(sqlite3.connect(tmp_path / "v.db")) as other:
+        other.execute("begin immediate")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            vectors.add(["b"])
+    assert vectors.missing(["a", "b"]) == ["b"]
+    vectors.close()
+
+
 def test_nothing_to_add_computes_nothing(tmp_path: Path) -> None:
     embedder = Counting()
     vectors = Vectors(tmp_path / "v.db", embedder)

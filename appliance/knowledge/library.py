@@ -20,13 +20,7 @@ from typing import TypeVar
 
 import structlog
 
-from appliance.knowledge.build import (
-    PATTERN,
-    Build,
-    BuildFailed,
-    Built,
-    build_apart,
-)
+from appliance.knowledge.build import PATTERN, Build, BuildFailed, Built, build_apart
 from appliance.knowledge.embedder import Embedder
 from appliance.knowledge.entries import Found, Match
 from appliance.knowledge.evidence import Evidence
@@ -39,7 +33,7 @@ from appliance.knowledge.stock import Stock, find_built, take_stock
 from appliance.knowledge.vector_work import VectorWork
 
 POLL_S = 2.0
-# After a building that failed, as on a full disk, though no file changed.
+# After a building or vectors that failed, as on a full disk, though no file changed.
 RETRY_S = 60.0
 # More faults are not kept in view; `appliance knowledge check` has them all.
 MAX_LOGGED = 20
@@ -83,6 +77,7 @@ class Library:
         self._path: Path | None = None
         self._stock: Stock | None = None
         self._retry_at_s: float | None = None
+        self._vectors_at_s: float | None = None
         self._vector_work: VectorWork | None = None
         self._wants_vectors = False
         self._end_build = ignore
@@ -120,6 +115,7 @@ class Library:
                 hurried, self._hurried = self._hurried, []
                 await self._look()
                 look_at_s = monotonic() + self._poll_s
+                self._resume_vectors()
                 _set_all(hurried)
             elif not (self._wants_vectors and self._may_work() and await self._step_vectors()):
                 with suppress(TimeoutError):
@@ -273,6 +269,7 @@ class Library:
         self._replace_index(index)
         self._path = path
         self._wants_vectors = self._embedder is not None and index is not None
+        self._vectors_at_s = None
         self.state = LibraryState(
             phase="ready" if index else "empty",
             version=report.hash,
@@ -305,6 +302,8 @@ class Library:
             self._log.error("vectors cannot be computed; words alone decide", reason=str(error))
             await self._drop_vector_work()
             self._wants_vectors = False
+            if not isinstance(error, ValueError):
+                self._vectors_at_s = monotonic() + RETRY_S
             return False
         work = self._vector_work
         if work is not None:
@@ -315,6 +314,11 @@ class Library:
             self._replace_index(prepared)
             self.on_change()
         return True
+
+    def _resume_vectors(self) -> None:
+        if self._vectors_at_s is not None and monotonic() >= self._vectors_at_s:
+            self._vectors_at_s = None
+            self._wants_vectors = True
 
     def _run_vectors(self) -> Index | None:
         if self._vector_work is None:

@@ -44,7 +44,11 @@ class VectorWork:
         except (OSError, sqlite3.Error):
             self._index.close()
             raise
-        self._missing = self._vectors.missing(self._texts)
+        try:
+            self._missing = self._vectors.missing(self._texts)
+        except (OSError, sqlite3.Error):
+            self.close()
+            raise
         self._tries = 0
         self.total = len(set(self._texts))
         self._told = -1 if len(self._missing) > QUIET_TEXTS else 10
@@ -56,7 +60,8 @@ class VectorWork:
         return self.total - len(self._missing)
 
     def step(self) -> Index | None:
-        """One batch more; the prepared index when all is done. Raises OSError, sqlite3.Error."""
+        """One batch more; the prepared index when all is done. Raises OSError, sqlite3.Error,
+        and ValueError where trying again is of no use."""
         batch, self._missing = self._missing[:BATCH], self._missing[BATCH:]
         self._vectors.add(batch)
         self._tell()
@@ -66,7 +71,7 @@ class VectorWork:
         if matrix is None:
             self._tries += 1
             if self._tries == MAX_TRIES:
-                raise OSError("the vectors cannot be kept")
+                raise ValueError("the vectors cannot be kept")
             self._missing = self._vectors.missing(self._texts)
             return None
         self._index.attach(matrix, self._open_reranker())

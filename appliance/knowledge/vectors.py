@@ -2,7 +2,8 @@
 
 It is a cache that survives imports and crashes and holds nothing that could not be computed
 again. The rule that must not break: a file that is damaged, from elsewhere or another embedder's
-is thrown away and begun anew; it never stops the appliance and never gives a row to another text.
+is thrown away and begun anew, but never a whole one for want of room or of time; it never stops
+the appliance and never gives a row to another text.
 """
 
 from __future__ import annotations
@@ -22,6 +23,20 @@ create table if not exists embedder (name text primary key);
 """
 CLAIM = "insert or ignore into embedder select ? where not exists (select 1 from vectors)"
 LOOKUP_ROWS = 500
+# Another file would be no better, and what was computed is there still.
+PASSING = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    )
+)
+# An extended code has the kind of error in its lowest byte.
+KIND = 0xFF
 
 
 class Vectors:
@@ -38,23 +53,24 @@ class Vectors:
         return [text for text in dict.fromkeys(texts) if make_key(text) not in known]
 
     def add(self, texts: Sequence[str]) -> None:
-        """Compute and keep one batch; what is kept survives the end of the process."""
+        """Compute and keep one batch; what is kept survives the end of the process. Raises OSError,
+        sqlite3.Error."""
         if not texts:
             return
         rows = self._embedder.embed(texts).astype(np.float16)
         pairs = [(make_key(text), row.tobytes()) for text, row in zip(texts, rows, strict=True)]
         try:
             self._insert(pairs)
-        except sqlite3.DatabaseError:
-            self._begin_anew()
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
             self._insert(pairs)
 
     def matrix(self, texts: Sequence[str]) -> Matrix | None:
         """One row a text; None while any is missing."""
         try:
             found = dict(self._read_rows(texts))
-        except sqlite3.DatabaseError:
-            self._begin_anew()
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
             return None
         keys = [make_key(text) for text in texts]
         if not keys or any(key not in found for key in keys):
@@ -74,8 +90,8 @@ class Vectors:
     def _read_keys(self, texts: Sequence[str]) -> set[bytes]:
         try:
             return {key for key, _ in self._read_rows(texts)}
-        except sqlite3.DatabaseError:
-            self._begin_anew()
+        except sqlite3.DatabaseError as error:
+            self._begin_anew(error)
             return set()
 
     def _read_rows(self, texts: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
@@ -94,7 +110,9 @@ class Vectors:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._connect()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if is_passing(error):
+                raise
             self._remove()
             return self._connect()
 
@@ -120,7 +138,10 @@ class Vectors:
         if db.execute("select name from embedder").fetchall() != [(self._embedder.name,)]:
             raise sqlite3.DatabaseError("the vectors of another embedder")
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, error: sqlite3.DatabaseError | None = None) -> None:
+        """Raises `error` where the file is not to blame for it."""
+        if error is not None and is_passing(error):
+            raise error
         self._db.close()
         self._remove()
         self._db = self._connect()
@@ -128,6 +149,12 @@ class Vectors:
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm", "-journal"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def is_passing(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    # A file that was cut ends in the middle of a page.
+    return code & KIND in PASSING and code != sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def make_key(text: str) -> bytes:
