@@ -20,6 +20,7 @@ from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.entries import Entry
 from appliance.knowledge.library import Library
 from appliance.knowledge.reranker import OpenReranker, Reranker, no_reranker
+from appliance.knowledge.stock import Stillness, Stock, take_stock
 from appliance.knowledge.trial import open_trial
 from appliance.knowledge.vectors import Vectors
 from tests.knowledge_files import write_faq
@@ -239,6 +240,40 @@ async def test_a_spoiled_file_goes_on_with_what_it_said_before(tmp_path: Path) -
         assert await shop.ask("delivery time") == "three days"
         (fault,) = shop.library.state.faults
         assert fault.message.endswith("What it said before still answers.")
+
+
+async def test_a_file_that_is_being_copied_is_taken_once_it_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first half answered, cut in the middle of a word."""
+    path = write_faq(tmp_path / "shop", "opening hours,,nine")
+    looks = 0
+    pieces = ["question,answer\nopening hours,from ni", "ne to se", "ven\n", ""]
+
+    def write_and_take(folder: Path) -> Stock:
+        nonlocal looks
+        looks += 1
+        if looks > 1 and pieces:
+            with path.open("a" if len(pieces) < 4 else "w", encoding="utf-8") as file:
+                file.write(pieces.pop(0))
+        return take_stock(folder)
+
+    answers = set()
+    monkeypatch.setattr(library, "take_stock", write_and_take)
+    async with living(tmp_path) as shop:
+        first = await shop.ask("opening hours")
+        while "from nine to seven" not in answers:
+            await shop.wait_until(lambda at=looks: looks > at)  # type: ignore[misc]
+            answers.add(await shop.ask("opening hours"))
+    assert answers == {first, "from nine to seven"}
+
+
+def test_a_folder_in_which_somebody_always_writes_is_taken_all_the_same() -> None:
+    stillness = Stillness()
+    rested = [stillness.rests(((f"{number}.md", 1, 1, 1),)) for number in range(12)]
+    assert [place for place, rests in enumerate(rested) if rests] == [4, 9]
+    same = Stillness()
+    assert [same.rests("away") for _ in range(3)] == [False, True, True]
 
 
 async def test_a_folder_that_goes_away_is_told_and_the_knowledge_stays(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from appliance.knowledge.kept import Report, read_report
 from appliance.knowledge.library_state import LibraryState, Phase
 from appliance.knowledge.readings import describe, make_error
 from appliance.knowledge.reranker import OpenReranker, no_reranker
-from appliance.knowledge.stock import Stock, find_built, take_stock
+from appliance.knowledge.stock import Stillness, Stock, find_built, take_stock
 from appliance.knowledge.vector_work import VectorWork
 
 POLL_S = 2.0
@@ -76,6 +76,7 @@ class Library:
         self._index: Index | None = None
         self._path: Path | None = None
         self._stock: Stock | None = None
+        self._stillness = Stillness()
         self._retry_at_s: float | None = None
         self._vectors_at_s: float | None = None
         self._vector_work: VectorWork | None = None
@@ -104,7 +105,7 @@ class Library:
         path = await self._work(self._find_built)
         if path is not None and await self._show_built(path):
             return
-        await self._look()
+        await self._look(is_hurried=True)
 
     async def run_forever(self) -> None:
         """Watch the folder and compute vectors, until `stop`."""
@@ -113,7 +114,7 @@ class Library:
             if monotonic() >= look_at_s or self._hurried:
                 self._woken.clear()
                 hurried, self._hurried = self._hurried, []
-                await self._look()
+                await self._look(is_hurried=bool(hurried))
                 look_at_s = monotonic() + self._poll_s
                 self._resume_vectors()
                 _set_all(hurried)
@@ -179,6 +180,7 @@ class Library:
 
     def _find_built(self) -> Path | None:
         stock, path, is_exact = find_built(self._folder, self._data)
+        self._stillness.rests(stock)
         self._stock = stock if is_exact else self._stock
         return path
 
@@ -200,11 +202,14 @@ class Library:
                 path.unlink(missing_ok=True)
             return None
 
-    async def _look(self) -> None:
-        """Build anew where the folder changed and stands still."""
+    async def _look(self, is_hurried: bool) -> None:
+        """Build anew where the folder changed and stands still: a file that is being copied would
+        be quoted by its first half."""
         stock = await self._work(lambda: take_stock(self._folder))
         is_due = self._retry_at_s is not None and monotonic() >= self._retry_at_s
         if stock == self._stock and not is_due:
+            return
+        if not (self._stillness.rests(stock) or is_hurried or is_due):
             return
         self._retry_at_s = None
         try:

@@ -17,6 +17,22 @@ from appliance.knowledge.importer import hash_folder
 from appliance.knowledge.kept import read_report
 
 Stock: TypeAlias = tuple[tuple[str, int, int, int], ...] | str
+# Looks after which a folder in which somebody writes all the time is read all the same.
+MOST_MOVES = 5
+
+
+class Stillness:
+    """Whether a folder rests between two looks; one that never does is taken as it is."""
+
+    def __init__(self) -> None:
+        self._seen: Stock | None = None
+        self._moves = 0
+
+    def rests(self, stock: Stock) -> bool:
+        """Told at each look that finds another folder than the one that was taken."""
+        self._moves = 0 if stock == self._seen else self._moves + 1
+        self._seen = stock
+        return self._moves % MOST_MOVES == 0
 
 
 def take_stock(folder: Path) -> Stock:
