@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,9 +150,12 @@ def find_faults(scratch: Path, settings: Settings, draft: Draft, text: str) -> F
 
 
 def write_shop_file(folder: Path, draft: Draft, text: str) -> None:
-    """Raises PublishRefused where it cannot be written; then the file is as it was."""
+    """Others may read and write it as before. Raises PublishRefused where it cannot be written;
+    then the file is as it was."""
+    file = folder / draft.name
     try:
-        exchange_file(folder / draft.name, draft.encode(text))
+        mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else None
+        exchange_file(file, draft.encode(text), mode)
     except OSError as error:
         raise PublishRefused(f"{draft.name} cannot be written: {error.strerror}.") from None
 

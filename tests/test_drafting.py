@@ -60,8 +60,12 @@ def test_only_texts_of_the_shop_can_be_opened(settings: Settings) -> None:
 def test_a_file_is_written_as_its_own_program_wrote_it(settings: Settings) -> None:
     draft = read_shop_file(settings.knowledge, "faq.csv")
     assert draft.text == FAQ and draft.has_bom and draft.has_crlf
-    write_shop_file(settings.knowledge, draft, FAQ + "几点开门？,九点。\n")
-    data = (settings.knowledge / "faq.csv").read_bytes()
+    file = settings.knowledge / "faq.csv"
+    for mode in (0o600, 0o664):
+        file.chmod(mode)
+        write_shop_file(settings.knowledge, draft, FAQ + "几点开门？,九点。\n")
+        assert file.stat().st_mode & 0o777 == mode, "who may read it is the owner's to say"
+    data = file.read_bytes()
     assert data.startswith("\ufeffquestion".encode()) and data.count(b"\r\n") == 4
     assert not [one for one in settings.knowledge.iterdir() if one.name.startswith(".")]
 
