@@ -377,5 +377,15 @@ async def test_the_process_that_builds_gives_the_same_and_can_be_ended(tmp_path:
     assert built == build_here(tmp_path / "shop", data)
     with pytest.raises(BuildFailed, match="ended early"):
         build_apart(tmp_path / "shop", data, None, lambda end: end())
+
+    def die(end: Callable[[], None]) -> None:
+        pid = end.__self__.pid  # type: ignore[attr-defined]
+        (data / f"knowledge-0.new{pid}").touch()
+        (data / f"knowledge-0.new{pid}-journal").touch()
+        end()
+
+    with pytest.raises(BuildFailed, match="ended early"):
+        build_apart(tmp_path / "shop", data, None, die)
+    assert list(data.glob("*.new*")) == [], "one is left at each try, until the disk is full"
     with pytest.raises(BuildFailed, match="cannot be read"):
         build_apart(tmp_path / "nowhere", data, None, begun.append)

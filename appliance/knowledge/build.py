@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -103,6 +104,13 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _remove_unfinished(data: Path, pid: int) -> None:
+    """What a process that was killed could not take away: a disk is filled by one a minute."""
+    for left in data.glob(f"knowledge-*.new{pid}*"):
+        with suppress(OSError):
+            left.unlink()
+
+
 def build_apart(
     folder: Path,
     data: Path,
@@ -123,6 +131,8 @@ def build_apart(
         raise BuildFailed(f"The process that reads it cannot be started ({error}).") from None
     begun(process.kill)
     said, _ = process.communicate()
+    if process.returncode:
+        _remove_unfinished(data, process.pid)
     try:
         answer = json.loads(said)
     except ValueError:
