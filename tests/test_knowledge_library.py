@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,6 +242,37 @@ async def test_a_spoiled_file_goes_on_with_what_it_said_before(tmp_path: Path) -
         assert await shop.ask("delivery time") == "three days"
         (fault,) = shop.library.state.faults
         assert fault.message.endswith("What it said before still answers.")
+
+
+async def test_a_folder_inside_that_cannot_be_looked_into_goes_on_as_its_files_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its answers were gone, while a single file's stay."""
+    write_faq(tmp_path / "shop" / "more", "opening hours,,nine")
+    other = write_faq(tmp_path / "shop", "delivery time,,two days", name="faq2.csv")
+    scan = os.scandir
+
+    def refuse(folder: Path) -> Any:
+        if folder.name == "more":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scan(folder)
+
+    async with living(tmp_path) as shop:
+        assert await shop.ask("opening hours") == "nine"
+        monkeypatch.setattr("appliance.knowledge.folder_files.os.scandir", refuse)
+        await shop.wait_until(lambda: bool(shop.library.state.faults))
+        (fault,) = shop.library.state.faults
+        assert fault.origin.file == "more" and fault.message.endswith("still answers.")
+        assert await shop.ask("opening hours") == "nine"
+        other.write_text("question,answer\ndelivery time,three days", "utf-8")
+        await shop.wait_until(lambda: shop.changes == 2)
+        assert await shop.ask("delivery time") == "three days"
+        assert await shop.ask("opening hours") == "nine"
+        monkeypatch.setattr("appliance.knowledge.folder_files.os.scandir", scan)
+        await shop.wait_until(lambda: not shop.library.state.faults)
+        (tmp_path / "shop" / "more" / "faq.csv").unlink()
+        await shop.wait_until(lambda: shop.changes == 3)
+        assert await shop.ask("opening hours") == "none"
 
 
 async def test_a_file_that_is_being_copied_is_taken_once_it_rests(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from appliance.knowledge.entries import Fault
@@ -69,10 +69,12 @@ class ListedFile:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The files that are to be read, by name, and what stands there besides."""
+    """The files that are to be read, by name, and what stands there besides; `unread` are the
+    names of folders that could not be looked into, each with a fault of its own."""
 
     files: tuple[ListedFile, ...]
     faults: tuple[Fault, ...]
+    unread: tuple[str, ...] = ()
 
 
 def is_faq_name(name: str) -> bool:
@@ -90,8 +92,9 @@ def list_files(folder: Path) -> Listing:
     """Looks at names and times only. Raises OSError where the folder itself cannot be read."""
     files: list[ListedFile] = []
     faults: list[Fault] = []
+    unread: dict[Path, str] = {}
     root = folder.resolve(strict=True)
-    for path in _walk(root, 0, faults):
+    for path in _walk(root, 0, faults, unread):
         name = path.relative_to(root).as_posix()
         try:
             listed = _list_one(root, path, name)
@@ -109,7 +112,12 @@ def list_files(folder: Path) -> Listing:
     files.sort(key=lambda file: file.name)
     if len(files) > MAX_FILES:
         faults.append(make_error(f"{len(files):,} files; only {MAX_FILES:,} are read.", ""))
-    return Listing(tuple(files[:MAX_FILES]), tuple(faults))
+    names = {path.relative_to(root).as_posix(): reason for path, reason in unread.items()}
+    faults += [
+        make_error(f"This folder cannot be read ({reason}).", _make_printable(name))
+        for name, reason in names.items()
+    ]
+    return Listing(tuple(files[:MAX_FILES]), tuple(faults), tuple(names))
 
 
 def put_instead(listing: Listing, file: Path) -> Listing:
@@ -117,10 +125,10 @@ def put_instead(listing: Listing, file: Path) -> Listing:
     status = file.stat()
     listed = ListedFile(file.name, file, status.st_size, status.st_mtime_ns, status.st_ino)
     others = [one for one in listing.files if one.name != file.name]
-    return Listing(tuple(sorted((*others, listed), key=lambda one: one.name)), listing.faults)
+    return replace(listing, files=tuple(sorted((*others, listed), key=lambda one: one.name)))
 
 
-def _walk(folder: Path, depth: int, faults: list[Fault]) -> Iterator[Path]:
+def _walk(folder: Path, depth: int, faults: list[Fault], unread: dict[Path, str]) -> Iterator[Path]:
     with os.scandir(folder) as found:
         items = sorted(found, key=lambda item: item.name)
     for item in items:
@@ -140,10 +148,9 @@ def _walk(folder: Path, depth: int, faults: list[Fault]) -> Iterator[Path]:
             faults.append(make_warning("Links to folders are not followed.", path.name))
         elif depth < MAX_DEPTH:
             try:
-                yield from _walk(path, depth + 1, faults)
+                yield from _walk(path, depth + 1, faults, unread)
             except OSError as error:
-                sentence = f"This folder cannot be read ({error.strerror})."
-                faults.append(make_error(sentence, _make_printable(path.name)))
+                unread[path] = error.strerror or ""
 
 
 def _is_passing(name: str) -> bool:

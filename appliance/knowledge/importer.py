@@ -26,7 +26,13 @@ from appliance.knowledge.entries import Entry, Fault, Passage
 from appliance.knowledge.faq_entries import Draft, make_entries
 from appliance.knowledge.faq_markdown import read_markdown as read_markdown_questions
 from appliance.knowledge.faq_tables import read_csv, read_sheets, read_toml
-from appliance.knowledge.folder_files import ListedFile, list_files, put_instead, read_whole
+from appliance.knowledge.folder_files import (
+    ListedFile,
+    Listing,
+    list_files,
+    put_instead,
+    read_whole,
+)
 from appliance.knowledge.foreign import read_foreign
 from appliance.knowledge.readings import (
     FileRead,
@@ -69,7 +75,7 @@ def read_folder(
         listing = replace(listing, files=tuple(file for file in listing.files if file.is_faq))
     reads: list[FileRead] = []
     is_settled = True
-    faults = [*listing.faults]
+    faults = [_tell_standing(fault, listing, kept) for fault in listing.faults]
     for done, file in enumerate(listing.files):
         if progress is not None:
             progress(file.name, done, len(listing.files))
@@ -83,6 +89,8 @@ def read_folder(
             reads.append(_stand_in(_refuse(file, sha256, refused), kept))
         else:
             reads.append(_read_known(file, data, kept, progress))
+    hidden = [kept[name] for name in kept if any(_is_below(name, one) for one in listing.unread)]
+    reads = sorted([*reads, *(replace(read, faults=()) for read in hidden)], key=lambda r: r.name)
     entries, doubles = drop_doubles(entry for read in reads for entry in read.entries)
     faults += [fault for read in reads for fault in read.faults]
     return Reading(
@@ -191,6 +199,18 @@ def _stand_in(refused: FileRead, kept: Mapping[str, FileRead]) -> FileRead:
         return refused
     faults = tuple(replace(fault, message=fault.message + STANDS_IN) for fault in refused.faults)
     return replace(refused, entries=known.entries, passages=known.passages, faults=faults)
+
+
+def _tell_standing(fault: Fault, listing: Listing, kept: Mapping[str, FileRead]) -> Fault:
+    """Of a folder that cannot be read, as of a file."""
+    name = fault.origin.file
+    if name not in listing.unread or not any(_is_below(one, name) for one in kept):
+        return fault
+    return replace(fault, message=fault.message + STANDS_IN)
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return name.startswith(f"{folder}/")
 
 
 def read_file(name: str, data: bytes, watch: Callable[[int, int], None] | None = None) -> FileRead:
