@@ -292,17 +292,15 @@ class House:
         try:
             await self.store.open()
             unfinished = await self._open_log()
+            self._note_ready()
+            self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
+            waited_for = await self.interface.forget_guests(self.sessions, unfinished)
+            await self.conversations.resume(waited_for)
         except StoreUnavailable as error:
             self._log.error("store not opened", reason=str(error))
+        finally:
+            # Whatever failed: behind a shut door every call would wait for ever.
             self.conversations.open_door()
-            return
-        except BaseException:
-            self.conversations.open_door()
-            raise
-        self._note_ready()
-        self._running_jobs = [watch(job.run_forever()) for job in self._jobs]
-        waited_for = await self.interface.forget_guests(self.sessions, unfinished)
-        await self.conversations.resume(waited_for)
 
     async def _open_log(self) -> tuple[Unfinished, ...]:
         """Tried until it succeeds: the disk may be full or fail for a while."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import json
 import shutil
@@ -724,6 +725,39 @@ async def test_what_a_crash_left_of_a_caller_is_deleted_and_not_answered(tmp_pat
             async for _ in turn.watch():
                 pass
     assert [one.conversation for one in engine.generations] == [key_of(kept_id)]
+
+
+async def test_a_disk_that_forgets_no_caller_shuts_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = choose_settings(tmp_path)
+    house = House(settings, ScriptedEngine(answer))
+    async with house.application.router.lifespan_context(house.application):
+        await house.engine.wait_ready()
+        guest_id = await house.conversations.open(is_guest=True)
+        kept_id = await house.conversations.open()
+        kept = await house.sessions.accept(kept_id, "说说天空")
+
+    async def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    engine = ScriptedEngine(answer)
+    monkeypatch.setattr(engine, "forget", refuse)
+    house = House(settings, engine)
+    async with house.application.router.lifespan_context(house.application):
+        async with asyncio.timeout(READY_S):
+            await engine.wait_ready()
+            transcript = await house.conversations.read(kept_id)
+            with pytest.raises(SessionNotFound):
+                await house.conversations.read(guest_id)
+            if turn := house.conversations.find_turn(key_of(kept_id)):
+                async for _ in turn.watch():
+                    pass
+        assert transcript.messages[0].run_id == kept.run_id
+        assert [one.role for one in (await house.conversations.read(kept_id)).messages] == [
+            "customer",
+            "assistant",
+        ]
 
 
 async def test_a_caller_whom_a_crash_left_costs_nobody_what_was_shown(

@@ -345,3 +345,15 @@ async def test_what_was_parked_is_forgotten_also_without_a_model(tmp_path: Path)
     await engine.forget("a")
     await engine.forget("never there")
     assert [path.stem for path in folder.iterdir()] == [name_conversation("b")]
+
+
+async def test_what_cannot_be_removed_without_a_model_is_no_fault_of_who_forgets(
+    tmp_path: Path,
+) -> None:
+    engine = make_modelless_engine(tmp_path)
+    folder = tmp_path / "data" / PARKED_FOLDER
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file in its place")
+    with capture_logs() as lines:
+        await engine.forget("a")
+    assert "parked file not removed" in {line["event"] for line in lines}

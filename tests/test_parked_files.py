@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from appliance.engine.parked_files import FORMAT, ParkedFiles, name_conversation
+from appliance.engine.parked_files import FORMAT, ParkedFiles, name_conversation, remove
 from appliance.engine.parking import (
     FRAME_BYTES,
     Parked,
@@ -665,6 +665,21 @@ def test_a_removal_that_may_not_last_is_told(folder: Path, monkeypatch: pytest.M
         assert not files.forget("a")
     assert [line["event"] for line in lines] == ["parked file may come back"]
     assert not files.has("a")
+
+
+def test_nobody_who_holds_no_folder_open_is_told_of_a_fault_by_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_files(folder).write("a", STATE)
+    for name in ("unlink", "fsync"):
+        with monkeypatch.context() as patch, capture_logs() as lines:
+            patch.setattr(Path if name == "unlink" else os, name, refuse)
+            assert not remove(folder, "a")
+        assert [line["log_level"] for line in lines] == ["warning"]
+    assert remove(folder, "a")
+    assert not find_file(folder, "a").exists()
+    folder.rmdir()
+    assert remove(folder, "a"), "no folder holds nothing"
 
 
 def test_a_folder_that_cannot_be_listed_holds_nothing(folder: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count as count_up
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from appliance.store.clock import Clocks, HouseClock, Look, advance
 from appliance.store.connections import connect_writer
@@ -284,3 +287,26 @@ async def test_who_holds_more_of_a_deleted_session_is_told_which_it_was(tmp_path
     retention.stop()
     await running
     await store.close()
+
+
+async def test_a_disk_that_does_not_forget_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.store.retention.PAUSE_S", 0.001)
+    asked, was_asked_again = count_up(), asyncio.Event()
+
+    async def refuse(_: tuple[str, ...]) -> None:
+        if next(asked):
+            was_asked_again.set()
+        raise OSError(errno.EIO, "Input/output error")
+
+    store, clock = Store(tmp_path), HouseClock(Machine())
+    job = Retention(store, clock, 1, refuse)
+    await store.open()
+    running = asyncio.create_task(job.run_forever())
+    with capture_logs() as lines:
+        await asyncio.wait_for(was_asked_again.wait(), 10)
+    job.stop()
+    await running
+    await store.close()
+    assert "old conversations not all forgotten" in {line["event"] for line in lines}

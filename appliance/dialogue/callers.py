@@ -77,10 +77,13 @@ class Callers:
         Where that cannot be, the start after this one does it."""
         try:
             left = await sessions.forget_guests()
-            await self._conversations.drop(left)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, OSError) as error:
             self._log.error("callers' sessions left", reason=str(error))
             return ()
+        try:
+            await self._conversations.drop(left)
+        except (StoreUnavailable, OSError) as error:
+            self._log.error("callers' sessions not dropped from memory", reason=str(error))
         return left
 
     async def close(self) -> None:

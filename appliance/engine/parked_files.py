@@ -16,7 +16,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -126,15 +125,8 @@ class ParkedFiles:
 
     def forget(self, conversation: str) -> bool:
         """Whether nothing of the conversation is left in the folder."""
-        path = self._locate(conversation)
-        is_gone = self._delete(path) and self._delete(_name_unfinished(path))
-        try:
-            sync(self._folder)
-        except FileNotFoundError:
-            return is_gone
-        except OSError as error:
-            self._log.warning("parked file may come back", file=path.name, reason=str(error))
-            return False
+        is_gone = remove(self._folder, conversation)
+        self._note(self._locate(conversation))
         return is_gone
 
     def write_prefix(self, ids: TokenIds, data: bytes, times: StepTimes) -> bool:
@@ -217,8 +209,7 @@ class ParkedFiles:
             _write_whole(path, (parking.frame(self._key, sealed), sealed), used_at_ns)
         except OSError as error:
             self._log.warning("state not parked", file=path.name, reason=str(error))
-            with suppress(OSError):
-                _name_unfinished(path).unlink(missing_ok=True)
+            _unlink(_name_unfinished(path))
             return False
         finally:
             self._note(path)
@@ -293,14 +284,9 @@ class ParkedFiles:
 
     def _delete(self, path: Path) -> bool:
         """Whether the file is gone."""
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            self._log.warning("parked file not removed", file=path.name, reason=str(error))
-            return False
-        finally:
-            self._note(path)
-        return True
+        is_gone = _unlink(path)
+        self._note(path)
+        return is_gone
 
 
 def name_conversation(conversation: str) -> str:
@@ -308,13 +294,29 @@ def name_conversation(conversation: str) -> str:
     return blake2b(conversation.encode(), digest_size=16).hexdigest()
 
 
-def remove(folder: Path, conversation: str) -> None:
-    """Of a conversation whatever is there, by whichever model; nobody holds the folder open."""
+def remove(folder: Path, conversation: str) -> bool:
+    """Of a conversation whatever is there, by whichever model; whether nothing of it is left."""
     path = folder / f"{name_conversation(conversation)}{SUFFIX}"
-    for one in (path, _name_unfinished(path)):
-        one.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
+    is_gone = _unlink(path) and _unlink(_name_unfinished(path))
+    try:
         sync(folder)
+    except FileNotFoundError:
+        return is_gone
+    except OSError as error:
+        log = structlog.get_logger(__name__)
+        log.warning("parked file may come back", file=path.name, reason=str(error))
+        return False
+    return is_gone
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log = structlog.get_logger(__name__)
+        log.warning("parked file not removed", file=path.name, reason=str(error))
+        return False
+    return True
 
 
 def _sort_recent(files: Mapping[str, _File]) -> list[str]:

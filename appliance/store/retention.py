@@ -72,10 +72,16 @@ class Retention:
         while not self._stopping.is_set():
             # Tried again in an hour; the store has said why.
             with suppress(StoreUnavailable):
-                await self.run()
-                if self._on_purge is not None:
-                    await self._on_purge(self._take_purged())
+                await self._run_and_tell()
             await wait_at_most(self._stopping, PAUSE_S)
+
+    async def _run_and_tell(self) -> None:
+        try:
+            await self.run()
+            if self._on_purge is not None:
+                await self._on_purge(self._take_purged())
+        except OSError as error:
+            self._log.error("old conversations not all forgotten", reason=str(error))
 
     def adopt(self, settings: Settings) -> None:
         self._days = settings.retention_days
