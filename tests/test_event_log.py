@@ -27,7 +27,7 @@ from appliance.events import (
     Token,
     Usage,
 )
-from appliance.store import recovery
+from appliance.store import live, recovery
 from appliance.store.chunks import decode_event, encode_event, skip_numbers
 from appliance.store.database import Store
 from appliance.store.events import EventLog
@@ -333,6 +333,47 @@ async def test_the_live_file_begun_anew_in_mid_answer_loses_nothing_that_is_pend
         await at.say(asked, Token("，在的。"))
         await at.log.move()
         assert texts(await at.read_all(session_id)) == ["您好", "，在的。"]
+
+
+@pytest.mark.parametrize("refuses_mark", [False, True])
+async def test_a_loss_stays_told_where_the_event_behind_it_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses_mark: bool
+) -> None:
+    first = await open_log(tmp_path)
+    asked = await first.ask(await first.sessions.create())
+    assert first.log._mover is not None
+    first.log._mover.cancel()
+    await first.say(asked, Token("您好"))
+    assert first.live._connection is not None
+    await first.live._run(first.live._connection.close)
+    with monkeypatch.context() as patch:
+        if refuses_mark:
+            patch.setattr(live, "TEAR", "INSERT INTO nowhere VALUES (1)")
+        else:
+            patch.setattr(live, "ADD", "INSERT INTO nowhere VALUES (?, ?, ?, ?)")
+        with pytest.raises(StoreUnavailable):
+            await first.say(asked, Token("，在的。"))
+    await first.live.mark_handed_over(asked.run_id, 0)
+    await die(first)
+    async with living(tmp_path) as second:
+        (left,) = second.unfinished
+        assert isinstance(left.events[-1].event, Rewind)
+
+
+async def test_what_is_lost_while_the_moved_is_dropped_is_not_healed(tmp_path: Path) -> None:
+    first = await open_log(tmp_path)
+    asked = await first.ask(await first.sessions.create())
+    assert first.log._mover is not None
+    first.log._mover.cancel()
+    losses = first.live.losses
+    await first.say(asked, Token("您好"))
+    assert first.live._connection is not None
+    await first.live._run(first.live._connection.close)
+    await first.live.drop_moved([], losses)
+    await die(first)
+    async with living(tmp_path) as second:
+        (left,) = second.unfinished
+        assert isinstance(left.events[-1].event, Rewind)
 
 
 async def test_a_forgotten_session_leaves_no_word_in_either_file(tmp_path: Path) -> None:

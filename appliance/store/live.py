@@ -117,8 +117,12 @@ class LiveLog:
     async def drop_moved(self, moved: Iterable[tuple[str, int]], losses: int) -> None:
         """Drop each session's events up to a number: they are in the main file, all that was
         pending when `losses` was read."""
-        healed = [(HEAL, ())] if losses == self.losses else []
-        await self._write(*((DROP, upto) for upto in moved), *healed)
+        drops = [(DROP, upto) for upto in moved]
+
+        def work() -> None:
+            self._write_now(drops, [(HEAL, ())] if losses == self.losses else [])
+
+        await self._run(work)
 
     async def drop_session(self, session_key: str) -> None:
         await self._write((DROP, (session_key, HIGHEST_NUMBER)))
@@ -138,18 +142,21 @@ class LiveLog:
     async def _write(self, *statements: Statement) -> None:
         await self._run(lambda: self._write_now(statements))
 
-    def _write_now(self, statements: Sequence[Statement]) -> None:
+    def _write_now(
+        self, statements: Sequence[Statement], healing: Sequence[Statement] = ()
+    ) -> None:
         if self._connection is None and not self.losses:
             raise StoreUnavailable("What the last run left is not settled yet.")
         try:
-            self._execute(statements)
+            self._execute((*statements, *healing))
         except sqlite3.Error as error:
             # Disposable: what is not in the main file yet is lost only if the process dies
             # within the half second until it is, and then the next start knows.
             self._log.warning("live log begun anew", error=str(error))
             self.losses += 1
-            self._begin()
-            self._execute(((TEAR, ()), *statements))
+            # Before the statements: they may fail once more, and later ones succeed.
+            self._begin(TEAR)
+            self._execute(statements)
 
     def _execute(self, statements: Sequence[Statement]) -> None:
         if self._connection is None:
@@ -162,15 +169,20 @@ class LiveLog:
             for statement in statements:
                 self._connection.execute(*statement)
 
-    def _begin(self) -> None:
+    def _begin(self, mark: str = "") -> None:
         self._close(remove=True)
         make_private(self._path)
-        self._connection = self._connect()
+        try:
+            self._connection = self._connect(mark)
+        except BaseException:
+            # An empty file without its mark would count as whole; none is a loss.
+            remove_parts(self._path)
+            raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, mark: str = "") -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None)
         try:
-            connection.executescript(SCHEMA)
+            connection.executescript(f"{SCHEMA}{mark}")
         except BaseException:
             connection.close()
             raise
