@@ -251,6 +251,22 @@ async def test_the_schedule_keeps_the_newest_and_deletes_only_its_own(tmp_path: 
         assert {*list_backups(folder)} == {made[2], newest}
 
 
+async def test_a_copy_in_whose_midst_a_process_died_goes_and_one_under_way_stays(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    dead = ("appliance-20200101T000000Z.db.part", "appliance-20200101T000000Z.1.db.part")
+    for name in (*dead, f"{dead[0]}-journal", "mine.db.part"):
+        (folder / name).touch()
+        os.utime(folder / name, (0, 0))
+    under_way = folder / "appliance-20200102T000000Z.db.part"
+    under_way.touch()
+    async with opened(tmp_path / "data") as store:
+        made = (await Backups(store, folder, hours=24, kept=1).run()).path
+    assert {*folder.iterdir()} == {made, under_way, folder / "mine.db.part"}
+
+
 @pytest.mark.parametrize(
     ("age_s", "wait_s"), [(None, 3600), (0, 86_400), (-500, 86_400), (80_000, 6400), (90_000, 0)]
 )

@@ -24,9 +24,11 @@ from appliance.settings import Settings
 from appliance.store.backup import Contents, make_backup
 from appliance.store.connections import connect_reader
 from appliance.store.database import Store
+from appliance.store.folder import remove_parts
 from appliance.store.resealing import is_done
 
 NAME = re.compile(r"appliance-\d{8}T\d{6}Z(\.\d+)?\.db")
+PART = re.compile(NAME.pattern + r"\.part")
 HOUR_S = 3600.0
 
 
@@ -73,6 +75,7 @@ class Backups:
 
     async def run(self) -> Contents:
         """Make one now and delete those that are too many. Raises StoreUnavailable."""
+        await asyncio.to_thread(sweep_parts, self._folder)
         self._store.check_room()
         # Else there would be a file more at each try, which nothing opens.
         await asyncio.to_thread(self._copy_keys)
@@ -121,6 +124,14 @@ def list_backups(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove copies in whose midst a process died; nobody's deletion reaches what they hold."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        # One that was written to this hour may be under way, by the command.
+        if PART.fullmatch(path.name) and abs(time.time() - _get_time_s(path)) >= HOUR_S:
+            remove_parts(path)
 
 
 def is_in_clear(file: Path) -> bool:
