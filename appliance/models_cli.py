@@ -137,7 +137,8 @@ def make_fetcher(settings: Settings) -> Fetcher:
     from appliance.models_bar import make_watch
 
     watch = make_watch(sys.stderr.isatty())
-    return Fetcher(settings.models, find_cache(settings.cache), watch, settings.model_mirror)
+    cache = find_cache(settings.cache, settings.models)
+    return Fetcher(settings.models, cache, watch, settings.model_mirror)
 
 
 def _tell_fetched(entry: Entry, path: Path) -> None:

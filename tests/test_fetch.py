@@ -315,10 +315,21 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
 
 def test_the_cache_is_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert find_cache(None) == Path("/somewhere/appliance/models")
+    assert find_cache(None, tmp_path) == Path("/somewhere/appliance/models")
     monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
-    assert find_cache(None) == Path.home() / ".cache" / "appliance" / "models"
-    assert find_cache(tmp_path) == tmp_path
+    assert find_cache(None, tmp_path) == Path.home() / ".cache" / "appliance" / "models"
+    assert find_cache(tmp_path / "chosen", tmp_path) == tmp_path / "chosen"
+
+
+def test_a_user_without_a_home_has_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", refuse)
+    assert find_cache(None, tmp_path) == tmp_path
 
 
 CUTS = (0, 300_000, 600_000, len(CONTENT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
 import subprocess
@@ -21,6 +22,7 @@ from appliance.engine.models import (
     write_record,
 )
 from appliance.errors import ModelFileError
+from appliance.loading import identify_model
 from appliance.models_cli import models
 from appliance.settings import Settings
 from tests.test_gguf import chat_pairs, make_gguf, pair, text, u32
@@ -120,6 +122,25 @@ def test_a_mistyped_model_is_answered_with_the_nearest_one(tmp_path: Path) -> No
 def test_a_path_to_nothing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"gone\.gguf does not exist"):
         resolve(Settings(models=tmp_path, model=str(tmp_path / "gone.gguf")))
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/m.gguf", f"/{'m' * 300}.gguf"])
+def test_a_path_that_can_be_nobodys_is_named(tmp_path: Path, name: str) -> None:
+    settings = Settings(models=tmp_path, model=name)
+    with pytest.raises(ModelFileError, match=name[:12]):
+        resolve(settings)
+    assert identify_model(settings).name == name
+
+
+def test_a_folder_that_opens_to_nobody_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(ModelFileError, match=f"{tmp_path}.*Permission denied"):
+        resolve(Settings(models=tmp_path))
 
 
 def test_a_catalogue_file_is_accepted_by_name_size_hash_and_header(tmp_path: Path) -> None:

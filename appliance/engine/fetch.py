@@ -60,12 +60,15 @@ class Watch(Protocol):
     def progress(self, progress: Progress) -> None: ...
 
 
-def find_cache(chosen: Path | None) -> Path:
-    """The folder that every appliance of this user shares."""
+def find_cache(chosen: Path | None, models: Path) -> Path:
+    """The folder that every appliance of this user shares; `models` for a user without a home."""
     if chosen is not None:
         return chosen
     base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    try:
+        root = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:
+        return models
     return root / "appliance" / "models"
 
 

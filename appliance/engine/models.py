@@ -21,6 +21,7 @@ from appliance.errors import ModelFileError, ModelUnavailable
 from appliance.settings import Settings
 
 ACTIVE = "active"
+LIST = "appliance models list"
 SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.gguf")
 MAX_PARTS = 64
 HASH_BYTES = 1 << 20
@@ -56,19 +57,31 @@ def _look_up(name: str, catalogue: Catalogue) -> Entry | Path:
     if entry is not None:
         return entry
     if name.endswith(".gguf") or "/" in name:
-        return Path(name).expanduser()
+        try:
+            return Path(name).expanduser()
+        except RuntimeError:
+            raise ModelFileError(
+                f"The model file {name} stands in a home folder that is not there.", LIST
+            ) from None
     known = [entry.id for entry in catalogue.entries]
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
     raise ModelFileError(
         f"{name!r} is neither a model of the catalogue nor a path to a .gguf file; {hint}",
-        "appliance models list",
+        LIST,
     )
 
 
 def resolve(settings: Settings, catalogue: Catalogue | None = None) -> ModelChoice:
     """The model to serve now. Raises ModelFileError where nothing is there to serve."""
-    catalogue = catalogue or load_catalogue()
+    try:
+        return _resolve(settings, catalogue or load_catalogue())
+    except OSError as error:
+        sentence = f"The model file {error.filename} cannot be read: {error.strerror}."
+        raise ModelFileError(sentence, LIST) from None
+
+
+def _resolve(settings: Settings, catalogue: Catalogue) -> ModelChoice:
     target = wanted(settings, catalogue)
     if isinstance(target, Path):
         return _choose_path(target, catalogue)
@@ -82,7 +95,7 @@ def resolve(settings: Settings, catalogue: Catalogue | None = None) -> ModelChoi
 
 def _choose_path(path: Path, catalogue: Catalogue) -> ModelChoice:
     if not path.exists():
-        raise ModelFileError(f"The model file {path} does not exist.", "appliance models list")
+        raise ModelFileError(f"The model file {path} does not exist.", LIST)
     entry = catalogue.find_file(path.name)
     if entry is not None:
         return _choose(entry, path.parent)
