@@ -47,6 +47,15 @@ def test_a_rule_at_the_beginning_hides_no_text(text: str, told: list[str]) -> No
     assert [block.text for block in read_markdown(text)] == told
 
 
+def test_a_remark_ends_where_it_is_closed_and_is_code_between_fences() -> None:
+    text = "<!-->a\n```\n<!-- b -->\n```\n<!-- ```\n-->c <!-- d\n"
+    assert read_markdown(text) == [
+        Block("paragraph", "a", 1),
+        Block("code", "<!-- b -->", 2),
+        Block("paragraph", "c <!-- d", 6),
+    ]
+
+
 def test_numbered_lines_that_stand_alone_are_headings_of_plain_text() -> None:
     kinds = [block.kind for block in read_plain("第一条 范围\n\n本店。\n\n1、甲\n2、乙")]
     assert kinds == ["heading", "paragraph", "list"]

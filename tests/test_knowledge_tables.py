@@ -204,6 +204,21 @@ def test_headings_of_markdown_are_questions() -> None:
     ]
 
 
+def test_what_is_commented_out_in_markdown_answers_nobody() -> None:
+    entries, faults = read(
+        "## Returns?\nSeven days.\n<!--\n## Sale?\nHalf price.\n-->\nUnworn.\n"
+        "## Code?\n```\n<!-- kept -->\n```\n<!-- ``` -->\n## Last?\n<!-- never closed\nYes.\n"
+        "## Empty?\n",
+        "faq.md",
+    )
+    assert [(entry.question, entry.answer, entry.origin.row) for entry in entries] == [
+        ("Returns?", "Seven days.\nUnworn.", 1),
+        ("Code?", "```\n<!-- kept -->\n```", 8),
+        ("Last?", "<!-- never closed\nYes.", 13),
+    ]
+    assert [fault.partition(":")[0] for fault in faults] == ["faq.md, row 16, column answer"]
+
+
 def test_the_second_of_two_entries_with_one_question_is_left_out() -> None:
     entries, _ = read(
         "question,phrasings,answer\n请问几点开门？,,九点\nx,几点开门,b\n几点开门,,十点"

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from appliance.knowledge.heads import Row, write_table
 from appliance.knowledge.lines import BAR, cut_row
+from appliance.knowledge.marks import drop_remarks
 
 Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
 MAX_TEXT_CHARS = 2_000_000
@@ -105,7 +106,7 @@ def make_heading(text: str, row: int, level: int) -> Block:
 
 def read_markdown(text: str) -> list[Block]:
     text = FRONT_MATTER.sub(lambda found: "\n" * found[0].count("\n"), text)
-    text = _drop_remarks(text)
+    text = drop_remarks(text)
     return _Lines(is_markdown=True).read(text)
 
 
@@ -229,16 +230,6 @@ class _Lines:
         text = LINK.sub(_write_link, IMAGE.sub(r"\1", STRUCK.sub("", text)))
         text = INLINE_CODE.sub(r"\2", EMPHASIS.sub(r"\2", STRONG.sub(r"\2", text)))
         return "\n".join(line.removeprefix("> ") for line in text.split("\n"))
-
-
-def _drop_remarks(text: str) -> str:
-    """Without `<!-- … -->`; the lines keep their numbers."""
-    pieces = []
-    begin = 0
-    while (at := text.find("<!--", begin)) >= 0 and (end := text.find("-->", at)) >= 0:
-        pieces += [text[begin:at], "\n" * text.count("\n", at, end)]
-        begin = end + len("-->")
-    return "".join([*pieces, text[begin:]])
 
 
 def _find_plain_headings(lines: Sequence[str]) -> frozenset[int]:

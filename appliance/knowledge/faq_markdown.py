@@ -1,7 +1,8 @@
 """Questions in Markdown: a heading is the question, the text below it the answer.
 
 Lines that begin with "Also:" or "也可以问：", with a list below if need be, are other phrasings.
-The rule that must not break: everything else below the heading is the answer, to the letter.
+The rule that must not break: everything else below the heading is the answer, to the letter, but
+for remarks (`<!-- … -->`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from appliance.knowledge.entries import Fault
 from appliance.knowledge.faq_entries import Draft, find_column
+from appliance.knowledge.marks import drop_remarks
 from appliance.knowledge.readings import FileRefused
 
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
@@ -59,7 +61,11 @@ def read_markdown(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
 def _cut(text: str) -> list[Section]:
     sections: list[Section] = []
     fence = ""
-    for row, line in enumerate(text.split("\n"), start=1):
+    written = zip(text.split("\n"), drop_remarks(text).split("\n"), strict=True)
+    for row, (whole, line) in enumerate(written, start=1):
+        if whole.strip() and not line.strip():
+            # A remark's own line leaves no gap in the answer.
+            continue
         mark = FENCE.match(line)
         if mark and not fence:
             fence = mark[1]
