@@ -204,6 +204,22 @@ def test_headings_of_markdown_are_questions() -> None:
     ]
 
 
+def test_a_label_below_the_answer_is_the_answer_s_and_told() -> None:
+    entries, faults = read(
+        "## Abroad?\nAlso: foreign\n\nAlso:\n- other lands\n\nWorldwide.\n\n"
+        "Also: gift wrapping is free.\n- **也可以问**：前台\nTags: none\n",
+        "faq.md",
+    )
+    assert entries[0].phrasings == ("foreign", "other lands")
+    assert entries[0].answer == (
+        "Worldwide.\n\nAlso: gift wrapping is free.\n- **也可以问**：前台\nTags: none"
+    )
+    assert faults == [
+        'faq.md, row 1, column phrasings: "Also:" stands below the answer and is part of it; '
+        "phrasings stand above the answer."
+    ]
+
+
 def test_what_is_commented_out_in_markdown_answers_nobody() -> None:
     entries, faults = read(
         "## Returns?\nSeven days.\n<!--\n## Sale?\nHalf price.\n-->\nUnworn.\n"

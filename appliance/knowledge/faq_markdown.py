@@ -1,8 +1,8 @@
 """Questions in Markdown: a heading is the question, the text below it the answer.
 
-Lines that begin with "Also:" or "也可以问：", with a list below if need be, are other phrasings.
-The rule that must not break: everything else below the heading is the answer, to the letter, but
-for remarks (`<!-- … -->`).
+Lines above the answer that begin with "Also:" or "也可以问：", with a list below if need be, are
+other phrasings. The rule that must not break: everything else below the heading is the answer, to
+the letter, but for remarks (`<!-- … -->`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from appliance.knowledge.entries import Fault
 from appliance.knowledge.faq_entries import Draft, find_column
 from appliance.knowledge.marks import drop_remarks
-from appliance.knowledge.readings import FileRefused
+from appliance.knowledge.readings import FileRefused, make_warning
 
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -21,7 +21,7 @@ LABELLED = re.compile(
     r"[ \t]*(?:[-*+][ \t]+)?(?:\*\*)?([^\s:：*][^:：*]{0,20})(?:\*\*)?[:：](?:\*\*)?(.*)"
 )
 ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+(.*)")
-
+BELOW = '"{label}:" stands below the answer and is part of it; phrasings stand above the answer.'
 
 # Of a line that may be a heading; a question is shorter.
 MAX_LINE_CHARS = 500
@@ -47,6 +47,7 @@ def read_markdown(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
     if not sections:
         raise FileRefused('There is no heading; a question is a line like "## When do you open?".')
     drafts = []
+    faults: list[Fault] = []
     for place, section in enumerate(sections):
         following = sections[place + 1] if place + 1 < len(sections) else None
         is_above = following is not None and following.level > section.level
@@ -54,8 +55,8 @@ def read_markdown(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
         is_title = place == 0 and section.level == 1 and all(s.level > 1 for s in sections[1:])
         if is_above and (is_title or section.is_bare):
             continue
-        drafts.append(_read_section(section))
-    return drafts, []
+        drafts.append(_read_section(file, section, faults))
+    return drafts, faults
 
 
 def _cut(text: str) -> list[Section]:
@@ -79,18 +80,23 @@ def _cut(text: str) -> list[Section]:
     return sections
 
 
-def _read_section(section: Section) -> Draft:
-    """Labelled lines stand at the section's beginning; phrasings also further down."""
+def _read_section(file: str, section: Section, faults: list[Fault]) -> Draft:
+    """Labelled lines stand above the answer."""
     cells: dict[str, list[str]] = {"question": [section.question], "answer": [], "phrasings": []}
     listing = ""
     is_beginning = True
+    is_told = False
     for line in section.lines:
         labelled = LABELLED.fullmatch(line)
         column = find_column(labelled[1]) if labelled else None
-        if labelled and column and _may_stand(column, is_beginning):
+        if labelled and column and is_beginning and column not in ("question", "answer"):
             cells.setdefault(column, []).append(labelled[2].strip())
             listing = "" if labelled[2].strip() else column
             continue
+        if labelled and column == "phrasings" and not is_told:
+            sentence = BELOW.format(label=labelled[1].strip())
+            faults.append(make_warning(sentence, file, section.row, column))
+            is_told = True
         item = ITEM.fullmatch(line)
         if listing and item:
             cells[listing].append(item[1])
@@ -99,7 +105,3 @@ def _read_section(section: Section) -> Draft:
             is_beginning = is_beginning and not line.strip()
             cells["answer"].append(line)
     return Draft(section.row, {column: "\n".join(texts) for column, texts in cells.items()})
-
-
-def _may_stand(column: str, is_beginning: bool) -> bool:
-    return column == "phrasings" or (is_beginning and column not in ("question", "answer"))
