@@ -173,6 +173,14 @@ def test_toml_entries_are_read_and_faults_name_their_line() -> None:
     assert refused.value.row == 2
 
 
+def test_two_names_of_one_key_are_told_and_the_first_counts() -> None:
+    entries, faults = read(
+        '[[entry]]\nquestion = "Open?"\nq = "Closed?"\nanswer = "a"\n', "faq.toml"
+    )
+    assert [entry.question for entry in entries] == ["Open?"]
+    assert faults == ["faq.toml, row 1, column q: This column stands there twice; left out."]
+
+
 @pytest.mark.parametrize("answer", ["{a = 1}", "[{a = 1}]", '[["a"]]'])
 def test_a_table_is_no_answer(answer: str) -> None:
     entries, faults = read(

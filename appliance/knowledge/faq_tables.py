@@ -24,6 +24,7 @@ NEEDED = ("question", "answer")
 MAX_FIELD_CHARS = 33 << 20
 # So many times all lines may be read while the ends of quotes are looked for.
 MAX_READS = 20
+TWICE = "This column stands there twice; left out."
 UNCLOSED = "unexpected end of data"
 ENTRY_LINE = re.compile(r"^\s*\[\[\s*entry\s*\]\]", re.MULTILINE)
 TOML_ERROR_LINE = re.compile(r"at line (\d+)")
@@ -123,9 +124,7 @@ def _read_header(
                 make_warning(explain_unknown(cell.strip()), file, row, cell.strip()[:40])
             )
         elif column in columns and column is not None:
-            faults.append(
-                make_warning("This column stands there twice; left out.", file, row, column)
-            )
+            faults.append(make_warning(TWICE, file, row, column))
             column = None
         columns.append(column)
     missing = [column for column in NEEDED if column not in columns]
@@ -199,6 +198,9 @@ def _read_table(file: str, row: int, table: Mapping[str, object], faults: list[F
         column = find_column(key)
         if column is None:
             faults.append(make_warning(explain_unknown(key), file, row, key[:40]))
+            continue
+        if column in cells:
+            faults.append(make_warning(TWICE, file, row, key[:40]))
             continue
         values = value if isinstance(value, list) else [value]
         if any(isinstance(one, dict | list) for one in values):
