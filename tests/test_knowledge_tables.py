@@ -98,6 +98,20 @@ def test_a_wrong_row_is_told_and_those_around_it_are_taken(row: str, said: str) 
     assert faults[0].startswith("faq.csv, row 3")
 
 
+def test_a_blank_may_stand_before_a_quote_and_a_quote_may_be_text() -> None:
+    entries, faults = read(
+        '"question", "answer"\n"Sunday?", "Yes, we\ndo"\nPlan?, "Plus" costs 5\n'
+        'Wide?, "12 wide\nLast?,  " a"\n'
+    )
+    assert [(entry.question, entry.answer, entry.origin.row) for entry in entries] == [
+        ("Sunday?", "Yes, we\ndo", 2),
+        ("Plan?", '"Plus" costs 5', 3),
+        ("Wide?", '"12 wide', 4),
+        ("Last?", "a", 5),
+    ]
+    assert not faults
+
+
 def test_a_quote_that_a_later_one_ends_costs_its_own_row() -> None:
     rows = "".join(
         f'Big {number}?,"12 wide\nB{number}?,yes\nC{number}?,"fine"\n' for number in range(40)

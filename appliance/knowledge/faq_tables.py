@@ -47,27 +47,33 @@ def read_csv(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
 
 
 def _count_known(line: str, delimiter: str) -> tuple[int, int]:
-    header = next(csv.reader([line], delimiter=delimiter), [])
+    header = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
     return sum(find_column(cell) is not None for cell in header), len(header)
 
 
 def _parse(
     file: str, lines: list[str], delimiter: str, number: int, faults: list[Fault]
 ) -> Iterator[Row]:
-    """A quote that is not closed would swallow what follows: its line is left out instead."""
+    """A quote that is not closed would swallow what follows: its line is left out instead. One
+    behind a blank may as well be part of the text: `, "Plus" costs 5`."""
     # The limit is the whole process's; nothing else in it reads CSV.
     csv.field_size_limit(MAX_FIELD_CHARS)
     begin = 0
     left = MAX_READS * len(lines)
     while left >= 0:
         rest = (lines[place] for place in range(begin, len(lines)))
-        reader = csv.reader(rest, delimiter=delimiter, strict=True)
+        reader = csv.reader(rest, delimiter=delimiter, strict=True, skipinitialspace=True)
         while True:
             number += 1
             row_begin = begin + reader.line_num
             try:
                 cells = next(reader, None)
             except csv.Error as error:
+                if plain := _read_plainly(lines[row_begin], delimiter):
+                    yield number, plain
+                    left -= reader.line_num
+                    begin = row_begin + 1
+                    break
                 if str(error) == UNCLOSED or begin + reader.line_num > row_begin + 1:
                     sentence = "A quote is opened here and never closed. The line was left out."
                     faults.append(make_error(sentence, file, number))
@@ -81,6 +87,14 @@ def _parse(
                 return
             yield number, cells
     faults.append(make_error("Too many quotes are not closed; the rest was left out.", file))
+
+
+def _read_plainly(line: str, delimiter: str) -> list[str]:
+    """The line's cells where it can be read with its blanks, else none."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return []
 
 
 def read_rows(file: str, rows: Iterable[Row], faults: list[Fault]) -> list[Draft]:
