@@ -125,9 +125,40 @@ def test_a_quote_that_a_later_one_ends_costs_its_own_row() -> None:
     assert "never closed" in faults[0]
 
 
-def test_a_table_without_the_columns_is_refused_whole() -> None:
-    with pytest.raises(FileRefused, match="There is no column answer"):
-        read("question,reply to\nq,a")
+def test_a_table_without_the_columns_is_refused_whole_and_told_what_was_read() -> None:
+    with pytest.raises(FileRefused) as refused:
+        read("question,reply to,,anwser\nq,a,,b")
+    assert str(refused.value) == (
+        'There is no column answer. What was read is "question", "reply to", "anwser" (did you '
+        "mean answer?). The first row names the columns: question, answer (问题, 答案), and others "
+        "as you need them."
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Questions,Answers",
+        "Question*,Answer (required)",
+        "Question?,Answer:",
+        "问题（必填）,答案（必填）",
+        "标准问,标准答",
+        "【必填】问句;标准答案",
+    ],
+)
+def test_the_head_of_a_table_is_understood_as_others_write_it(header: str) -> None:
+    entries, faults = read(f"{header}\nq{';' if ';' in header else ','}a\n")
+    assert [(entry.question, entry.answer) for entry in entries] == [("q", "a")]
+    assert not faults
+
+
+def test_a_column_s_very_name_goes_before_one_that_is_like_it() -> None:
+    entries, faults = read("问题（英文）,问题,答案,Answers\ne,q,a,x\n")
+    assert [(entry.question, entry.answer) for entry in entries] == [("q", "a")]
+    assert [fault.partition(", left")[0] for fault in faults] == [
+        'faq.csv, row 1, column 问题（英文）: Unknown column "问题（英文）"',
+        'faq.csv, row 1, column Answers: Unknown column "Answers"',
+    ]
 
 
 def test_the_rows_of_a_workbook_are_read_with_dates_and_numbers() -> None:

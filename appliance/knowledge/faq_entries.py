@@ -41,6 +41,19 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "language": ("语言", "lang"),
 }
 NAMES = {alias: column for column, also in COLUMNS.items() for alias in (column, *also)}
+# Understood at the head of a table alone: in a text they may begin an answer.
+HEADS: Mapping[str, tuple[str, ...]] = {
+    "question": ("标准问", "标准问法", "问句", "提问", "问题内容", "问题标题", "用户问题"),
+    "phrasings": ("相似问", "扩展问", "扩展问法", "同义问"),
+    "answer": ("标准答", "标准答案", "标准回答", "标准回复", "答复", "回答内容", "答案内容"),
+    "tags": ("类别", "类目"),
+    "valid_from": ("起始日期",),
+    "valid_to": ("到期日期",),
+    "language": ("语种",),
+}
+NAMES_OF_HEADS = NAMES | {alias: column for column, also in HEADS.items() for alias in also}
+# What is said of a column beside its name, as in 问题（必填） and Question*.
+REMARK = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|【[^【】]*】|[?*:]")
 LANGUAGES = {
     **dict.fromkeys(("zh", "zh-cn", "zh_cn", "中文", "汉语", "chinese"), "zh"),
     **dict.fromkeys(("en", "en-us", "en-gb", "英文", "英语", "english"), "en"),
@@ -77,16 +90,32 @@ def find_column(header: str) -> str | None:
     return NAMES.get(_fold_header(header))
 
 
+def find_head(header: str) -> str | None:
+    """The column that a table's head most likely means."""
+    folded = _fold_header(REMARK.sub("", normalize("NFKC", header)))
+    # The short names are q and a.
+    single = folded.removesuffix("s") if len(folded) > 2 else folded
+    return NAMES_OF_HEADS.get(folded) or NAMES_OF_HEADS.get(single)
+
+
 def _fold_header(header: str) -> str:
     return re.sub(r"[\s\-]+", "_", normalize("NFKC", header).strip().casefold())
 
 
 def explain_unknown(header: str) -> str:
     """What is said of a column that is none."""
-    shown = header if len(header) <= 40 else header[:39] + "…"
-    close = get_close_matches(_fold_header(header), NAMES, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(COLUMNS)}."
-    return f'Unknown column "{shown}", left out; {hint}'
+    close = find_close(header)
+    hint = f"did you mean {close}?" if close else f"known are {', '.join(COLUMNS)}."
+    return f"Unknown column {quote_header(header)}, left out; {hint}"
+
+
+def find_close(header: str) -> str:
+    """The name that is meant by one with a slip in it, else nothing."""
+    return next(iter(get_close_matches(_fold_header(header), NAMES, n=1)), "")
+
+
+def quote_header(header: str) -> str:
+    return f'"{header if len(header) <= 40 else header[:39] + "…"}"'
 
 
 def make_entries(file: str, drafts: Iterable[Draft]) -> tuple[list[Entry], list[Fault]]:

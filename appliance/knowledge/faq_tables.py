@@ -15,7 +15,15 @@ from datetime import date, datetime, time
 from typing import TypeAlias
 
 from appliance.knowledge.entries import Fault
-from appliance.knowledge.faq_entries import Draft, RowRefused, explain_unknown, find_column
+from appliance.knowledge.faq_entries import (
+    Draft,
+    RowRefused,
+    explain_unknown,
+    find_close,
+    find_column,
+    find_head,
+    quote_header,
+)
 from appliance.knowledge.readings import FileRefused, make_error, make_warning
 
 DELIMITERS = ",;\t，；"
@@ -25,6 +33,8 @@ MAX_FIELD_CHARS = 33 << 20
 # So many times all lines may be read while the ends of quotes are looked for.
 MAX_READS = 20
 TWICE = "This column stands there twice; left out."
+# Names of columns in one sentence.
+MOST_TOLD = 8
 UNCLOSED = "unexpected end of data"
 ENTRY_LINE = re.compile(r"^\s*\[\[\s*entry\s*\]\]", re.MULTILINE)
 TOML_ERROR_LINE = re.compile(r"at line (\d+)")
@@ -48,7 +58,7 @@ def read_csv(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
 
 def _count_known(line: str, delimiter: str) -> tuple[int, int]:
     header = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
-    return sum(find_column(cell) is not None for cell in header), len(header)
+    return sum(find_head(cell) is not None for cell in header), len(header)
 
 
 def _parse(
@@ -131,8 +141,11 @@ def _read_header(
     while header and not header[-1].strip():
         header = header[:-1]
     unknown = []
+    named = set(map(find_column, header))
     for cell in header:
-        column = find_column(cell)
+        # Of 问题 and 问题（英文） it is the first.
+        column = find_column(cell) or find_head(cell)
+        column = None if column in named and not find_column(cell) else column
         if column is None and cell.strip():
             unknown.append(
                 make_warning(explain_unknown(cell.strip()), file, row, cell.strip()[:40])
@@ -144,12 +157,21 @@ def _read_header(
     missing = [column for column in NEEDED if column not in columns]
     if missing:
         raise FileRefused(
-            f"There is no column {' and no column '.join(missing)}. The first row names the "
-            "columns: question, answer (问题, 答案), and others as you need them.",
+            f"There is no column {' and no column '.join(missing)}. {_tell_header(header)}"
+            "The first row names the columns: question, answer (问题, 答案), and others as you "
+            "need them.",
             row,
         )
     faults += unknown
     return columns
+
+
+def _tell_header(header: Sequence[str]) -> str:
+    told = []
+    for cell in filter(None, map(str.strip, header[:MOST_TOLD])):
+        close = "" if find_head(cell) else find_close(cell)
+        told.append(quote_header(cell) + (f" (did you mean {close}?)" if close else ""))
+    return f"What was read is {', '.join(told)}. " if told else ""
 
 
 def read_sheets(
