@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from appliance.knowledge import library, vector_work
+from appliance.knowledge import importer, library, vector_work
 from appliance.knowledge.build import BuildFailed, Built, build_apart, build_here
 from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.entries import Entry
+from appliance.knowledge.folder_files import ListedFile, read_whole
+from appliance.knowledge.importer import read_folder
 from appliance.knowledge.library import Library
+from appliance.knowledge.readings import FileRefused
 from appliance.knowledge.reranker import OpenReranker, Reranker, no_reranker
 from appliance.knowledge.stock import Stillness, Stock, take_stock
 from appliance.knowledge.trial import open_trial
@@ -114,6 +117,33 @@ async def test_a_changed_file_is_answered_from_and_the_old_index_goes(tmp_path: 
         assert await shop.ask("opening hours") == "half past nine"
         await shop.wait_until(lambda: len(list_indices(tmp_path)) == 1)
         assert shop.changes == 2
+
+
+async def test_a_file_whose_rights_are_mended_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read all, so the refusal is ours."""
+
+    def read_allowed(file: ListedFile) -> bytes:
+        if not file.path.stat().st_mode & 0o400:
+            raise FileRefused("The file cannot be read (Permission denied).")
+        return read_whole(file)
+
+    monkeypatch.setattr(importer, "read_whole", read_allowed)
+    path = write_faq(tmp_path / "shop", "opening hours,,nine")
+    path.chmod(0)
+    async with living(tmp_path) as shop:
+        await shop.wait_until(lambda: bool(shop.library.state.faults))
+        path.chmod(0o644)
+        await shop.wait_until(lambda: shop.library.state.entries == 1)
+        assert not shop.library.state.faults
+
+
+async def test_reading_a_folder_changes_nothing_that_is_watched(tmp_path: Path) -> None:
+    write_faq(tmp_path, "opening hours,,nine")
+    before = take_stock(tmp_path)
+    read_folder(tmp_path)
+    assert take_stock(tmp_path) == before
 
 
 async def test_a_second_look_is_taken_once_there_are_vectors(tmp_path: Path) -> None:
@@ -303,7 +333,7 @@ async def test_a_file_that_is_being_copied_is_taken_once_it_rests(
 
 def test_a_folder_in_which_somebody_always_writes_is_taken_all_the_same() -> None:
     stillness = Stillness()
-    rested = [stillness.rests(((f"{number}.md", 1, 1, 1),)) for number in range(12)]
+    rested = [stillness.rests(((f"{number}.md", 1, 1, 1, 1),)) for number in range(12)]
     assert [place for place, rests in enumerate(rested) if rests] == [4, 9]
     same = Stillness()
     assert [same.rests("away") for _ in range(3)] == [False, True, True]

@@ -50,13 +50,15 @@ WAYS_OUT = {
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """`name` is the path below the folder, with slashes; the rest tells whether it changed."""
+    """`name` is the path below the folder, with slashes; the rest tells whether it changed, the
+    last also whether who may read it did."""
 
     name: str
     path: Path
     size_bytes: int
     mtime_ns: int
     inode: int
+    ctime_ns: int
 
     @property
     def suffix(self) -> str:
@@ -123,7 +125,7 @@ def list_files(folder: Path) -> Listing:
 def put_instead(listing: Listing, file: Path) -> Listing:
     """The same with `file`, from elsewhere, for the one of its name. Raises OSError."""
     status = file.stat()
-    listed = ListedFile(file.name, file, status.st_size, status.st_mtime_ns, status.st_ino)
+    listed = _make_listed(file.name, file, status)
     others = [one for one in listing.files if one.name != file.name]
     return replace(listing, files=tuple(sorted((*others, listed), key=lambda one: one.name)))
 
@@ -168,7 +170,12 @@ def _list_one(root: Path, path: Path, name: str) -> ListedFile | None:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise FileRefused("This is no ordinary file.")
-    return ListedFile(name, path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _make_listed(name, path, status)
+
+
+def _make_listed(name: str, path: Path, status: os.stat_result) -> ListedFile:
+    size, mtime, inode = status.st_size, status.st_mtime_ns, status.st_ino
+    return ListedFile(name, path, size, mtime, inode, status.st_ctime_ns)
 
 
 def _find_way_out(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from appliance.knowledge.folder_files import list_files
 from appliance.knowledge.importer import hash_folder
 from appliance.knowledge.kept import read_report
 
-Stock: TypeAlias = tuple[tuple[str, int, int, int], ...] | str
+Stock: TypeAlias = tuple[tuple[str, int, int, int, int], ...] | str
 # Looks after which a folder in which somebody writes all the time is read all the same.
 MOST_MOVES = 5
 
@@ -41,7 +41,7 @@ def take_stock(folder: Path) -> Stock:
         listing = list_files(folder)
     except OSError as error:
         return str(error)
-    return tuple((f.name, f.size_bytes, f.mtime_ns, f.inode) for f in listing.files)
+    return tuple((f.name, f.size_bytes, f.mtime_ns, f.inode, f.ctime_ns) for f in listing.files)
 
 
 def find_built(folder: Path, data: Path) -> tuple[Stock, Path | None, bool]:
