@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
+from openpyxl.worksheet.worksheet import Worksheet
 
 from appliance.knowledge.doubles import drop_doubles
 from appliance.knowledge.entries import Entry, Fault
-from appliance.knowledge.faq_tables import read_csv
+from appliance.knowledge.faq_entries import COLUMNS
+from appliance.knowledge.faq_tables import FORMULA, MERGED, read_csv, read_rows
 from appliance.knowledge.importer import read_folder, read_questions
 from appliance.knowledge.readings import FileRefused, describe
+from appliance.knowledge.shown_cells import show_cell
+from appliance.knowledge.workbooks import MAX_MERGED, find_hollow
 from tests.knowledge_files import make_xlsx
 
 
@@ -166,6 +170,100 @@ def test_the_rows_of_a_workbook_are_read_with_dates_and_numbers() -> None:
     entries, faults = read_questions("faq.xlsx", data)
     assert (entries[0].answer, entries[0].valid_from) == ("29", date(2026, 5, 1))
     assert [describe(fault)[:28] for fault in faults] == ["faq.xlsx, row 4, column answ"]
+
+
+@pytest.mark.parametrize(
+    ("value", "number_format", "shown"),
+    [
+        (0.85, "0%", "85%"),
+        (0.125, "0.0#%", "12.5%"),
+        (5710000, "00000000", "05710000"),
+        (59.699999999999996, "General", "59.7"),
+        (2.5, "0.00", "2.50"),
+        (1299, '"¥"#,##0.00"元/年"', "¥1,299.00元/年"),
+        (-8, "[$€-407] #,##0;[Red]-#,##0", "-€ 8"),
+        (1299.5, "_ * #,##0.00_ ", "1,299.50"),
+        (0.5, "# ?/?", "0.5"),
+        (7, f"0.{'0' * 40}", "7"),
+        (10**30, "0.0", str(10**30)),
+        (True, "0", "TRUE"),
+        (timedelta(hours=36), "[h]:mm", "36:00"),
+        (timedelta(hours=-1, seconds=-5), "[hh]:mm:ss", "-01:00:05"),
+        (time(9), "h:mm:ss", "9:00"),
+        (time(21, 5), "h:mm AM/PM", "9:05 PM"),
+        (datetime(2026, 5, 1, 8, 30), "yyyy/m/d h:mm", "2026-05-01 08:30"),
+        ("a_x000D_\nb _x005F_x000D_ _xD83D__xDE00_", "@", "a\r\nb _x000D_ 😀"),
+        ("_xD83D_", "@", "\ufffd"),
+    ],
+)
+def test_a_cell_is_written_as_its_sheet_shows_it(
+    value: object, number_format: str, shown: str
+) -> None:
+    assert show_cell(value, number_format) == shown
+
+
+def test_a_cell_that_shows_no_answer_is_told_with_the_reason() -> None:
+    book = Workbook()
+    sheet = book.active
+    assert isinstance(sheet, Worksheet)
+    for row in (
+        ("问题", "答案", "标签", "备注"),
+        ("a", "yes", "x", "#REF!"),
+        ("b", "#N/A", "", ""),
+        ("c", "=A1", "", ""),
+        ("d", "", "", ""),
+        ("=A1", "", "", ""),
+    ):
+        sheet.append(row)
+    sheet["B4"].number_format = "0%"
+    sheet.append(("e", 0.85, "", ""))
+    sheet["B7"].number_format = "0%"
+    sheet.merge_cells("C2:D3")
+    sheet.merge_cells("B3:B3")
+    sheet.merge_cells("B4:B5")
+    made = io.BytesIO()
+    book.save(made)
+    entries, faults = read_questions("faq.xlsx", made.getvalue())
+    assert [(entry.question, entry.answer) for entry in entries] == [("a", "yes"), ("e", "85%")]
+    left_out = " This entry was left out."
+    unsaved = "is a formula without a saved value; open the file in its program and save it."
+    assert [describe(fault).partition("xlsx, row ")[2] for fault in faults] == [
+        f'1, column 备注: Unknown column "备注", left out; known are {", ".join(COLUMNS)}.',
+        f"3, column answer: The cell shows an error, #N/A.{left_out}",
+        f"4, column answer: The answer {unsaved}{left_out}",
+        f"5, column answer: The cell is empty: it is part of a merged one.{left_out}",
+        f"6, column question: The question {unsaved}{left_out}",
+    ]
+
+
+def test_a_merged_cell_of_another_column_is_told_and_costs_no_entry() -> None:
+    faults: list[Fault] = []
+    rows = [(1, ("question", "answer", "tags")), (2, ("q", "a", "x")), (3, ("r", "b", ""))]
+    drafts = read_rows("faq.xlsx", rows, faults, {(3, 2): MERGED})
+    assert [draft.row for draft in drafts] == [2, 3]
+    assert [describe(fault) for fault in faults] == [
+        "faq.xlsx, row 3, column tags: The cell is empty: it is part of a merged one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "flaws"),
+    [
+        ('<c r="B2"><f>A1</f></c>', {(2, 1): FORMULA}),
+        ('<c r="B2"><f>A1</f><v></v></c>', {(2, 1): FORMULA}),
+        ('<c r="B2" t="str"><f>A1</f><v></v></c>', {}),
+        ('<c r="B2"><f>A1</f><v>1</v></c>', {}),
+        ('<c r="B2:"><f>A1</f></c>', {}),
+        ('<mergeCell ref="B2:C3"/>', {(3, 1): MERGED, (3, 2): MERGED}),
+    ],
+)
+def test_a_cell_that_was_saved_empty_is_empty(cell: str, flaws: dict[tuple[int, int], str]) -> None:
+    assert find_hollow(f"<sheet><row>{cell}</row></sheet>".encode()) == flaws
+
+
+def test_a_merge_over_a_whole_sheet_costs_no_memory() -> None:
+    hollow = find_hollow(b'<sheet><mergeCell ref="A1:XFD1048576"/></sheet>')
+    assert 0 < len(hollow) <= MAX_MERGED
 
 
 def make_book(*sheets: tuple[str, Sequence[Sequence[str]]], hidden: str = "") -> bytes:

@@ -10,8 +10,9 @@ import csv
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from types import MappingProxyType
 from typing import TypeAlias
 
 from appliance.knowledge.entries import Fault
@@ -41,6 +42,19 @@ TOML_ERROR_LINE = re.compile(r"at line (\d+)")
 
 # A row's number as a spreadsheet counts, and its cells.
 Row: TypeAlias = tuple[int, Sequence[str]]
+# What is wrong with a cell, by its row and place: one of these two, or the error it shows.
+Flaws: TypeAlias = Mapping[tuple[int, int], str]
+FORMULA, MERGED = "formula", "merged"
+NO_FLAWS: Flaws = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One of a workbook."""
+
+    title: str
+    rows: Sequence[Row]
+    flaws: Flaws
 
 
 def read_csv(file: str, text: str) -> tuple[list[Draft], list[Fault]]:
@@ -107,9 +121,12 @@ def _read_plainly(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def read_rows(file: str, rows: Iterable[Row], faults: list[Fault]) -> list[Draft]:
+def read_rows(
+    file: str, rows: Iterable[Row], faults: list[Fault], flaws: Flaws = NO_FLAWS
+) -> list[Draft]:
     """The first row that is no remark is the header. Raises FileRefused."""
-    found = ((row, cells) for row, cells in rows if any(map(str.strip, cells)))
+    unsaved = {row for (row, _), flaw in flaws.items() if flaw == FORMULA}
+    found = ((row, cells) for row, cells in rows if any(map(str.strip, cells)) or row in unsaved)
     found = ((row, cells) for row, cells in found if not _is_remark(cells))
     header_row, header = next(found, (0, ()))
     columns = _read_header(file, header_row, header, faults)
@@ -123,9 +140,37 @@ def read_rows(file: str, rows: Iterable[Row], faults: list[Fault]) -> list[Draft
             )
             faults.append(make_error(sentence, file, row))
             continue
+        try:
+            _check_flaws(file, row, columns, flaws, faults)
+        except RowRefused as refused:
+            sentence = f"{refused} This entry was left out."
+            faults.append(make_error(sentence, file, row, refused.column))
+            continue
         named = zip(columns, cells, strict=False)
         drafts.append(Draft(row, {column: cell for column, cell in named if column}))
     return drafts
+
+
+def _check_flaws(
+    file: str, row: int, columns: Sequence[str | None], flaws: Flaws, faults: list[Fault]
+) -> None:
+    """Raises RowRefused."""
+    for place, column in enumerate(columns):
+        flaw = flaws.get((row, place))
+        if column is None or flaw is None:
+            continue
+        if flaw == FORMULA:
+            raise RowRefused(
+                f"The {column} is a formula without a saved value; open the file in its program "
+                "and save it.",
+                column,
+            )
+        if flaw != MERGED:
+            raise RowRefused(f"The cell shows an error, {flaw[:40]}.", column)
+        sentence = "The cell is empty: it is part of a merged one."
+        if column in NEEDED:
+            raise RowRefused(sentence, column)
+        faults.append(make_warning(sentence, file, row, column))
 
 
 def _is_remark(cells: Sequence[str]) -> bool:
@@ -174,9 +219,7 @@ def _tell_header(header: Sequence[str]) -> str:
     return f"What was read is {', '.join(told)}. " if told else ""
 
 
-def read_sheets(
-    file: str, sheets: Sequence[tuple[str, Sequence[Row]]]
-) -> tuple[list[Draft], list[Fault]]:
+def read_sheets(file: str, sheets: Sequence[Sheet]) -> tuple[list[Draft], list[Fault]]:
     """Every sheet that has the columns; others are passed over unless there is none. Of several
     each is named in its faults."""
     drafts: list[Draft] = []
@@ -184,14 +227,15 @@ def read_sheets(
     refusals = []
     if not sheets:
         raise FileRefused("The file has no sheet that is shown; hidden ones are not read.")
-    for title, rows in sheets:
-        sheet = title[:40] if len(sheets) > 1 else ""
+    for one in sheets:
+        sheet = one.title[:40] if len(sheets) > 1 else ""
         found: list[Fault] = []
         try:
-            drafts += [replace(draft, sheet=sheet) for draft in read_rows(file, rows, found)]
+            rows = read_rows(file, one.rows, found, one.flaws)
+            drafts += [replace(draft, sheet=sheet) for draft in rows]
         except FileRefused as refused:
             refusals.append((sheet, refused))
-        faults += [replace(one, origin=replace(one.origin, sheet=sheet)) for one in found]
+        faults += [replace(fault, origin=replace(fault.origin, sheet=sheet)) for fault in found]
     if len(refusals) == len(sheets):
         sheet, first = refusals[0]
         named = f'Sheet "{sheet}": {first}' if sheet else str(first)

@@ -19,7 +19,7 @@ from typing import IO
 
 from appliance.knowledge.archives import DAMAGED
 from appliance.knowledge.documents import Block
-from appliance.knowledge.faq_tables import Row
+from appliance.knowledge.faq_tables import Sheet
 from appliance.knowledge.readings import FileRefused
 
 # Between two lines of the process, and in all; a slow card computer reads 500 pages in this time.
@@ -36,7 +36,7 @@ class ForeignText:
 
     title: str = ""
     blocks: list[Block] = field(default_factory=list)
-    sheets: list[tuple[str, list[Row]]] = field(default_factory=list)
+    sheets: list[Sheet] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -64,8 +64,9 @@ def read_foreign(
                 found.title = title
             case {"blocks": list(blocks)}:
                 found.blocks += [Block(**block) for block in blocks]
-            case {"sheet": str(title), "rows": list(rows)}:
-                found.sheets.append((title, [(number, cells) for number, cells in rows]))
+            case {"sheet": str(title), "rows": list(rows), "flaws": list(flaws)}:
+                placed = {(row, place): flaw for row, place, flaw in flaws}
+                found.sheets.append(Sheet(title, [(row, cells) for row, cells in rows], placed))
             case {"warning": str(sentence)}:
                 found.warnings.append(sentence)
             case {"end": True}:

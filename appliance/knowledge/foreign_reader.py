@@ -17,19 +17,15 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from appliance.knowledge.archives import DAMAGED, check_archive
 from appliance.knowledge.documents import Block, join_lines, read_markdown
-from appliance.knowledge.faq_tables import write_cell
 from appliance.knowledge.readings import FileRefused
+from appliance.knowledge.workbooks import read_xlsx
 
 MAX_PAGES = 500
 MAX_MEMORY_BYTES = 1 << 30
-MAX_COLUMNS = 64
-MAX_ROWS = 200_000
-# Empty rows in a run that end a sheet: a format painted down to row 1,048,576 is no content.
-MAX_EMPTY_ROWS = 1000
 PARAGRAPH_END = re.compile(r"[。！？!?.:：；;]\s*$")
 Line: TypeAlias = dict[str, object]
 
@@ -133,40 +129,6 @@ def read_page(data: bytes) -> Iterator[Line]:
 def read_marked(data: bytes) -> Iterator[Line]:
     """Markdown, likewise."""
     yield {"blocks": [asdict(block) for block in read_markdown(data.decode())]}
-
-
-def read_xlsx(data: bytes) -> Iterator[Line]:
-    """All sheets that are shown, values only; what a formula gave is what was saved last."""
-    from zipfile import BadZipFile
-
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    check_archive(data)
-    source: BinaryIO = io.BytesIO(data)
-    try:
-        book = load_workbook(source, read_only=True, data_only=True, keep_links=False)
-        for sheet in book.worksheets:
-            if sheet.sheet_state != "visible":
-                yield {"warning": f'The sheet "{sheet.title[:40]}" is hidden; it was left out.'}
-                continue
-            rows = []
-            empty = 0
-            values = sheet.iter_rows(max_col=MAX_COLUMNS, max_row=MAX_ROWS, values_only=True)
-            for number, row in enumerate(values, start=1):
-                cells = list(map(write_cell, row))
-                while cells and not cells[-1]:
-                    cells.pop()
-                empty = 0 if cells else empty + 1
-                if empty > MAX_EMPTY_ROWS:
-                    break
-                if cells:
-                    rows.append([number, cells])
-            yield {"sheet": sheet.title, "rows": rows}
-    except (InvalidFileException, BadZipFile, SyntaxError, ValueError, LookupError, TypeError):
-        raise FileRefused(DAMAGED) from None
-    except (AttributeError, OSError):
-        raise FileRefused(DAMAGED) from None
 
 
 READERS: Mapping[str, Callable[[bytes], Iterator[Line]]] = {
