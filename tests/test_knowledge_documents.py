@@ -153,6 +153,32 @@ def test_a_page_gives_what_a_reader_sees() -> None:
     ]
 
 
+QUESTION = [("heading", "Warranty?"), ("paragraph", "2 years.")]
+OPENED = [("paragraph", "Warranty?"), ("paragraph", "2 years.")]
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        ("<h2><button>Warranty?</button></h2><div>2 years.</div>", QUESTION),
+        ("<h3><span><button>Warranty?<svg>+</svg></button></span></h3>2 years.", QUESTION),
+        ("<details><summary><button>Warranty?</button></summary>2 years.</details>", OPENED),
+        ("<button aria-expanded=false>Warranty?</button>2 years.", OPENED),
+        ("<button data-bs-toggle=collapse>Warranty?</button>2 years.", OPENED),
+        ("<button data-toggle=collapse aria-expanded=true>Warranty?</button>2 years.", OPENED),
+        ("<h2>Warranty?</h2><button>Buy</button>2 years.", QUESTION),
+        ("<h2>Warranty?<button hidden>Buy</button></h2>2 years.", QUESTION),
+        ("<button aria-expanded=false aria-haspopup=true>Menu</button>2 years.", OPENED[1:]),
+        ("<button aria-expanded=false data-bs-toggle=dropdown>Menu</button>2 years.", OPENED[1:]),
+        ("<button data-bs-toggle=modal>Buy</button>2 years.", OPENED[1:]),
+    ],
+)
+def test_a_button_that_opens_an_answer_is_its_question(
+    page: str, told: list[tuple[str, str]]
+) -> None:
+    assert [(block.kind, block.text) for block in read_html(page)[1]] == told
+
+
 @pytest.mark.parametrize(
     ("page", "told"),
     [

@@ -18,12 +18,13 @@ from appliance.knowledge.heads import Row, write_table
 DROPPED = frozenset(
     (
         *("script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object"),
-        *("embed", "canvas", "audio", "video", "select", "button", "textarea", "-comment"),
+        *("embed", "canvas", "audio", "video", "select", "textarea", "-comment"),
         # What is struck through holds no more.
         *("del", "s", "strike"),
     )
 )
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
+TITLES = frozenset((*HEADINGS, "summary"))
 LISTS = frozenset(("ul", "ol", "dl"))
 ITEMS = frozenset(("li", "dt", "dd"))
 CELLS = frozenset(("td", "th"))
@@ -63,11 +64,14 @@ def read_html(text: str) -> tuple[str, list[Block]]:
 def _walk(root: LexborNode) -> Iterator[Step]:
     """Depth first and without recursion: a page may be nested deeper than the stack is."""
     node: LexborNode | None = root
+    titles = 0
     while node is not None:
         yield "open", node
-        child = None if node.tag in DROPPED or _is_hidden(node) else node.first_child
+        titles += node.tag in TITLES
+        child = None if _is_dropped(node, titles) else node.first_child
         while child is None:
             yield "close", node
+            titles -= node.tag in TITLES
             if node.mem_id == root.mem_id:
                 return
             child, parent = node.next, node.parent
@@ -76,6 +80,21 @@ def _walk(root: LexborNode) -> Iterator[Step]:
                     return
                 node = parent
         node = child
+
+
+def _is_dropped(node: LexborNode, titles: int) -> bool:
+    if node.tag == "button" and not titles and not _opens_text(node):
+        return True
+    return node.tag in DROPPED or _is_hidden(node)
+
+
+def _opens_text(button: LexborNode) -> bool:
+    """The question of an answer that is folded away, and no menu."""
+    attributes = button.attributes
+    if "aria-haspopup" in attributes:
+        return False
+    toggles = attributes.get("data-bs-toggle"), attributes.get("data-toggle")
+    return "collapse" in toggles or ("aria-expanded" in attributes and not any(toggles))
 
 
 def _is_hidden(node: LexborNode) -> bool:
@@ -185,7 +204,7 @@ class _Reader:
             self._lists += tag in LISTS
             self._tables += tag == "table"
             self._pre += tag == "pre"
-        if tag in ITEMS or tag in PARTS or tag == "tr":
+        if tag in ITEMS or tag in PARTS or tag == "tr" or self._is_alone(tag):
             self._end_part()
 
     def _close(self, tag: str, node: LexborNode) -> None:
@@ -202,7 +221,7 @@ class _Reader:
                 self._rows.append(row)
         elif tag in HEADINGS:
             self._end_heading()
-        elif tag in ITEMS or tag in PARTS:
+        elif tag in ITEMS or tag in PARTS or self._is_alone(tag):
             self._end_part()
         elif tag in LISTS:
             self._end_part()
@@ -219,6 +238,10 @@ class _Reader:
         elif tag == "pre":
             self._pre -= 1
             self._add("code", self._take_text(is_kept=True))
+
+    def _is_alone(self, tag: str) -> bool:
+        """A button that is no heading's text."""
+        return tag == "button" and not self._level
 
     def end(self) -> None:
         self._end_part()
