@@ -8,11 +8,13 @@ import pytest
 
 from appliance.knowledge.documents import Block, read_markdown, read_plain
 from appliance.knowledge.foreign import read_foreign
+from appliance.knowledge.hyphens import list_words, mend_lines
 from appliance.knowledge.importer import read_document
 from appliance.knowledge.lines import list_lines
 from appliance.knowledge.pages import read_html
 from appliance.knowledge.readings import FileRefused
 from appliance.knowledge.texts import decode
+from appliance.knowledge.unshown import drop_unshown
 from tests.knowledge_files import make_docx, make_pdf, make_table_docx
 
 
@@ -212,6 +214,48 @@ def test_what_is_struck_through_in_markdown_is_left_out(text: str, told: str) ->
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Open 9:00  \nFridays\\\nand  \n\nmore", ["Open 9:00\nFridays\nand", "more"]),
+        ("one\ntwo\\\\\nthree\\", ["one two\\ three"]),
+        ("9:00<br>18:00<BR />\nMondays", ["9:00\n18:00\nMondays"]),
+        ("- a<br/>b\n- c", ["- a\nb\n- c"]),
+        ("## a<br>b", ["a b"]),
+        ("|a|b|\n|-|-|\n|1<br>2|3|", ["a | b\n1 2 | 3"]),
+        ("\\$5 \\*a\\* \\[b\\](c) C:\\d", ["$5 *a* [b](c) C:\\d"]),
+        ("`\\$5 &amp; <br> __a__ ~~b~~` *c*", ["\\$5 &amp; <br> __a__ ~~b~~ c"]),
+        ("5&nbsp;€ &lt;br&gt; &#8364;&#x202e;&#10;a", ["5 € <br> € a"]),
+        ("a & b; &unknown;", ["a & b; &unknown;"]),
+        ("```\n\\$5<br>  \n```", ["\\$5<br>  "]),
+    ],
+)
+def test_breaks_and_signs_of_markdown_are_read_and_code_is_not(text: str, told: list[str]) -> None:
+    assert [block.text for block in read_markdown(text)] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "Ours:\nPlan | Price\n:--- | ---:\nBasic | 5 €\nFamily | 9 €\n\nNone.",
+            [
+                Block("paragraph", "Ours:", 1),
+                Block("table", "Plan | Price\nBasic | 5 €\nFamily | 9 €", 2),
+                Block("paragraph", "None.", 7),
+            ],
+        ),
+        (
+            "a | b\n:-- | --- | ---",
+            [Block("table", "a | b", 1)],
+        ),
+        ("a | b\n---", [Block("heading", "a | b", 1, 2)]),
+    ],
+)
+def test_a_table_of_markdown_needs_no_outer_bars(text: str, told: list[Block]) -> None:
+    assert read_markdown(text) == told
+
+
+@pytest.mark.parametrize(
     ("rows", "told"),
     [
         (
@@ -342,6 +386,43 @@ def test_a_word_document_keeps_its_headings() -> None:
     assert [(p.id, p.title, p.text) for p in passages] == [
         ("a/warranty.docx#1", "Warranty", "Two years & more.\nNot")
     ]
+
+
+def test_hidden_text_of_a_word_document_is_left_out() -> None:
+    run = "</w:t></w:r><w:r><w:rPr><w:{}/></w:rPr><w:t>{}</w:t></w:r><w:r><w:t>"
+    text = run.format("vanish", "cost 3 ")
+    text += run.format('vanish w:val="0"', "now 12")
+    text += run.format("dstrike", " was 15")
+    passages, _ = read_document("a.docx", make_docx([("", f"Price: {text}.")]))
+    assert [passage.text for passage in passages] == ["Price: now 12."]
+    plain = make_docx([("", "Price: 12")])
+    assert drop_unshown(plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("lines", "others", "told"),
+    [
+        (["a guaran-", "tee on all elec-", "tric pots"], "", ["a guarantee on all electric pots"]),
+        (["a two-", "year plan"], "", ["a two-year plan"]),
+        (["a two-", "year plan"], "the twoyear", ["a twoyear plan"]),
+        (["a red-", "hot pan"], "a red pan is hot", ["a red-hot pan"]),
+        (["a red-", "hot pan"], "red-hot pans", ["a red-hot pan"]),
+        (["a red-", "hot pan"], "a red-\nhot pan", ["a redhot pan"]),
+        (["an e-mail-", "form"], "", ["an e-mail-form"]),
+        (["24-", "hour"], "", ["24-hour"]),
+        (["Smith-", "Jones", "- a"], "", ["Smith-", "Jones", "- a"]),
+    ],
+)
+def test_a_word_that_a_line_s_end_parts_is_one(
+    lines: list[str], others: str, told: list[str]
+) -> None:
+    assert mend_lines(lines, list_words([others])) == told
+
+
+def test_a_pdf_knows_the_words_of_all_its_pages() -> None:
+    text = "We sell re-) Tj 0 -20 Td (fills. A short line.) Tj 0 -20 Td (A much longer line of text"
+    passages, _ = read_document("a.pdf", make_pdf([text, "All re-fills are new."]))
+    assert passages[0].text.startswith("We sell re-fills.")
 
 
 def test_a_pdf_of_500_pages_is_read_page_by_page() -> None:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from appliance.knowledge.heads import Row, write_table
 from appliance.knowledge.lines import BAR, cut_row
-from appliance.knowledge.marks import drop_remarks
+from appliance.knowledge.marks import bare, cut_break, drop_remarks
 
 Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
 MAX_TEXT_CHARS = 2_000_000
@@ -47,17 +47,6 @@ KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
 BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
 FRONT_MATTER = re.compile(rf"\A---\n(?:{BELOW_KEY})*{KEY_LINE}(?:{BELOW_KEY}|{KEY_LINE})*---\n")
 RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
-# Every run has a bound and ends where the next one could begin: a text made for it would else
-# take time in proportion to its square.
-IMAGE = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n\[]{0,1000}\)")
-LINK = re.compile(
-    r"\[([^\[\]\n]{1,300})\]\(<?([^)\s>\[]{1,1000})>?(?:[ \t]\"[^\"\n\[]{0,300}\")?\)"
-)
-# A blank goes with it where no table's bar follows; 9:00~~18:00 is none.
-STRUCK = re.compile(r"(?<!\d)~~(?=\S)(?:(?!~~).){1,500}(?<=\S)~~(?:[ \t](?!\|))?")
-STRONG = re.compile(r"(\*\*|__)(?=\S)((?:(?!\*\*|__).){1,500})(?<=\S)\1")
-EMPHASIS = re.compile(r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]{1,500}?)(?<=[^\s*_])\1(?![\w*])")
-INLINE_CODE = re.compile(r"(`{1,3})([^`\n]{1,500})\1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,22 +203,15 @@ class _Lines:
         elif kind == "list":
             lines = [line for line in lines if line]
         if kind == "paragraph":
-            bare = map(self._bare, lines)
-            text = join_lines(bare) if self._is_markdown else "\n".join(lines).strip()
+            text = _join_broken(lines) if self._is_markdown else "\n".join(lines).strip()
         else:
             text = "\n".join(lines).strip("\n")
-            text = text if kind == "code" else self._bare(text)
+            text = text if kind == "code" else self._bare(text, "\n" if kind == "list" else " ")
         if text.strip():
             self._blocks.append(Block(kind, text, self._row))
 
-    def _bare(self, text: str) -> str:
-        """Without the marks of emphasis and what is struck through; a link keeps its address,
-        because it may be the answer."""
-        if not self._is_markdown:
-            return text
-        text = LINK.sub(_write_link, IMAGE.sub(r"\1", STRUCK.sub("", text)))
-        text = INLINE_CODE.sub(r"\2", EMPHASIS.sub(r"\2", STRONG.sub(r"\2", text)))
-        return "\n".join(line.removeprefix("> ") for line in text.split("\n"))
+    def _bare(self, text: str, line_break: str = " ") -> str:
+        return bare(text, line_break) if self._is_markdown else text
 
 
 def _find_plain_headings(lines: Sequence[str]) -> frozenset[int]:
@@ -270,10 +252,6 @@ def _read_number(line: str) -> tuple[int, int]:
     return 2 + PLAIN_LEVELS.index(number[-1]), 0
 
 
-def _write_link(found: re.Match[str]) -> str:
-    return found[1] if found[1] == found[2] else f"{found[1]} ({found[2]})"
-
-
 def _find_rows(lines: Sequence[str]) -> Iterator[int]:
     """The numbers of those that are rows of a table: by a bar in front, or by bars inside in two
     lines or more, one behind the other."""
@@ -301,6 +279,17 @@ def _write_rows(lines: Sequence[str]) -> str:
     return write_table(
         Row(row, True if is_headed and place == 0 else None) for place, row in enumerate(cells)
     )
+
+
+def _join_broken(lines: Iterable[str]) -> str:
+    """A paragraph of Markdown, with the line breaks that its author set."""
+    runs: list[list[str]] = [[]]
+    for line in lines:
+        kept, is_broken = cut_break(line)
+        runs[-1].append(bare(kept, "\n"))
+        if is_broken:
+            runs.append([])
+    return "\n".join(text for run in runs if (text := join_lines(run)))
 
 
 def join_lines(lines: Iterable[str]) -> str:

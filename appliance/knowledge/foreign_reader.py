@@ -21,7 +21,9 @@ from typing import TypeAlias
 
 from appliance.knowledge.archives import DAMAGED, check_archive
 from appliance.knowledge.documents import Block, join_lines, read_markdown
+from appliance.knowledge.hyphens import list_words, mend_lines
 from appliance.knowledge.readings import FileRefused
+from appliance.knowledge.unshown import drop_unshown
 from appliance.knowledge.workbooks import read_xlsx
 
 MAX_PAGES = 500
@@ -66,17 +68,19 @@ def read_pdf(data: bytes) -> Iterator[Line]:
         raise FileRefused("The PDF is encrypted. Save a copy without encryption.") from None
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FileRefused(DAMAGED) from None
-    chars, lost = 0, []
+    texts, lost = [], []
     for number in range(min(count, MAX_PAGES)):
         try:
             text = reader.pages[number].extract_text()
         except (PyPdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
             lost.append(number + 1)
             text = ""
-        chars += len(text.strip())
-        yield {"blocks": [asdict(block) for block in _cut_page(text, number + 1)]}
+        texts.append(text.encode("utf-8", "replace").decode())
         yield {"progress": [number + 1, min(count, MAX_PAGES)]}
-    if not chars:
+    words = list_words(texts)
+    for page, text in enumerate(texts, start=1):
+        yield {"blocks": [asdict(block) for block in _cut_page(text, page, words)]}
+    if not any(map(str.strip, texts)):
         raise FileRefused(
             "The PDF has no text; it seems to be scanned. Run it through text recognition (OCR), "
             "or save the original document as PDF."
@@ -87,16 +91,16 @@ def read_pdf(data: bytes) -> Iterator[Line]:
         yield {"warning": f"{count:,} pages; the first {MAX_PAGES} were taken. Split the file."}
 
 
-def _cut_page(text: str, page: int) -> Iterator[Block]:
+def _cut_page(text: str, page: int, words: frozenset[str] = frozenset()) -> Iterator[Block]:
     """A paragraph ends at a blank line, or where a sentence ends on a short line."""
-    lines = [line.strip() for line in text.encode("utf-8", "replace").decode().split("\n")]
+    lines = [line.strip() for line in text.split("\n")]
     width = max(map(len, lines), default=0)
     gathered: list[str] = []
     for line in [*lines, ""]:
         if line:
             gathered.append(line)
         if gathered and (not line or (PARAGRAPH_END.search(line) and len(line) < width * 0.8)):
-            yield Block("paragraph", join_lines(gathered), page)
+            yield Block("paragraph", join_lines(mend_lines(gathered, words)), page)
             gathered = []
 
 
@@ -106,7 +110,7 @@ def read_docx(data: bytes) -> Iterator[Line]:
     check_archive(data)
     try:
         html = mammoth.convert_to_html(
-            io.BytesIO(data), convert_image=mammoth.images.img_element(_drop_image)
+            io.BytesIO(drop_unshown(data)), convert_image=mammoth.images.img_element(_drop_image)
         ).value
     except (ValueError, LookupError, TypeError, AttributeError, SyntaxError, OSError):
         raise FileRefused(DAMAGED) from None
