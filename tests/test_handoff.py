@@ -377,19 +377,3 @@ async def test_a_caller_that_is_cancelled_leaves_memory_and_disk_agreed(tmp_path
         await desk.end(turn)
         assert await desk.read(turn.session_key) == turn.events
         assert [one.number for one in turn.events] == [1, 2, 3, 4, 5]
-
-
-async def test_what_was_deleted_for_its_age_is_swept_from_memory(tmp_path: Path) -> None:
-    async with at_desk(tmp_path) as desk:
-        gone, kept = [key_of(await desk.sessions.create()) for _ in range(2)]
-        for key in (gone, kept):
-            await desk.handoffs.ask(key, "customer")
-        await desk.store.write(
-            lambda database: database.conn.execute(
-                "DELETE FROM sessions WHERE session_key = ?", (gone,)
-            )
-        )
-        await desk.handoffs.sweep()
-        assert desk.handoffs.measure() == {"waiting": 1, "human": 0}
-        assert desk.handoffs.find_owner(kept) == "waiting"
-        assert await desk.owners.read_changes(gone) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,28 @@ async def test_a_wish_for_a_person_ends_with_the_visit(tmp_path: Path) -> None:
             ("waiting", "customer"),
             ("closed", "customer"),
         ]
+
+
+@pytest.mark.parametrize("turns_before", [0, 1])
+async def test_a_person_whom_the_turn_calls_as_it_ends_need_not_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns_before: int
+) -> None:
+    """The turn that is under way, or one more that began before the conversation was closed."""
+    ending = count()
+    async with desk(tmp_path) as at:
+        session_id, stop = await at.conversations.open(), at.conversations._stop
+
+        async def stop_and_call(session_key: str) -> bool:
+            if next(ending) == turns_before:
+                await at.conversations.handoffs.ask(session_key, "wish", "zh")
+            return await stop(session_key)
+
+        monkeypatch.setattr(at.conversations, "_stop", stop_and_call)
+        await at.conversations.revoke(session_id)
+        assert at.conversations.handoffs.measure() == {"waiting": 0, "human": 0}
+        assert at.rows("SELECT owner FROM sessions") == [("closed",)]
+    async with desk(tmp_path) as at:
+        assert at.conversations.handoffs.measure() == {"waiting": 0, "human": 0}
 
 
 async def test_a_closed_conversation_stays_closed_after_a_restart(tmp_path: Path) -> None:

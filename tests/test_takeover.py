@@ -17,7 +17,7 @@ from typing import Literal
 import pytest
 
 from appliance.app import House
-from appliance.dialogue.board import ShownRow
+from appliance.dialogue.board import Removed, ShownRow
 from appliance.dialogue.desk import Desk
 from appliance.dialogue.rounds import Rounds
 from appliance.dialogue.turn import Turn
@@ -366,3 +366,35 @@ async def test_who_waits_in_vain_is_asked_for_a_contact_and_goes_on_with_the_bot
         turn = await place.ask("没关系，我再问一个")
         await end(turn)
         assert turn.text == "好。"
+
+
+async def test_what_is_deleted_for_its_age_is_gone_from_every_list(tmp_path: Path) -> None:
+    async with visited(tmp_path, ScriptedEngine(lambda question: [question])) as at:
+        talks, news = at.house.conversations, at.desk.board.watch()
+        told = asyncio.create_task(anext(news))
+        await asyncio.sleep(0)
+        kept_id = await talks.open()
+        for session_id in (at.session_id, kept_id):
+            await talks.hand_over(session_id, "waiting", "zh")
+        seen = [await told]
+        while {one.row.session_key for one in seen if isinstance(one, ShownRow)} != {
+            at.key,
+            key_of(kept_id),
+        }:
+            seen.append(await anext(news))
+        watched = await talks.watch(at.session_id, 0)
+        heard = [await anext(watched)]
+        await at.house.store.write(
+            lambda database: database.conn.execute(
+                "DELETE FROM sessions WHERE session_key = ?", (at.key,)
+            )
+        )
+        await talks.drop((at.key,))
+        async for numbered in watched:
+            heard.append(numbered)
+        assert [one.number for one in heard] == [1]
+        while not isinstance(gone := await anext(news), Removed):
+            pass
+        assert gone.session_key == at.key
+        assert list(at.desk.board._known) == [key_of(kept_id)]
+        assert [key for key, _ in talks.handoffs.list_owned("waiting")] == [key_of(kept_id)]

@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 import structlog
 
 from appliance.dialogue.feed import Feeds
-from appliance.dialogue.handoff import OPEN_STATES, Handoffs
+from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.language import Language
 from appliance.dialogue.room import Room
 from appliance.dialogue.transcript import Asked, Transcript, TurnFigures
@@ -203,33 +203,38 @@ class Conversations:
     async def revoke(self, session_id: str) -> None:
         """Close the session to whoever has its id, and drop it from the engine's cache; what was
         said stays its days."""
-        await self._recovered.wait()
+        await self._leave(session_id, self._revoke)
+
+    async def _revoke(self, session_id: str) -> None:
         await self._sessions.check(session_id)
-        if self.handoffs.find_owner(key_of(session_id)) in OPEN_STATES:
-            await self.handoffs.move(key_of(session_id), "closed", "customer")
-        await self._leave(session_id, self._sessions.revoke)
+        await self.handoffs.call_off(key_of(session_id))
+        await self._sessions.revoke(session_id)
+        # One more turn may have begun before, and called a person.
+        await self._stop(key_of(session_id))
+        await self.handoffs.call_off(key_of(session_id))
 
     async def _leave(self, session_id: str, close: Callable[[str], Awaitable[Closed]]) -> Closed:
         await self._recovered.wait()
-        session_key = key_of(session_id)
-        await self._stop(session_key)
+        # It may be calling a person.
+        await self._stop(key_of(session_id))
         closed = await close(session_id)
-        self.handoffs.forget(session_key)
         # One more may have begun before the session was closed.
-        await self._stop(session_key)
+        await self._stop(key_of(session_id))
+        await self._let_go(key_of(session_id))
+        return closed
+
+    async def drop(self, session_keys: tuple[str, ...]) -> None:
+        """Conversations that were deleted for their age: nothing of them is held any more."""
+        for session_key in session_keys:
+            await self._let_go(session_key)
+
+    async def _let_go(self, session_key: str) -> None:
+        self.handoffs.forget(session_key)
         self._unsaved.forget(session_key)
         self.feeds.end(session_key)
         if self._answering is not None:
             self._answering.forget(session_key)
         await self._engine.forget(session_key)
-        return closed
-
-    async def drop(self, session_keys: tuple[str, ...]) -> None:
-        """What is still held in memory of conversations that were deleted for their age."""
-        await self.handoffs.sweep()
-        for session_key in session_keys:
-            self.feeds.on_news(session_key)
-            await self._engine.forget(session_key)
 
     async def close(self) -> None:
         """Take no more messages, park every turn and say good-bye to every watcher; parked turns

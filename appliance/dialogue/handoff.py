@@ -73,15 +73,6 @@ class Handoffs:
         that wait."""
         self._owned = await self._owners.read_owned()
 
-    async def sweep(self) -> None:
-        """Drop from memory the sessions that were deleted for their age."""
-        held = dict(self._owned)
-        kept = await self._owners.read_owned()
-        for session_key, owner in held.items():
-            # One that changed meanwhile is there.
-            if session_key not in kept and self._owned.get(session_key) is owner:
-                self.forget(session_key)
-
     def measure(self) -> dict[str, int]:
         """How many sessions wait for a person, and how many have one."""
         counts = Counter(owner.state for owner in self._owned.values())
@@ -168,6 +159,11 @@ class Handoffs:
         check(self.find(session_key))
         await self._go(session_key, "human", "operator", ("human",), check, also, account)
         check(self.find(session_key))
+
+    async def call_off(self, session_key: str) -> None:
+        """Who asked goes away: nobody need come, and who has come may go. Raises as `move` does."""
+        if self.find_owner(session_key) in OPEN_STATES:
+            await self.move(session_key, "closed", "customer")
 
     async def assign(
         self, session_key: str, account: str, check: Callable[[Owner], None], also: Also
