@@ -173,8 +173,7 @@ def try_question(question: str, words_only: bool) -> None:
     Example: appliance knowledge test "几点关门"
     """
     from appliance.dialogue.doubts import doubt
-    from appliance.dialogue.excerpts import quote_line
-    from appliance.dialogue.language import language_of
+    from appliance.dialogue.excerpts import quote
     from appliance.engine.hardware import choose_threads
     from appliance.knowledge.embedder import load_embedder
     from appliance.knowledge.index import Index, write_index
@@ -210,7 +209,7 @@ def try_question(question: str, words_only: bool) -> None:
     click.echo(first, nl=False)
     _tell_match(match)
     if evidence.can_answer and match.outcome != "sure":
-        click.echo(f"a document answers: {quote_line(evidence, language_of(question))}")
+        click.echo(f"a document answers: {quote(evidence, question)}")
     for place in found:
         passage = place.passage
         way = " > ".join((passage.title, *passage.headings))

@@ -65,6 +65,26 @@ def test_what_goes_on_otherwise_is_shown_from_its_beginning(message: str, answer
         assert (echo.is_all, shown) == (False, whole)
 
 
+@pytest.mark.parametrize(
+    ("message", "answer", "is_all"),
+    [
+        ("羽绒被脏了怎么洗", "羽绒被脏了怎么洗？", True),
+        ("how do I look after the desk", "How do I look after the desk", True),
+        ("Is it written: “oil it twice a year”, or how often?", "Oil it twice a year.", False),
+        ("手洗还是机洗这条真丝枕套比较好", "手洗", False),
+    ],
+)
+def test_an_answer_from_passages_is_no_question_and_may_be_what_was_dictated(
+    message: str, answer: str, is_all: bool
+) -> None:
+    for pieces in cut_in_two(answer):
+        echo = Echo(message, from_passages=True)
+        shown = [one.text for piece in pieces for one in echo.hold(Shown(piece, (1,)))]
+        assert echo.is_all == is_all
+        shown += [one.text for one in echo.release()]
+        assert "".join(shown) == answer
+
+
 def test_pieces_keep_their_ids() -> None:
     echo = Echo("say: one two three four")
     assert echo.hold(Shown("one two", (4, 5))) == ()

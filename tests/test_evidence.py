@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from appliance.dialogue.excerpts import quote_line, take_lines
+from appliance.dialogue.excerpts import quote, take_lines
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Entry, Found, Origin, Passage
 from appliance.knowledge.evidence import Evidence, find_evidence
@@ -217,10 +217,39 @@ def test_a_head_without_rows_and_an_empty_text_lose_nothing() -> None:
 def test_a_quoted_line_names_where_it_stands() -> None:
     passage = Passage("p", "House rules", "A bed costs €5.", Origin("inn.md"))
     evidence = Evidence(passage, ("A bed costs €5.",), 0.9, True, "")
-    assert quote_line(evidence, "en") == "A bed costs €5. (see “House rules”)"
-    assert quote_line(evidence, "zh") == "A bed costs €5.（见《House rules》）"
+    assert quote(evidence, "how much is a bed") == "A bed costs €5. (see “House rules”)"
+    assert quote(evidence, "床多少钱") == "A bed costs €5.（见《House rules》）"
     assert take_lines(evidence)[0].text == "A bed costs €5."
-    assert quote_line(Evidence(), "zh") == "" and take_lines(Evidence()) == ()
+    assert quote(Evidence(), "床多少钱") == "" and take_lines(Evidence()) == ()
+
+
+STEPS = 'Before:\n1. Open the page.\n2. Tap "Repair". Wait.\n\n- Free.\n1. Alone.'
+WAY = '1. Open the page.\n2. Tap "Repair". Wait.\n'
+
+
+@pytest.mark.parametrize(
+    ("question", "line", "told"),
+    [
+        ("how do I ask for a repair", 'Tap "Repair".', WAY),
+        ("怎么报修", "Open the page.", WAY),
+        ("where is a repair asked for", "Open the page.", "Open the page. "),
+        ("how do I know the price, and how much is it", "Open the page.", "Open the page. "),
+        ("how do I get it", "Free.", "Free. "),
+        ("how do I get it", "Alone.", "Alone. "),
+    ],
+)
+def test_who_asks_how_is_told_every_step(question: str, line: str, told: str) -> None:
+    passage = Passage("p", "Rules", STEPS, Origin("inn.md"))
+    evidence = Evidence(passage, (line,), 0.9, True, "", find_wish(question))
+    said, _, _ = quote(evidence, question).replace("（见《", "(see “").partition("(see")
+    assert said == told
+
+
+def test_a_list_that_fills_the_screen_is_not_said_whole() -> None:
+    steps = [f"{number}. Turn the {'long ' * 30}screw." for number in range(1, 8)]
+    passage = Passage("p", "Rules", "\n".join(steps), Origin("inn.md"))
+    evidence = Evidence(passage, (steps[2][3:],), 0.9, True, "")
+    assert quote(evidence, "how do I open it") == f"{steps[2][3:]} (see “Rules”)"
 
 
 def test_documents_alone_are_compared_by_their_meaning_too(tmp_path: Path) -> None:

@@ -224,6 +224,14 @@ async def test_a_yes_or_a_no_is_said_by_the_document(tmp_path: Path) -> None:
     assert (quoted.source, quoted.rule) == ("knowledge", "quoted")
 
 
+async def test_a_line_that_surely_answers_is_put_into_no_other_words(tmp_path: Path) -> None:
+    sure = replace(SPEAKS_OF_IT, score=0.9)
+    step = await climb(build(tmp_path, Shelf(NOTHING, sure)), "床垫怎么试睡")
+    assert isinstance(step, Words)
+    assert (step.source, step.rule) == ("knowledge", "quoted")
+    assert not replace(sure, can_answer=False).is_sure
+
+
 async def test_a_model_that_finds_nothing_in_a_sure_line_is_not_believed(tmp_path: Path) -> None:
     task = await climb(build(tmp_path, Shelf(NOTHING, SPEAKS_OF_IT)), "床垫怎么试睡")
     assert isinstance(task, Task)

@@ -324,6 +324,7 @@ def read_labels(url: str, question: str) -> tuple[str, list[dict[str, Any]]]:
     [
         (["床垫可以退货。", f"最多 {ABSENT} 晚。"], "ai", "partly-quoted"),
         ([f"最多 {ABSENT} 晚。"], "official", "quoted"),
+        ([f"{QUESTION}？"], "official", "quoted"),
         (["床垫可以退货。"], "ai", ""),
     ],
 )

@@ -40,9 +40,9 @@ class Answer:
         moderation: Moderation | None,
     ) -> None:
         self._moderation = moderation
-        # What stands in passages may be asked for in their own words, and half an answer goes on.
-        is_free = task.source == "model" and not turn.has_spoken
-        self._echo = Echo(turn.question) if is_free else None
+        is_grounded = task.source == "knowledge"
+        # Half an answer goes on.
+        self._echo = None if turn.has_spoken else Echo(turn.question, from_passages=is_grounded)
         self._held: list[Shown] = []
         self._noted = 0
         self._turn = turn
@@ -77,7 +77,8 @@ class Answer:
             if end is not None:
                 return end
             if self._echo is not None and self._echo.is_all:
-                self._speech.verdicts.append(ECHOED)
+                if self._task.source == "model":
+                    self._speech.verdicts.append(ECHOED)
                 return self._task.unknown
             await self._let_go_echo()
             if words := await self._moderate():

@@ -24,12 +24,13 @@ DICTATED = re.compile(r"[“\"「『‘'《]([^”\"」』’'》]+)[”\"」』
 
 
 class Echo:
-    """`hold` is given what of an answer would be shown, and gives what may be."""
+    """`hold` is given what of an answer would be shown, and gives what may be. An answer
+    `from_passages` may be in the words that were dictated: they stand there."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, from_passages: bool = False) -> None:
         message = message[:MAX_MESSAGE_CHARS]
         self._message = squeeze(message)
-        found = DICTATED.finditer(message)
+        found = () if from_passages else DICTATED.finditer(message)
         self._dictated = [part for one in found if (part := squeeze(one[1] or one[2]))]
         self._held: list[Shown] = []
         self._said = ""

@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 
-from appliance.dialogue.language import Language
+from appliance.dialogue.language import language_of
 from appliance.events import Cited
 from appliance.knowledge.entries import Entry, Passage
 from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.folding import fold
 
 # Three lines are about 100 tokens; each one costs 7 ms before the first word.
 LINES_FOR_MODEL = 3
 QUOTE_CHARS = 160
 # More push the next question off a telephone's screen.
 MAX_LINKS = 5
+# A way to do something is told step by step, where it is not longer than a screen.
+MOST_STEPS_CHARS = 600
+HOW = re.compile(
+    r"怎么(?!卖|收|算)|怎样|如何|步骤|流程|\bhow\s+(?:do|can|to|should|does|would|is|are)\b|\bsteps?\b"
+)
+STEP = re.compile(r"\s*(?:\d{1,2}[.、)]|[（(][\d一二三四五六七八九十]{1,3}[)）])\s*(?=\S)")
 WEB = re.compile(r"https?://(?:www\.)?", re.IGNORECASE)
 
 
@@ -68,9 +76,29 @@ def take_lines(evidence: Evidence, count: int = LINES_FOR_MODEL) -> tuple[Excerp
     return (Excerpt(name_place(evidence.passage), text, evidence.passage),)
 
 
-def quote_line(evidence: Evidence, language: Language) -> str:
-    """The line that answers, said to the letter, with where it stands."""
+def quote(evidence: Evidence, question: str) -> str:
+    """The line that answers, said to the letter, with where it stands; who asks how is told the
+    whole list whose step it is."""
     if evidence.passage is None:
         return ""
-    line, title = evidence.lines[0], evidence.passage.title
-    return f"{line}（见《{title}》）" if language == "zh" else f"{line} (see “{title}”)"
+    line, title, end = evidence.lines[0], evidence.passage.title, ""
+    if not evidence.wish.kinds and HOW.search(fold(question).text):
+        steps = find_steps(evidence.passage.text, line)
+        line, end = ("\n".join(steps), "\n") if steps else (line, "")
+    if language_of(question) == "zh":
+        return f"{line}{end}（见《{title}》）"
+    return f"{line}{end or ' '}(see “{title}”)"
+
+
+def find_steps(text: str, line: str) -> tuple[str, ...]:
+    """The numbered lines one behind the other of which one is `line`; none where they are alone
+    or too long to be said."""
+    runs = (tuple(run) for is_step, run in groupby(text.splitlines(), _is_step) if is_step)
+    for run in runs:
+        if len(run) > 1 and any(line in step for step in run):
+            return run if sum(map(len, run)) <= MOST_STEPS_CHARS else ()
+    return ()
+
+
+def _is_step(line: str) -> bool:
+    return STEP.match(line) is not None

@@ -21,7 +21,7 @@ from appliance.dialogue.doubts import doubt, is_exact
 from appliance.dialogue.excerpts import (
     cite_entry,
     cite_passage,
-    quote_line,
+    quote,
     take_lines,
 )
 from appliance.dialogue.handoff import Handoffs
@@ -233,10 +233,10 @@ class Ladder:
         match = doubt(asked.text, match, evidence)
         if match.outcome == "sure":
             return answer_from(match)
-        if evidence.can_answer and (evidence.wish.kinds or is_polar(asked.text)):
-            return self._quote(asked, match, evidence)
         if evidence.can_answer:
-            return self._make_task(asked, match, evidence)
+            is_told = evidence.wish.kinds or evidence.is_sure or is_polar(asked.text)
+            step = self._quote if is_told else self._make_task
+            return step(asked, match, evidence)
         is_likely = match.outcome == "near" and match.hits[0].score >= LEAST_OFFERED
         if is_likely or await self._is_of_the_shop(asked, evidence, knowledge):
             return self._offer(asked, match)
@@ -267,11 +267,11 @@ class Ladder:
         return self._admit(asked, match)
 
     def _quote(self, asked: Asked, match: Match, evidence: Evidence) -> Words:
-        """A price, a time, a number, a yes or a no, and what a model cannot find: said by the
-        document itself."""
+        """A price, a time, a number, a yes or a no, what one line surely tells and what a model
+        cannot find: said by the document itself."""
         return Words(
             "knowledge",
-            quote_line(evidence, asked.language),
+            quote(evidence, asked.text),
             rule=QUOTED,
             score=round(evidence.score, 3),
             sources=_cite(evidence),

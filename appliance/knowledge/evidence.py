@@ -32,6 +32,9 @@ LINES = 3
 HEADING_SHARE = 0.5
 PASSAGE_SHARE = 0.5
 LACKING_BESIDE_A_NUMBER = 0.5
+# From here on nothing need be put into other words: of 28 such lines 26 were the right ones, while
+# a small model that was shown them left out what mattered of 2 in 20.
+SURE = 0.9
 TIMES = re.compile(r"时间|\btimes?\b")
 OPENING = re.compile(
     r"开门|关门|营业|打烊|开放|\b(?:open|opens|opening|close|closes|closing|hours)\b"
@@ -108,6 +111,10 @@ class Evidence:
     wish: Wish = NO_WISH
     subject: Subject = NO_SUBJECT
     spoken: float = 0.0
+
+    @property
+    def is_sure(self) -> bool:
+        return self.can_answer and self.score >= SURE
 
 
 def find_evidence(
