@@ -232,6 +232,35 @@ async def test_a_line_that_surely_answers_is_put_into_no_other_words(tmp_path: P
     assert not replace(sure, can_answer=False).is_sure
 
 
+class Guesses:
+    """Whether a tool might be guessed at, question by question."""
+
+    def __init__(self) -> None:
+        self.might: list[bool] = []
+
+    async def go_on(self, conversation: str, text: str) -> None:
+        return None
+
+    async def choose(self, conversation: str, text: str, *, may_guess: bool) -> None:
+        self.might.append(may_guess)
+
+
+async def test_no_tool_is_guessed_at_where_something_surely_answers(tmp_path: Path) -> None:
+    guesses = Guesses()
+    sure_line = replace(SPEAKS_OF_IT, score=0.9)
+    for match, evidence in (
+        (SURE, None),
+        (NOTHING, TELLS_A_NUMBER),
+        (NOTHING, sure_line),
+        (NOTHING, SPEAKS_OF_IT),
+        (NOTHING, None),
+    ):
+        ladder = build(tmp_path, Shelf(match, evidence))
+        ladder.tools = guesses  # type: ignore[assignment]
+        await climb(ladder, "床垫怎么试睡")
+    assert guesses.might == [False, False, False, True, True]
+
+
 async def test_a_model_that_finds_nothing_in_a_sure_line_is_not_believed(tmp_path: Path) -> None:
     task = await climb(build(tmp_path, Shelf(NOTHING, SPEAKS_OF_IT)), "床垫怎么试睡")
     assert isinstance(task, Task)

@@ -209,11 +209,11 @@ class Ladder:
         return Words("rule", words, "handed_over", rule=HANDOFF, asks_handoff=True)
 
     async def _find_tool(self, asked: Asked, match: Match, evidence: Evidence) -> Step | None:
-        """What the FAQ surely answers needs no guess at a tool, nor what asks for a price, a time
-        or a number that a document's line tells; what asks for a tool plainly does."""
+        """What the FAQ or a line surely answers needs no guess at a tool, nor what asks for a
+        price, a time or a number that a line tells; what asks for a tool plainly does."""
         if self.tools is None:
             return None
-        is_told = evidence.can_answer and evidence.wish.kinds
+        is_told = evidence.is_sure or (evidence.can_answer and evidence.wish.kinds)
         is_open = match.outcome != "sure" and not is_told
         return await self.tools.choose(asked.conversation, asked.text, may_guess=is_open)
 
