@@ -12,10 +12,11 @@ import pytest
 from appliance.dialogue.excerpts import quote, take_lines
 from appliance.knowledge.embedder import Matrix
 from appliance.knowledge.entries import Entry, Found, Origin, Passage
-from appliance.knowledge.evidence import Evidence, find_evidence
+from appliance.knowledge.evidence import OF_NOTHING, Evidence, find_evidence
 from appliance.knowledge.index import Index, write_index
 from appliance.knowledge.line_search import Line, LineSearch
 from appliance.knowledge.lines import list_lines
+from appliance.knowledge.particulars import ANOTHER_THING
 from appliance.knowledge.reranker import Reranker
 from appliance.knowledge.second_look import LINES_READ
 from appliance.knowledge.wishes import find_wish
@@ -313,6 +314,32 @@ def test_a_second_look_decides_which_line_answers_and_whether_any_does(index: In
     assert all(line.startswith("Pets: ") for line in cats.read)
     nothing = find_in(index, RULES, "May my dogs sleep in the room?", Wishful("fish"))
     assert not nothing.can_answer and nothing.score < first.score
+
+
+def test_what_a_table_of_words_takes_for_another_thing_a_second_look_may_believe(
+    index: Index,
+) -> None:
+    machines = ("洗衣机一次 15 元，约 40 分钟。",)
+    question = "洗一次衣服多长时间"
+    plain = find_in(index, machines, question, None)
+    assert (plain.can_answer, plain.reason) == (False, ANOTHER_THING)
+    told = find_in(index, machines, question, Wishful("40"))
+    assert told.can_answer and not told.reason
+    refused = find_in(index, machines, question, Wishful("90"))
+    assert (refused.can_answer, refused.reason) == (False, ANOTHER_THING)
+    # What the words say besides stays said.
+    heavy = ("洗衣机一次 8 公斤，15 元。",)
+    beside = find_in(index, heavy, "3 公斤洗一次衣服多少钱", Wishful("8"))
+    assert (beside.can_answer, beside.reason) == (False, "another number in the lines")
+
+
+def test_a_question_of_nothing_that_is_named_may_be_answered_by_a_second_look(
+    index: Index,
+) -> None:
+    lines = ("A full charge lasts about 320 km.",)
+    question = "how far can I get"
+    assert find_in(index, lines, question, None).reason == OF_NOTHING
+    assert find_in(index, lines, question, Wishful("320")).can_answer
 
 
 def test_a_line_that_cannot_answer_is_not_read_again(index: Index) -> None:

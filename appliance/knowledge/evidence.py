@@ -19,9 +19,14 @@ from appliance.knowledge.folding import fold
 from appliance.knowledge.lexicon import Lexicon, Weighted, count_terms
 from appliance.knowledge.likelihood import squash
 from appliance.knowledge.line_search import Line
-from appliance.knowledge.particulars import count_shared_numbers, find_conflict
+from appliance.knowledge.particulars import ANOTHER_THING, count_shared_numbers, find_conflict
 from appliance.knowledge.reranker import Reranker
-from appliance.knowledge.second_look import LEAST_READ, LEAST_READ_OPEN, look_at_lines
+from appliance.knowledge.second_look import (
+    LEAST_READ,
+    LEAST_READ_DOUBTED,
+    LEAST_READ_OPEN,
+    look_at_lines,
+)
 from appliance.knowledge.sections import names_another
 from appliance.knowledge.wishes import Wish, find_wish
 
@@ -68,6 +73,9 @@ WORDS_ALONE = Sureness(2.2, 2.8, 0.0, -3.7, 0.27, 0.37)
 NO_WISH = Wish()
 OTHER_SECTION = "another section is named than that of the lines"
 TOO_LITTLE = "too little of the question in the lines"
+OF_NOTHING = "the question does not say of what"
+# What a table of words says and a second look may say otherwise.
+DOUBTS = (ANOTHER_THING, OF_NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +149,10 @@ def find_evidence(
     spoken = max((one for one, fault in zip(judged, faults, strict=True) if not fault), default=0.0)
     if reranker is not None:
         judged = _read_again(question, ranked, judged, faults, reranker)
+        faults = [
+            "" if fault in DOUBTS and share >= LEAST_READ_DOUBTED else fault
+            for fault, share in zip(faults, judged, strict=True)
+        ]
     # Of two that are as likely, that with more of the question's very words.
     best = max(range(len(ranked)), key=lambda at: (not faults[at], judged[at], -at))
     score = 0.0 if faults[best] else judged[best]
@@ -164,7 +176,7 @@ def _read_again(
     faults: Sequence[str],
     reranker: Reranker,
 ) -> list[float]:
-    places = [at for at, fault in enumerate(faults) if not fault]
+    places = [at for at, fault in enumerate(faults) if not fault or fault in DOUBTS]
     texts = [": ".join((*ranked[at].passage.headings[-1:], ranked[at].text)) for at in places]
     again = look_at_lines(question, texts, [judged[at] for at in places], reranker)
     found = dict(zip(places, again, strict=True))
@@ -200,9 +212,9 @@ def find_fault(question: str, wish: Wish, line: Line) -> str:
     of_opening = OPENING.search(fold(question).text) is not None
     if of_opening and "clock" in wish.names and not _is_of_opening(line):
         return "no opening hours in the lines"
-    if not find_focus(wish.rest)[0] and not of_opening:
-        return "the question does not say of what"
-    return find_conflict(question, wish, line.text, line.place)
+    is_of_nothing = not find_focus(wish.rest)[0] and not of_opening
+    conflict = find_conflict(question, wish, line.text, line.place)
+    return conflict or (OF_NOTHING if is_of_nothing else "")
 
 
 def _is_of_opening(line: Line) -> bool:

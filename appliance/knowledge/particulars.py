@@ -126,6 +126,7 @@ UNITS = {"千克": "公斤", "kg": "公斤", "kilo": "公斤", "块": "元", "pe
          "毫升": "ml", "厘米": "cm", "liter": "升", "litre": "升", "inch": "寸",
          "seat": "座"}  # fmt: skip
 PRICED = "元"
+ANOTHER_THING = "another thing in the lines"
 DIGITS_ZH = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 POWERS_ZH = {"十": 10, "百": 100, "千": 1000}
 
@@ -135,8 +136,6 @@ def find_conflict(question: str, wish: Wish, line: str, place: str, of: str = ""
     nothing. `of` names what it is about, where it speaks of other things besides."""
     asked, said = fold(question).text, fold(line).text
     around = fold(f"{place} {line}").text
-    if _is_of_another_thing(question, of or f"{place} {line}"):
-        return "another thing in the lines"
     if misses_day(question, line, place) or (
         "clock" in wish.names and is_of_holiday(question, line)
     ):
@@ -155,7 +154,8 @@ def find_conflict(question: str, wish: Wish, line: str, place: str, of: str = ""
         return "another thing is counted in the lines"
     if _has_another_number(asked, around, is_of_money="money" in wish.names):
         return "another number in the lines"
-    return ""
+    # The last one, for it is the only one that a second look may overrule.
+    return ANOTHER_THING if _is_of_another_thing(question, of or f"{place} {line}") else ""
 
 
 def _is_of_another_thing(question: str, text: str) -> bool:
