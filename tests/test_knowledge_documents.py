@@ -66,7 +66,7 @@ def test_numbered_lines_that_stand_alone_are_headings_of_plain_text() -> None:
 def test_numbered_lines_with_nothing_between_them_are_a_list() -> None:
     rules = "店铺规则\n\n1. 七天内可以无理由退货\n\n2. 满99元包邮\n\n3. 周一休息，其余 9:00-18:00\n"
     assert read_plain(rules) == [
-        Block("paragraph", "店铺规则", 1),
+        Block("heading", "店铺规则", 1, 1),
         Block("list", "1. 七天内可以无理由退货\n2. 满99元包邮\n3. 周一休息，其余 9:00-18:00", 3),
     ]
 
@@ -90,6 +90,43 @@ def test_a_numbered_list_with_a_sentence_in_it_holds_no_heading(text: str) -> No
     assert passage.headings == ()
 
 
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("会员\n\n今年起。\n\n等级\n\n普通会员。\n满 99 元升级。", ["会员", "等级"]),
+        (
+            "Choir\n\nTrial lesson\n\nIt is free.\n\nTerm dates\n\n- May",
+            ["Choir", "Trial lesson", "Term dates"],
+        ),
+        ("We are here.\n\nNo pets\n\nNo smoking\n\nQuiet at night", []),
+        ("We are here.\n\nParking\n\nFree for guests\n\nDogs\n\nThey pay.", ["Dogs"]),
+        ("We open\nat nine.\n\nTerms: none\n\nA.\n\nCall 400-555\n\nB.\n\nThank you!\n\nC.", []),
+        (
+            "Hi.\n\nA line of more than six words\n\nA.\n\n这一行比一个标题长得多也没有标点\n\nB.",
+            [],
+        ),
+        ("Hello.\n\nPrices\na\n\n- Prices\n\nA.\n\na | b\n\n***\n\nB.", []),
+        (
+            "一、海水缸\n\n过滤\n\n每周一次。\n\n二、淡水缸\n\n不用。",
+            ["一、海水缸", "过滤", "二、淡水缸"],
+        ),
+        ("Only a title", []),
+    ],
+)
+def test_a_few_words_alone_above_a_text_are_a_heading_of_it(text: str, headings: list[str]) -> None:
+    blocks = read_plain(text)
+    assert [block.text for block in blocks if block.kind == "heading"] == headings
+    lines = [line for block in blocks for line in block.text.split("\n")]
+    assert lines == [line for line in text.split("\n") if line]
+
+
+def test_a_heading_without_a_number_stands_below_those_that_have_one() -> None:
+    passages, _ = read_document(
+        "a.txt", "一、海水缸\n\n过滤\n\n每周一次。\n\n二、淡水缸\n\n不用。".encode()
+    )
+    assert [passage.headings for passage in passages] == [("过滤",), ("二、淡水缸",)]
+
+
 def test_a_list_that_begins_anew_is_none_with_the_heading_behind_it() -> None:
     text = "1. 退货\n\n七天内。\n\n1. 请联系我们。\n\n2. 保留小票\n\n2. 配送\n\n三天送达。"
     headings = [block.text for block in read_plain(text) if block.kind == "heading"]
@@ -103,9 +140,8 @@ def test_numbers_of_another_kind_stand_below_one_another() -> None:
         "第二章 配送\n\n1. 运费\n\n1.1 大件\n\n80元。".encode(),
     )
     assert [(passage.headings, passage.text) for passage in passages] == [
-        ((), "总则"),
-        (("第一条 期限",), "七天内。"),
-        (("第一条 期限", "一、例外"), "定制品。"),
+        (("第一章 退货", "第一条 期限"), "七天内。"),
+        (("第一章 退货", "第一条 期限", "一、例外"), "定制品。"),
         (("第二章 配送", "1. 运费", "1.1 大件"), "80元。"),
     ]
 
@@ -305,7 +341,7 @@ def draw(rows: tuple[tuple[str, ...], ...], cell: str = "td") -> str:
         (
             "a.txt",
             "电话\n\n西湖店 | 0571-1 | 9:00-21:00\n滨江店 | 0571-2 | 10:00-22:00",
-            ["电话", "西湖店：0571-1；9:00-21:00", "滨江店：0571-2；10:00-22:00"],
+            ["西湖店：0571-1；9:00-21:00", "滨江店：0571-2；10:00-22:00"],
         ),
         (
             "a.txt",

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 from appliance.knowledge.heads import Row, write_table
 from appliance.knowledge.lines import BAR, cut_row
 from appliance.knowledge.marks import bare, cut_break, drop_remarks
+from appliance.knowledge.plain_headings import find_headings
 
 Kind: TypeAlias = Literal["heading", "paragraph", "list", "table", "code"]
 MAX_TEXT_CHARS = 2_000_000
@@ -30,18 +31,6 @@ ITEM = re.compile(
     r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])[ \t]*\S.*"
 )
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
-PLAIN_HEADING = re.compile(
-    r"(第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、|\d{1,2}(\.\d{1,2}){0,2}[.、]?\s)\s*\S.{0,38}"
-)
-PLAIN_NUMBER = re.compile(
-    r"第[一二三四五六七八九十百\d]{1,4}[章节条部]|[一二三四五六七八九十]{1,3}、"
-    r"|\d{1,2}(?:\.\d{1,2}){0,2}(?:[.、](?!\d)|(?=\s))"
-)
-# What the numbers of plain headings end with, the outermost first; figures stand below them all.
-PLAIN_LEVELS = "部章节条、"
-SENTENCE_END = "。！？!?.；;…：:，,、"
-NO_NUMBER = (0, 0)
-
 # Keys and what stands below them, between two rules; with any other line it is text.
 KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
 BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
@@ -100,8 +89,7 @@ def read_markdown(text: str) -> list[Block]:
 
 
 def read_plain(text: str) -> list[Block]:
-    """Numbered lines like 第三条 or 2.1 that stand alone are headings, but for those that follow
-    one on the other with nothing between them: these are a list."""
+    """Headings of one level that follow one on the other with nothing between them are a list."""
     blocks: list[Block] = []
     for level, found in groupby(_Lines(is_markdown=False).read(text), lambda block: block.level):
         run = list(found)
@@ -125,14 +113,14 @@ class _Lines:
 
     def read(self, text: str) -> list[Block]:
         lines = text.split("\n")
-        headings = frozenset() if self._is_markdown else _find_plain_headings(lines)
+        levels = {} if self._is_markdown else find_headings(lines)
         self._table_rows = set(_find_rows(lines))
         for place, line in enumerate(lines):
-            self._take(line, place + 1, place in headings)
+            self._take(line, place + 1, levels.get(place, 0))
         self._end()
         return self._blocks
 
-    def _take(self, line: str, row: int, is_heading: bool) -> None:
+    def _take(self, line: str, row: int, level: int) -> None:
         if self._is_markdown and self._take_fenced(line, row):
             return
         if not line.strip():
@@ -155,8 +143,8 @@ class _Lines:
             if RULE.fullmatch(line[:MAX_LINE_CHARS]):
                 self._end()
                 return
-        elif is_heading:
-            self._add_heading(line, row, _read_number(line.strip())[0])
+        elif level:
+            self._add_heading(line, row, level)
             return
         self._add(line, row)
 
@@ -212,44 +200,6 @@ class _Lines:
 
     def _bare(self, text: str, line_break: str = " ") -> str:
         return bare(text, line_break) if self._is_markdown else text
-
-
-def _find_plain_headings(lines: Sequence[str]) -> frozenset[int]:
-    """The places of numbered lines that stand alone. Of a list that runs on all are headings or
-    none, for one of its lines may be a sentence and the next a few words."""
-    runs: list[list[int]] = []
-    before = NO_NUMBER
-    for place, line in enumerate(lines):
-        level, ordinal = number = _read_number(line.strip())
-        if level:
-            is_next = level == before[0] and ordinal in (0, before[1] + 1)
-            if not is_next:
-                runs.append([])
-            runs[-1].append(place)
-            before = number
-        elif line.strip() and not (place and lines[place - 1].strip()):
-            before = NO_NUMBER
-    whole = (run for run in runs if all(_is_plain_heading(lines, place) for place in run))
-    return frozenset(place for run in whole for place in run)
-
-
-def _is_plain_heading(lines: Sequence[str], place: int) -> bool:
-    line = lines[place].strip()
-    beside = (*lines[max(0, place - 1) : place], *lines[place + 1 : place + 2])
-    is_alone = not any(other.strip() for other in beside)
-    return is_alone and PLAIN_HEADING.fullmatch(line) is not None and line[-1] not in SENTENCE_END
-
-
-def _read_number(line: str) -> tuple[int, int]:
-    """The level by the kind of the number, 0 where there is none; and which it is of its kind,
-    0 where that is told in Chinese."""
-    found = PLAIN_NUMBER.match(line)
-    if found is None:
-        return NO_NUMBER
-    number = found[0].rstrip(".、") if found[0][0].isdecimal() else found[0]
-    if number[0].isdecimal():
-        return 2 + len(PLAIN_LEVELS) + number.count("."), int(number.rpartition(".")[2])
-    return 2 + PLAIN_LEVELS.index(number[-1]), 0
 
 
 def _find_rows(lines: Sequence[str]) -> Iterator[int]:
