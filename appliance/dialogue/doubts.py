@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from appliance.knowledge.entries import Entry, Match
-from appliance.knowledge.evidence import Evidence
+from appliance.knowledge.evidence import UNKNOWN_BRANCH, Evidence
 from appliance.knowledge.particulars import find_conflict
 
 # Of what is asked, an entry that is given has more than LEAST_SAID, or the documents have less
@@ -30,7 +30,8 @@ def doubt(question: str, match: Match, evidence: Evidence) -> Match:
         return match
     best = match.hits[0]
     if (
-        not evidence.wish.is_met_by(best.entry.answer)
+        evidence.reason == UNKNOWN_BRANCH
+        or not evidence.wish.is_met_by(best.entry.answer)
         or _contradicts(question, best.entry, evidence)
         or _is_told_better(best.entry, best.score, evidence)
         or _speaks_of_something_else(best.entry, evidence)

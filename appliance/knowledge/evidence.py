@@ -73,6 +73,7 @@ WORDS_ALONE = Sureness(2.2, 2.8, 0.0, -3.7, 0.27, 0.37)
 NO_WISH = Wish()
 OTHER_SECTION = "another section is named than that of the lines"
 TOO_LITTLE = "too little of the question in the lines"
+UNKNOWN_BRANCH = "a branch is named of which nothing is written"
 OF_NOTHING = "the question does not say of what"
 # What a table of words says and a second look may say otherwise.
 DOUBTS = (ANOTHER_THING, OF_NOTHING)

@@ -12,6 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from appliance.knowledge.bigrams import list_terms
+from appliance.knowledge.branches import names_unknown_branch
 from appliance.knowledge.calibration import Calibration
 from appliance.knowledge.concepts import find_concepts
 from appliance.knowledge.denials import is_denied
 from appliance.knowledge.embedder import Embedder, Matrix
 from appliance.knowledge.entries import Entry, Found, Match, Passage
-from appliance.knowledge.evidence import PASSAGES, Evidence, find_evidence
+from appliance.knowledge.evidence import PASSAGES, UNKNOWN_BRANCH, Evidence, find_evidence
 from appliance.knowledge.folding import fold, normalise
 from appliance.knowledge.frames import find_essence
 from appliance.knowledge.intents import read_intents
@@ -290,7 +292,12 @@ class Index:
         found = self._search.find(question, CANDIDATES, vector, floor=0.0)
         lines = self._lines.gather(found[:limit], vector)
         beside = [one.passage for one in found[limit:]]
-        return find_evidence(question, lines, self._rows.passage_lexicon, self._reranker, beside)
+        evidence = find_evidence(
+            question, lines, self._rows.passage_lexicon, self._reranker, beside
+        )
+        if names_unknown_branch(question, self._list_written()):
+            return replace(evidence, score=0.0, can_answer=False, reason=UNKNOWN_BRANCH)
+        return evidence
 
     def rate_business(self, question: str) -> float:
         """How likely it is one for a shop, 0 to 1; half where no vectors are there to tell."""
@@ -310,6 +317,12 @@ class Index:
         if self._embedded is None or self._embedded[0] != text:
             self._embedded = (text, self._embedder.embed([text])[0])
         return self._embedded[1]
+
+    def _list_written(self) -> Iterator[str]:
+        yield from self._rows.list_phrasings()
+        yield from self._rows.list_answers()
+        for passage in self._rows.list_passages():
+            yield " ".join((passage.title, *passage.headings, passage.text))
 
     def _list_passage_texts(self) -> Iterator[str]:
         for passage in self._rows.list_passages():
