@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.dialogue.canned import MAX_QUESTION_CHARS, Canned, read_talk
-from appliance.dialogue.language import language_of
+from appliance.dialogue.language import Language, language_of
 from appliance.dialogue.shop import MOMENTS, read_shop
 
 NOW = datetime(2026, 2, 3, 15, 4)
@@ -191,6 +191,33 @@ sorry, wrong size, can I exchange it""".splitlines(),
 )
 def test_a_question_with_more_in_it_is_no_small_talk(question: str) -> None:
     assert CANNED.reply(question, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "key"),
+    [
+        ("👍", "noted"),
+        ("😊🙏", "noted"),
+        ("❤️", "noted"),
+        ("👌🏻", "noted"),
+        ("...", "noted"),
+        ("。。。", "noted"),
+        ("？", "greeting"),
+        ("??!", "greeting"),
+        ("❓", "greeting"),
+        ("👎", "displeased"),
+        ("😡😡", "displeased"),
+    ],
+)
+def test_a_message_without_a_word_is_answered_in_the_language_of_those_before(
+    message: str, key: str
+) -> None:
+    languages: tuple[Language, ...] = ("zh", "en")
+    for language in languages:
+        reply = CANNED.reply(message, NOW, language)
+        assert reply is not None and reply.rule == f"canned/{key}"
+        assert language_of(reply.text) == language
+    assert CANNED.reply(f"{message} A10023", NOW) is None
 
 
 def test_no_message_takes_long_to_be_told_from_small_talk() -> None:

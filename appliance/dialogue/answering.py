@@ -22,7 +22,7 @@ from appliance.dialogue.canned import WITHDRAWN
 from appliance.dialogue.drafts import Drafts
 from appliance.dialogue.handoff import Handoffs
 from appliance.dialogue.ladder import Asked, Ladder
-from appliance.dialogue.language import Language, language_of
+from appliance.dialogue.language import Language, has_words, language_of
 from appliance.dialogue.prewarming import Prewarming
 from appliance.dialogue.prompting import Prompting
 from appliance.dialogue.speech import Speech, TakenOver
@@ -45,6 +45,8 @@ CHANGED = Failed("interrupted", "The answer was interrupted and has changed; ple
 # Fixed words are shown as quickly as they can be kept, a few at a time as any answer is.
 PIECE = re.compile(r"\S{1,12}\s*|\s+")
 BY_MODEL = ("knowledge", "model")
+# So many messages back the language of one without a word is looked for.
+MOST_WORDLESS = 8
 
 
 class Answering:
@@ -176,7 +178,17 @@ class Answering:
         before = await self._sessions.count_exchanges(turn.session_key)
         # What was drawn on other terms, or after other words, is no answer for the next to ask.
         is_first = not before and self._briefs.find(turn.session_key) == PLAIN
-        return Asked(turn.question, turn.session_key, is_first, turn.run_id, turn.heed)
+        said = ""
+        if before and not has_words(turn.question):
+            said = await self._find_worded(turn.session_key)
+        return Asked(turn.question, turn.session_key, is_first, turn.run_id, said, turn.heed)
+
+    async def _find_worded(self, session_key: str) -> str:
+        """The last question before that has a word in it."""
+        recent = await self._sessions.read_exchanges(
+            session_key, lambda count: max(0, count - MOST_WORDLESS)
+        )
+        return next((one.question for one in reversed(recent) if has_words(one.question)), "")
 
     async def _choose(self, turn: Turn, asked: Asked) -> Step:
         """The rung; an answer that the model had begun when the process died stays on its own."""

@@ -20,6 +20,7 @@ from appliance.dialogue.shop import Shop
 from appliance.knowledge.folding import fold
 
 MAX_QUESTION_CHARS = 80
+ASKING_SIGNS, ANGRY_SIGNS = frozenset("?？❓❔⁇"), frozenset("👎😠😡🤬💢😤👿🖕")
 MARKS = re.compile(r"[^\w'+&%]+")
 COURTESY = (
     r"(?:请问一下|请问|[你您]好[啊呀哇]?|哈喽|嗨|喂|亲|那个|麻烦问一下|我想问一下|想问一下|问一下|"
@@ -61,20 +62,25 @@ class Canned:
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
 
-    def reply(self, question: str, now: datetime) -> Reply | None:
-        """`now` is the time at the shop."""
+    def reply(self, question: str, now: datetime, language: Language | None = None) -> Reply | None:
+        """`now` is the time at the shop; `language` the conversation's, else the question's."""
         if len(question) > MAX_QUESTION_CHARS:
             return None
-        language = language_of(question)
+        language = language or language_of(question)
+        if not any(map(str.isalnum, question)):
+            return self._say(name_sign(question), language, now)
         left_out = SAID_ONLY if ASKING.search(fold(question).text) else frozenset()
         for form in list_forms(question):
             for key, pattern in read_talk().items():
                 if key in left_out:
                     continue
                 if pattern.fullmatch(form) and self._has_needed(key, form, language):
-                    text = self._shop.words(key, language, **tell_moment(now, language))
-                    return Reply(f"canned/{key}", text) if text else None
+                    return self._say(key, language, now)
         return None
+
+    def _say(self, key: str, language: Language, now: datetime) -> Reply | None:
+        text = self._shop.words(key, language, **tell_moment(now, language))
+        return Reply(f"canned/{key}", text) if text else None
 
     def _has_needed(self, key: str, form: str, language: Language) -> bool:
         needed = NEEDED.get(key)
@@ -82,6 +88,15 @@ class Canned:
             return True
         named = [fact for fact in needed if fact in NAMED and NAMED[fact].search(form)]
         return any(self._shop.fact(fact, language) for fact in named or needed)
+
+
+def name_sign(message: str) -> str:
+    """What is meant by a message without any word: who sends a question mark alone asks whether
+    anybody is there."""
+    signs = set(message)
+    if signs & ASKING_SIGNS:
+        return "greeting"
+    return "displeased" if signs & ANGRY_SIGNS else "noted"
 
 
 @cache

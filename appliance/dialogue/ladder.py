@@ -68,6 +68,8 @@ class Asked:
     conversation: str
     is_first: bool
     run_id: str = ""
+    # What was asked before, where it has no word of its own to tell its language by.
+    before: str = ""
     # As `Turn.heed`, where a turn asks.
     heed: Callable[[Coroutine[Any, Any, bool]], Awaitable[bool]] = field(
         default=lambda waiting: waiting, compare=False
@@ -75,7 +77,7 @@ class Asked:
 
     @property
     def language(self) -> Language:
-        return language_of(self.text)
+        return language_of(self.before or self.text)
 
 
 class Retriever(Protocol):
@@ -140,7 +142,7 @@ class Ladder:
             return words
         if self.tools and (reply := await self.tools.go_on(asked.conversation, asked.text)):
             return reply
-        canned = self._talk(asked.text)
+        canned = self._talk(asked)
         if canned is None:
             await asked.heed(wait_at_most(self.is_open, OPENING_S))
         # Before anything is looked up: what changes meanwhile is not what the answer stands on.
@@ -169,7 +171,7 @@ class Ladder:
         match = await knowledge.match(question)
         if is_exact(match):
             return answer_from(match)
-        if canned := self._talk(question):
+        if canned := self._talk(asked):
             return canned
         evidence = await knowledge.find_evidence(question)
         return await self._weigh(asked, match, evidence, knowledge)
@@ -197,9 +199,9 @@ class Ladder:
         verdict = self.charter.rules.check(asked.text)
         return words_of(verdict, "in") if verdict else None
 
-    def _talk(self, question: str) -> Words | None:
+    def _talk(self, asked: Asked) -> Words | None:
         """Small talk; an entry of the owner's that is the question to the letter goes before it."""
-        canned = self.charter.canned.reply(question, self._read_now())
+        canned = self.charter.canned.reply(asked.text, self._read_now(), asked.language)
         return Words("rule", canned.text, rule=canned.rule) if canned else None
 
     def _hand_over(self, asked: Asked) -> Words:
