@@ -246,6 +246,25 @@ def test_who_asks_how_is_told_every_step(question: str, line: str, told: str) ->
     assert said == told
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "told"),
+    [
+        ("可以退吗", "未拆封的可以退。定制的不退。\n另外一段。", "未拆封的可以退。定制的不退。"),
+        ("may I bring a dog", "Before. Dogs may come. Not in May.", "Dogs may come. Not in May."),
+        ("how much is a dog", "Before. Dogs may come. Not in May.", "Dogs may come."),
+        ("may I bring a dog", f"Dogs may come. {'Not in May. ' * 30}", "Dogs may come."),
+        ("may I bring a dog", "Dogs may come, cats too", "Dogs may come"),
+    ],
+)
+def test_what_a_paragraph_goes_on_with_is_said_too(question: str, text: str, told: str) -> None:
+    passage = Passage("p", "Rules", text, Origin("inn.md"))
+    line = next(
+        one for one in ("未拆封的可以退。", "Dogs may come.", "Dogs may come") if one in text
+    )
+    evidence = Evidence(passage, (line,), 0.9, True, "", find_wish(question))
+    assert quote(evidence, question) in (f"{told}（见《Rules》）", f"{told} (see “Rules”)")
+
+
 def test_a_list_that_fills_the_screen_is_not_said_whole() -> None:
     steps = [f"{number}. Turn the {'long ' * 30}screw." for number in range(1, 8)]
     passage = Passage("p", "Rules", "\n".join(steps), Origin("inn.md"))

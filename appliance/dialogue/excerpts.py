@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from itertools import groupby
 
-from appliance.dialogue.language import language_of
+from appliance.dialogue.language import HAN_CHAR, language_of
 from appliance.events import Cited
 from appliance.knowledge.entries import Entry, Passage
 from appliance.knowledge.evidence import Evidence
@@ -23,6 +23,9 @@ QUOTE_CHARS = 160
 MAX_LINKS = 5
 # A way to do something is told step by step, where it is not longer than a screen.
 MOST_STEPS_CHARS = 600
+# Four lines on a telephone; a Chinese character is worth some letters.
+MOST_QUOTED_CHARS, CHARS_OF_A_HAN = 240, 3
+SENTENCE_ENDS = ("。", "！", "？", ".", "!", "?")
 HOW = re.compile(
     r"怎么(?!卖|收|算)|怎样|如何|步骤|流程|\bhow\s+(?:do|can|to|should|does|would|is|are)\b|\bsteps?\b"
 )
@@ -77,17 +80,35 @@ def take_lines(evidence: Evidence, count: int = LINES_FOR_MODEL) -> tuple[Excerp
 
 
 def quote(evidence: Evidence, question: str) -> str:
-    """The line that answers, said to the letter, with where it stands; who asks how is told the
-    whole list whose step it is."""
+    """The line that answers, said to the letter, with where it stands. Unless an amount, a time or
+    a place is asked for, what its paragraph goes on with is said too, for there stand exceptions;
+    and who asks how is told the whole list whose step it is."""
     if evidence.passage is None:
         return ""
-    line, title, end = evidence.lines[0], evidence.passage.title, ""
-    if not evidence.wish.kinds and HOW.search(fold(question).text):
-        steps = find_steps(evidence.passage.text, line)
-        line, end = ("\n".join(steps), "\n") if steps else (line, "")
+    text, title, end = evidence.lines[0], evidence.passage.title, ""
+    if not evidence.wish.kinds:
+        steps = find_steps(evidence.passage.text, text) if asks_how(question) else ()
+        end = "\n" if steps else ""
+        text = "\n".join(steps) or _add_rest(text, evidence.passage.text)
     if language_of(question) == "zh":
-        return f"{line}{end}（见《{title}》）"
-    return f"{line}{end or ' '}(see “{title}”)"
+        return f"{text}{end}（见《{title}》）"
+    return f"{text}{end or ' '}(see “{title}”)"
+
+
+def asks_how(question: str) -> bool:
+    return HOW.search(fold(question).text) is not None
+
+
+def _add_rest(line: str, text: str) -> str:
+    """With the sentences behind it in its paragraph, where they are few."""
+    for paragraph in text.splitlines():
+        _, found, rest = paragraph.partition(line)
+        if found and rest.strip():
+            whole = f"{line}{rest.rstrip()}"
+            han = len(HAN_CHAR.findall(whole))
+            is_short = len(whole) - han + CHARS_OF_A_HAN * han <= MOST_QUOTED_CHARS
+            return whole if is_short and line.endswith(SENTENCE_ENDS) else line
+    return line
 
 
 def find_steps(text: str, line: str) -> tuple[str, ...]:
