@@ -77,6 +77,8 @@ def test_a_long_message_is_read_to_its_bound() -> None:
         ("真的吗", 0.95, True),
         ("买三十把打折不", 0.95, True),
         ("自己过来拿行不行", 0.95, True),
+        ("床垫偏软还是偏硬", 0.95, True),
+        ("床垫多厚", 0.95, True),
     ],
 )
 def test_what_is_likely_a_shops_business_is_asked_of_the_shop(

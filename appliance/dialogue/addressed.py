@@ -61,7 +61,7 @@ PUT_TO_SHOP = re.compile(
 # that shops could not answer 93 of 100 are, of those about anything else 25: docs/lab-notes.md.
 LEAST_BUSINESS = 0.9
 ASKS = re.compile(
-    r"[?？]|[吗么呢]|什么|啥|怎么|怎样|咋|如何|多少|多久|多大|多长|多高|几|哪|谁|何时|是不是|有没有|能不能|会不会|可不可以|可以|能否"
+    r"[?？]|[吗么呢]|什么|啥|怎么|怎样|咋|如何|多[少久大长高厚宽重深粗远快早晚]|还是|几|哪|谁|何时|是不是|有没有|能不能|会不会|可不可以|可以|能否"
     r"|(.)不\1|[\u4e00-\u9fff]不$|[^没]没有?$"
     r"|\b(?:what|when|where|which|who|whose|why|how|is|are|was|do|does|did|can|could|may|will|would|"
     r"should|shall|am|have|has|any)\b"
