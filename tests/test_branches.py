@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 from appliance.dialogue.doubts import doubt
-from appliance.knowledge.branches import names_unknown_branch
+from appliance.knowledge.branches import find_places, names_unknown_branch
 from appliance.knowledge.entries import Entry, Hit, Match, Origin, Passage
 from appliance.knowledge.evidence import UNKNOWN_BRANCH
 from appliance.knowledge.index import Index, write_index
 
-WRITTEN = ("杭州店：10:00–21:00", "The Suzhou store opens at ten.")
+WRITTEN = (
+    "杭州市拱墅区青禾路 88 号：10:00–21:00",
+    "The Suzhou store opens at ten.",
+    "上海、江苏、浙江 8 元，北京 12 元；也可以到店自提。",
+    "88 Grafton Street, Dublin",
+)
+PLACES = find_places(WRITTEN)
 TODAY = date(2026, 11, 24)
 
 
@@ -32,7 +38,7 @@ TODAY = date(2026, 11, 24)
     ],
 )
 def test_a_branch_of_which_nothing_is_written_is_unknown(question: str) -> None:
-    assert names_unknown_branch(question, WRITTEN)
+    assert names_unknown_branch(question, PLACES)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +54,17 @@ def test_a_branch_of_which_nothing_is_written_is_unknown(question: str) -> None:
         "寄到上海要几天",
         "I live in London, when do you open?",
         "南京路店几点开门",
+        "when does the Dublin shop close",
     ],
 )
 def test_what_is_written_of_and_what_is_no_branch_are_not(question: str) -> None:
-    assert not names_unknown_branch(question, WRITTEN)
+    assert not names_unknown_branch(question, PLACES)
+
+
+def test_a_shop_that_names_no_city_may_be_in_any() -> None:
+    places = find_places(("几点开门？每天 9 点。", "上海、浙江 8 元"))
+    assert not places and sorted(PLACES) == ["杭州", "苏州", "都柏林"]
+    assert not names_unknown_branch("杭州店几点关门", places)
 
 
 @pytest.fixture(scope="module")

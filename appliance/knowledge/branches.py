@@ -7,7 +7,7 @@ branch, or where, is told what there is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from appliance.knowledge.folding import fold
 
@@ -33,12 +33,18 @@ CITIES = tuple(
 """.replace("\n", "|").split("|")
     if names.strip()
 )
-NAMES = {name: city for city in CITIES for name in city}
+NAMES = {name: city[0] for city in CITIES for name in city}
 ANY = "|".join(sorted(map(re.escape, NAMES), key=len, reverse=True))
 SHOP = r"(?:store|shop|branch|location|outlet|showroom|office|clinic|studio|hotel)(?:e?s)?"
 BRANCH = re.compile(
     rf"(?P<han>{ANY})市?(?:的|那家|这家|那边的?|这边的?|那里的?)?(?:分店|门店|总店|店|分部|网点|校区|分公司)"
     rf"|\b(?P<before>{ANY})(?:'s)?\s+{SHOP}\b|\b{SHOP}\s+(?:in|at)\s+(?P<behind>{ANY})\b"
+)
+# Where the shop is, and not where it sends parcels to.
+PLACE = re.compile(
+    rf"(?P<han>{ANY})[^、，。；,;|\n]{{0,12}}(?:店|路|街|号|馆)"
+    rf"|\b(?P<before>{ANY})(?:'s)?\s+{SHOP}\b|\b{SHOP}\s+(?:in|at)\s+(?P<behind>{ANY})\b"
+    rf"|\b(?:road|street|avenue|square|lane)\W{{1,3}}(?P<town>{ANY})\b"
 )
 WHETHER = re.compile(
     r"有没有|有.{0,12}(?:吗|么|不)|开了(?:没|吗)|开到|哪|在不在|地址"
@@ -46,13 +52,18 @@ WHETHER = re.compile(
 )
 
 
-def names_unknown_branch(question: str, written: Iterable[str]) -> bool:
-    """Whether it asks something of a branch in a city that none of the texts `written` names."""
+def find_places(written: Iterable[str]) -> frozenset[str]:
+    """The cities where the texts of a shop place one of its branches, or all it has."""
+    return frozenset(city for text in written for city in _find_cities(PLACE, fold(text).text))
+
+
+def names_unknown_branch(question: str, places: Collection[str]) -> bool:
+    """Whether it asks something of a branch in a city that is none of the `places`; a shop that
+    names no city has its one wherever it is asked for."""
     folded = fold(question).text
-    asked = {NAMES[name] for found in BRANCH.finditer(folded) for name in found.groups() if name}
-    if not asked or WHETHER.search(folded):
-        return False
-    known = {
-        city for text in written for city in asked if any(name in fold(text).text for name in city)
-    }
-    return known != asked
+    asked = _find_cities(BRANCH, folded) if places else set()
+    return not asked <= set(places) and WHETHER.search(folded) is None
+
+
+def _find_cities(pattern: re.Pattern[str], folded: str) -> set[str]:
+    return {NAMES[name] for found in pattern.finditer(folded) for name in found.groups() if name}

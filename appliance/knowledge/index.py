@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from appliance.knowledge.bigrams import list_terms
-from appliance.knowledge.branches import names_unknown_branch
+from appliance.knowledge.branches import find_places, names_unknown_branch
 from appliance.knowledge.calibration import Calibration
 from appliance.knowledge.concepts import find_concepts
 from appliance.knowledge.denials import is_denied
@@ -60,7 +60,7 @@ INDICES = """
 create index phrasings_by_normal on phrasings (normal);
 create index phrasings_by_entry on phrasings (entry);
 """
-FORMAT = "3"
+FORMAT = "4"
 FIRST_DAY, LAST_DAY = 0, date.max.toordinal()
 # As likely a shop's business as not.
 UNTOLD = 0.5
@@ -84,6 +84,7 @@ def write_index(path: Path, entries: Sequence[Entry], passages: Sequence[Passage
                     ("format", FORMAT),
                     ("entries", str(len(entries))),
                     ("passages", str(len(passages))),
+                    ("places", " ".join(sorted(find_places(list_written(entries, passages))))),
                 ],
             )
             db.executescript(INDICES)
@@ -96,6 +97,13 @@ def write_index(path: Path, entries: Sequence[Entry], passages: Sequence[Passage
             db.execute(
                 "insert into facts values ('calibration', ?)", (json.dumps(calibration.as_dict()),)
             )
+
+
+def list_written(entries: Iterable[Entry], passages: Iterable[Passage]) -> Iterator[str]:
+    for entry in entries:
+        yield from (entry.question, entry.answer)
+    for passage in passages:
+        yield " ".join((passage.title, *passage.headings, passage.text))
 
 
 class ReadWords(NamedTuple):
@@ -227,6 +235,7 @@ class Index:
         try:
             self._rows = Rows(self._db)
             stored = self._rows.read_fact("calibration")
+            self._places = self._rows.read_fact("places").split()
             self._embedder = embedder
             self._reranker: Reranker | None = None
             self._embedded: tuple[str, Matrix] | None = None
@@ -295,7 +304,7 @@ class Index:
         evidence = find_evidence(
             question, lines, self._rows.passage_lexicon, self._reranker, beside
         )
-        if names_unknown_branch(question, self._list_written()):
+        if names_unknown_branch(question, self._places):
             return replace(evidence, score=0.0, can_answer=False, reason=UNKNOWN_BRANCH)
         return evidence
 
@@ -317,12 +326,6 @@ class Index:
         if self._embedded is None or self._embedded[0] != text:
             self._embedded = (text, self._embedder.embed([text])[0])
         return self._embedded[1]
-
-    def _list_written(self) -> Iterator[str]:
-        yield from self._rows.list_phrasings()
-        yield from self._rows.list_answers()
-        for passage in self._rows.list_passages():
-            yield " ".join((passage.title, *passage.headings, passage.text))
 
     def _list_passage_texts(self) -> Iterator[str]:
         for passage in self._rows.list_passages():
