@@ -12,7 +12,7 @@ import random
 import pytest
 
 from appliance.engine.affinity import choose_order, rank
-from appliance.engine.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, THRESHOLD, Breaker
+from appliance.engine.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, THRESHOLD, Attempt, Breaker
 from appliance.engine.completions import (
     Delta,
     Kind,
@@ -75,43 +75,63 @@ def test_a_breaker_does_in_random_sequences_what_its_picture_says() -> None:
     chance = random.Random(8)
     for _ in range(300):
         breaker, now_s = Breaker(), 0.0
-        failures, pause_s, open_until_s, is_trying = 0, FIRST_PAUSE_S, -1.0, False
+        failures, pause_s, open_until_s = 0, FIRST_PAUSE_S, -1.0
+        begun = [breaker.begin()]
+        trying: Attempt | None = None
         for _ in range(60):
             now_s += chance.choice((0.0, 0.1, 1.0, 31.0))
-            may = open_until_s < 0 or (now_s >= open_until_s and not is_trying)
+            may = open_until_s < 0 or (now_s >= open_until_s and trying is None)
             assert breaker.may_try(now_s) is may
             assert breaker.is_open is (open_until_s >= 0)
+            one = chance.choice(begun)
             match chance.choice(("begin", "succeed", "fail", "fail", "leave")):
                 case "begin" if may:
-                    breaker.begin()
-                    is_trying = open_until_s >= 0
+                    begun.append(breaker.begin())
+                    trying = begun[-1] if open_until_s >= 0 else None
                 case "succeed":
                     breaker.succeed()
-                    failures, pause_s, open_until_s, is_trying = 0, FIRST_PAUSE_S, -1.0, False
+                    failures, pause_s, open_until_s, trying = 0, FIRST_PAUSE_S, -1.0, None
                 case "fail":
-                    breaker.fail(now_s)
-                    if open_until_s < 0 or is_trying:
+                    breaker.fail(one, now_s)
+                    if open_until_s < 0 or one is trying:
                         failures += 1
-                        if is_trying or failures >= THRESHOLD:
+                        if one is trying or failures >= THRESHOLD:
                             open_until_s = now_s + pause_s
                             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                        is_trying = False
+                        trying = None
                 case "leave":
-                    breaker.leave()
-                    is_trying = False
+                    breaker.leave(one)
+                    trying = None if one is trying else trying
 
 
 def test_an_open_breaker_lets_one_try_pass_and_a_success_closes_it() -> None:
     breaker = Breaker()
     for _ in range(THRESHOLD):
         assert breaker.may_try(0.0)
-        breaker.fail(0.0)
+        breaker.fail(breaker.begin(), 0.0)
     assert not breaker.may_try(FIRST_PAUSE_S - 0.01)
     assert breaker.may_try(FIRST_PAUSE_S)
     breaker.begin()
     assert not breaker.may_try(FIRST_PAUSE_S)
     breaker.succeed()
     assert breaker.may_try(0.0)
+
+
+def test_an_old_answer_that_ends_leaves_the_one_try_its_place() -> None:
+    breaker = Breaker()
+    *failed, broken_off, late = [breaker.begin() for _ in range(THRESHOLD + 2)]
+    for attempt in failed:
+        breaker.fail(attempt, 0.0)
+        breaker.leave(attempt)
+    the_try = breaker.begin()
+    breaker.leave(broken_off)
+    breaker.fail(late, FIRST_PAUSE_S)
+    breaker.leave(late)
+    assert not breaker.may_try(FIRST_PAUSE_S)
+    breaker.fail(the_try, FIRST_PAUSE_S)
+    breaker.leave(the_try)
+    assert not breaker.may_try(2 * FIRST_PAUSE_S)
+    assert breaker.may_try(3 * FIRST_PAUSE_S)
 
 
 NAMES = tuple(f"http://gpu{number}.lan" for number in range(5))

@@ -124,7 +124,7 @@ class RemoteRun:
             tried.append(server)
             if self._text.said and not server.can_continue:
                 continue
-            with server.held():
+            with server.held() as attempt:
                 try:
                     return await self._listen(server)
                 except RequestRefused as error:
@@ -135,7 +135,7 @@ class RemoteRun:
                         may_ask_again = False
                         tried.remove(server)
                         continue
-                    self._team.fail(server, str(error))
+                    self._team.fail(server, attempt, str(error))
             if self._text.tokens_left <= 0:
                 return self._finish("length")
         return await self._fall()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from appliance.engine.breaker import Breaker
+from appliance.engine.breaker import Attempt, Breaker
 from appliance.engine.completions import Delta, Kind, NoCompletion, read_delta, read_models
 from appliance.engine.event_reader import EventReader, EventTooLong
 
@@ -104,15 +104,15 @@ class RemoteServer:
             self.is_up, self.reason = True, ""
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Attempt]:
         """While an answer is under way there."""
         self.running += 1
-        self.breaker.begin()
+        attempt = self.breaker.begin()
         try:
-            yield
+            yield attempt
         finally:
             self.running -= 1
-            self.breaker.leave()
+            self.breaker.leave(attempt)
 
     async def stream(self, body: bytes) -> AsyncGenerator[Delta, None]:
         """Whatever the server tells, up to where it closes. Raises ServerFailed."""

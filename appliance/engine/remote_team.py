@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from appliance.engine.affinity import choose_order
+from appliance.engine.breaker import Attempt
 from appliance.engine.remote_server import RemoteServer
 from appliance.patience import wait_at_most
 
@@ -65,11 +66,11 @@ class RemoteTeam:
         order = choose_order(conversation, {url: one.running for url, one in well.items()})
         return well[order[0]] if order else None
 
-    def fail(self, server: RemoteServer, reason: str) -> None:
+    def fail(self, server: RemoteServer, attempt: Attempt, reason: str) -> None:
         """It broke an answer or began none."""
         self.failures += 1
         self._log.warning("remote server failed", server=server.url, reason=reason)
-        server.breaker.fail(time.monotonic())
+        server.breaker.fail(attempt, time.monotonic())
         self._on_change()
 
     def note_refusal(self, server: RemoteServer, reason: str) -> None:
