@@ -9,6 +9,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -598,6 +599,27 @@ def test_a_caller_that_leaves_ends_the_answer_and_leaves_nothing(
         if not headers:
             assert server.engine.was_forgotten.wait(5)
             assert count_sessions(server) == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "headers"),
+    [
+        ({"response_format": {"type": "json_object"}}, {}),
+        ({"tools": [WEATHER], "tool_choice": "required"}, {}),
+        ({}, {"X-Appliance-Rungs": "off"}),
+    ],
+)
+def test_who_waits_for_the_bare_model_at_a_stop_is_told_to_come_back(
+    tmp_path: Path, wish: dict[str, Any], headers: dict[str, str]
+) -> None:
+    never = asyncio.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with open_house(tmp_path, lambda _: ['{"a"', Wait(never)]) as server:
+            asked = pool.submit(post, server, CHAT, {**ASK, **wish}, **headers)
+            assert server.engine.began.wait(5)
+        told = asked.result(5)
+    assert (told.status_code, told.json()["error"]["code"]) == (503, "restarting")
+    assert told.headers["retry-after"]
 
 
 def test_a_kept_answer_goes_on_without_its_caller(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ async def write(lines: Sequence[Line], shape: Shape, most_tokens: int = 4096) ->
     engine = ScriptedEngine(lambda _: lines)
     await engine.start()
     generation = Generation("c", PROMPT, max_new_tokens=most_tokens)
-    return (await answer_in_shape(engine, generation, shape)).value
+    return (await answer_in_shape(engine.generate, generation, shape)).value
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -99,7 +99,7 @@ async def test_the_grammar_is_given_to_the_engine() -> None:
     await engine.start()
     shape = shape_of(SIZE)
     answer = await asyncio.wait_for(
-        answer_in_shape(engine, Generation("c", PROMPT, 64), shape), timeout=5
+        answer_in_shape(engine.generate, Generation("c", PROMPT, 64), shape), timeout=5
     )
     assert answer.value == {"size": 42} and seen[0].grammar == shape.grammar
 

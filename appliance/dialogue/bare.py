@@ -17,7 +17,7 @@ from typing import Literal
 
 from appliance.dialogue.briefs import Terms
 from appliance.dialogue.replies import Ended, Reply, ReplyFinish, Text
-from appliance.dialogue.structured import Shape, answer_in_shape
+from appliance.dialogue.structured import Shape, Structured, answer_in_shape
 from appliance.engine.engine import (
     Broken,
     Counted,
@@ -30,7 +30,14 @@ from appliance.engine.engine import (
 )
 from appliance.engine.grammar import Grammar
 from appliance.engine.prompt import Exchange, Prompt, TokenIds
-from appliance.errors import Busy, ContextTooLong, EngineFailure, InvalidField, Restarting
+from appliance.errors import (
+    AnswerIncomplete,
+    Busy,
+    ContextTooLong,
+    EngineFailure,
+    InvalidField,
+    Restarting,
+)
 from appliance.events import Timings, Usage
 from appliance.settings import Settings
 
@@ -39,6 +46,7 @@ SYSTEM = "You are a helpful assistant."
 # A token of any model stands for fewer characters: longer text is refused before it is read.
 MOST_CHARS_A_TOKEN = 16
 BETWEEN = "\n\n"
+ASK_AGAIN = "The appliance restarts; please ask again in a moment."
 CHOICE_TOKENS = 2
 LIKELIEST = Terms(max_new_tokens=CHOICE_TOKENS, temperature=0.0, repeat_penalty=1.0)
 
@@ -69,7 +77,8 @@ class Bare:
         # Conversations whose cells may still be of use, the one asked last at the end.
         self._recent: dict[str, None] = {}
         self._in_use: set[str] = set()
-        self._runs: set[Run] = set()
+        # By the key of its cells, which no other has meanwhile.
+        self._runs: dict[str, Run] = {}
         self._is_closing = False
 
     async def chat(
@@ -100,7 +109,7 @@ class Bare:
     async def close(self) -> None:
         """Every run ends; nobody is let in any more."""
         self._is_closing = True
-        for run in tuple(self._runs):
+        for run in tuple(self._runs.values()):
             run.cancel()
         for conversation in tuple(self._recent):
             await self._engine.forget(conversation)
@@ -126,7 +135,7 @@ class Bare:
         async with self._place(conversation) as place:
             generation = self._make_generation(work, place)
             if work.shape is not None:
-                answer = await answer_in_shape(self._engine, generation, work.shape)
+                answer = await self._answer_in_shape(generation, work.shape)
                 yield Text(answer.text, answer.logprobs)
                 yield conclude(answer.begun, answer.ended, began_at)
                 return
@@ -134,11 +143,18 @@ class Bare:
                 async for part in parts:
                     yield part
 
+    async def _answer_in_shape(self, generation: Generation, shape: Shape) -> Structured:
+        try:
+            return await answer_in_shape(self._generate, generation, shape)
+        except AnswerIncomplete:
+            if self._is_closing:
+                raise Restarting(ASK_AGAIN) from None
+            raise
+
     async def _follow(self, generation: Generation, began_at: float) -> Reply:
         prefilled = Prefilled(len(generation.prompt.ids), 0, 0.0, 0.0)
         first_at = 0.0
-        run = self._engine.generate(generation)
-        self._runs.add(run)
+        run = self._generate(generation)
         try:
             async for output in run:
                 match output:
@@ -151,11 +167,15 @@ class Bare:
                         raise EngineFailure(message)
                     case Finished():
                         if output.reason == "cancelled" and self._is_closing:
-                            raise Restarting("The appliance restarts; please ask again.")
+                            raise Restarting(ASK_AGAIN)
                         yield conclude(prefilled, output, began_at, first_at)
         finally:
-            self._runs.discard(run)
             run.cancel()
+
+    def _generate(self, generation: Generation) -> Run:
+        run = self._engine.generate(generation)
+        self._runs[generation.conversation] = run
+        return run
 
     def _make_generation(self, work: Work, conversation: str) -> Generation:
         settings = self._settings
@@ -183,7 +203,7 @@ class Bare:
 
     def _check_room(self) -> None:
         if self._is_closing:
-            raise Restarting("The appliance restarts; please ask again in a moment.")
+            raise Restarting(ASK_AGAIN)
         if self._asking >= self._room:
             wait_s = self._engine.estimate_wait_s()
             raise Busy(f"All {self._room} places are taken; ask again in {wait_s} s.", wait_s)
@@ -211,6 +231,7 @@ class Bare:
             yield place
         finally:
             self._asking -= 1
+            self._runs.pop(place, None)
             self._in_use.discard(place)
             self._recent[place] = None
             while len(self._recent) > self._settings.parallel:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from appliance.engine.engine import Broken, Engine, Finished, Generation, Piece, Prefilled
+from appliance.engine.engine import Broken, Finished, Generation, Piece, Prefilled, Run
 from appliance.engine.grammar import Grammar, compile_json_object, compile_node
 from appliance.engine.json_schema import read_schema
 from appliance.engine.logprobs import TokenLogprob
@@ -69,13 +69,15 @@ def shape_of(schema: object) -> Shape:
     return Shape(compile_node(node), lambda value: fits(node, value))
 
 
-async def answer_in_shape(engine: Engine, generation: Generation, shape: Shape) -> Structured:
+async def answer_in_shape(
+    generate: Callable[[Generation], Run], generation: Generation, shape: Shape
+) -> Structured:
     """The whole answer. Raises AnswerIncomplete where it was cut off, EngineFailure where it
     broke or is not what was asked for, ModelUnavailable."""
     pieces: list[str] = []
     logprobs: list[TokenLogprob] = []
     begun = Prefilled(len(generation.prompt.ids), 0, 0.0, 0.0)
-    run = engine.generate(replace(generation, grammar=shape.grammar))
+    run = generate(replace(generation, grammar=shape.grammar))
     try:
         async for output in run:
             if isinstance(output, Piece):
