@@ -75,7 +75,12 @@ def test_a_response_is_kept_goes_on_and_is_deleted(tmp_path: Path) -> None:
             previous_response_id=first.id,
         )
         assert "|说说天空|你说：说说天空|天空呢|" in write_prompt(server.engine.generations[-1])
+        assert first.previous_response_id is None and again.previous_response_id is None
         assert second.previous_response_id == first.id
+        assert client.responses.retrieve(second.id).previous_response_id == first.id
+        picked_up = list(client.responses.retrieve(second.id, stream=True))
+        assert picked_up[0].type == "response.created"
+        assert picked_up[0].response.previous_response_id == first.id
         with pytest.raises(openai.BadRequestError):
             client.responses.create(model="m", input="x", previous_response_id=first.id)
         assert count_sessions(server) == 1
@@ -83,6 +88,15 @@ def test_a_response_is_kept_goes_on_and_is_deleted(tmp_path: Path) -> None:
         assert count_sessions(server) == 0
         with pytest.raises(openai.NotFoundError):
             client.responses.retrieve(second.id)
+
+
+def test_a_response_in_a_named_session_goes_on_from_what_was_there(tmp_path: Path) -> None:
+    with open_house(tmp_path) as server, connect(server) as client:
+        first = client.responses.create(model="m", input="说说天空")
+        named = {"X-Session-Id": first.id[5:27]}
+        second = client.responses.create(model="m", input="天空呢", extra_headers=named)
+        again = client.responses.retrieve(second.id)
+        assert again.previous_response_id == second.previous_response_id == first.id
 
 
 def test_whoever_comes_back_misses_and_doubles_nothing_at_any_number(

@@ -37,6 +37,7 @@ from appliance.store.messages import StoredMessage
 # A session's id and the run's.
 KEPT_ID = re.compile(r"resp_([A-Za-z0-9_-]{22})([0-9a-f]{16})")
 MAX_DIGITS = 16
+GONE = "There is no such response; it may have been deleted."
 
 
 class Responses:
@@ -86,11 +87,15 @@ class Responses:
 
     async def _keep(self, request: Request, wish: ResponseWish, plan: LadderPlan) -> Response:
         session_id = plan.session_id or NEW_SESSION
-        if wish.previous_response_id is not None:
-            session_id = await self._find_previous(wish.previous_response_id)
+        previous_id = wish.previous_response_id
+        if previous_id is not None:
+            session_id = await self._find_previous(previous_id)
+        elif session_id != NEW_SESSION:
+            messages = (await self._conversations.read(session_id)).messages
+            previous_id = name_last(session_id, messages)
         begun = await self._openai.begin(request, plan, session_id)
         response_id = f"resp_{begun.session_id}{begun.turn.run_id}"
-        card = self._make_card(response_id, wish.previous_response_id)
+        card = self._make_card(response_id, previous_id)
         if wish.background and not wish.stream:
             return JsonAnswer(card.show("in_progress", []))
         return await self._send(request, wish, begun.reply, card)
@@ -122,16 +127,19 @@ class Responses:
         response_id = request.path_params["response_id"]
         session_id, run_id = read_id(response_id)
         messages = (await self._read(session_id)).messages
-        created_ms = next((one.created_ms for one in messages if one.run_id == run_id), None)
-        if created_ms is None:
-            raise NotOffered("There is no such response; it may have been deleted.")
-        return Card(response_id, created_ms // 1000, self._openai.name_model()), session_id, run_id
+        begun_at = next((at for at, one in enumerate(messages) if one.run_id == run_id), None)
+        if begun_at is None:
+            raise NotOffered(GONE)
+        created_s = messages[begun_at].created_ms // 1000
+        previous_id = name_last(session_id, messages[:begun_at])
+        card = Card(response_id, created_s, self._openai.name_model(), previous_id)
+        return card, session_id, run_id
 
     async def _read(self, session_id: str) -> Any:
         try:
             return await self._conversations.read(session_id)
         except SessionNotFound:
-            raise NotOffered("There is no such response; it may have been deleted.") from None
+            raise NotOffered(GONE) from None
 
     async def _show_now(self, card: Card, session_id: str, run_id: str) -> Step:
         running = (await self._conversations.read(session_id)).running
@@ -196,6 +204,11 @@ def tell(message: StoredMessage) -> Sequence[Event]:
         suggestions=message.suggestions,
     )
     return [*said, end]
+
+
+def name_last(session_id: str, messages: Sequence[StoredMessage]) -> str | None:
+    """The response that one behind these messages goes on from."""
+    return f"resp_{session_id}{messages[-1].run_id}" if messages else None
 
 
 def read_id(response_id: str) -> tuple[str, str]:
