@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx2
@@ -144,6 +146,38 @@ def test_a_client_that_leaves_finds_the_answer_where_it_left(tmp_path: Path) -> 
         assert rest[0].sequence_number == last + 1
         assert rest[0].type == "response.output_text.delta" and rest[0].delta == "第二句。"
         assert rest[-1].type == "response.completed"
+
+
+def test_a_stop_says_to_all_who_follow_that_the_response_goes_on(tmp_path: Path) -> None:
+    never = asyncio.Event()
+
+    def follow(
+        method: str, address: str, headers: dict[str, str], heard: Barrier, **body: Any
+    ) -> list[dict[str, Any]]:
+        lines = []
+        with httpx2.stream(method, address, headers=headers, timeout=10, **body) as told:
+            for line in told.iter_lines():
+                lines.append(line)
+                if line == "event: response.output_text.delta":
+                    heard.wait(5)
+        return read_steps("\n".join(lines).strip())
+
+    heard = Barrier(3)
+    with ThreadPoolExecutor(2) as pool:
+        with open_house(tmp_path, lambda _: ["第一句。", Wait(never)]) as server:
+            address, headers = f"{server.url}{PATH}", bear(server)
+            body = {"input": "说说天空", "background": True}
+            begun = httpx2.post(address, json=body, headers=headers).json()
+            picked_up = f"{address}/{begun['id']}?stream=true"
+            asked = {"input": "说说大海", "stream": True}
+            followed = [
+                pool.submit(follow, "GET", picked_up, headers, heard),
+                pool.submit(follow, "POST", address, headers, heard, json=asked),
+            ]
+            heard.wait(5)
+        for one in followed:
+            last = one.result(5)[-1]
+            assert (last["type"], last["code"]) == ("error", "restarting")
 
 
 def test_a_response_in_the_background_can_be_ended(tmp_path: Path) -> None:

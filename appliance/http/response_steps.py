@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from appliance.dialogue.replies import Called, Ended, Part, Text
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, Restarting
 from appliance.events import Usage
 from appliance.http.openai_chunks import show_origin
 
@@ -76,7 +76,8 @@ class Steps:
         self.last: Step = {}
 
     async def tell(self, parts: AsyncIterator[Part]) -> AsyncIterator[Step]:
-        """All events; one for a reply that fails is the last."""
+        """All events; one for a reply that fails is the last. Raises Restarting where it is
+        stored: it goes on after the restart, under the numbers that come next."""
         for step in self.open():
             yield step
         try:
@@ -84,6 +85,8 @@ class Steps:
                 for step in self.take(part):
                     yield step
         except ApplianceError as error:
+            if self._card.is_stored and isinstance(error, Restarting):
+                raise
             for step in self.fail(error):
                 yield step
 

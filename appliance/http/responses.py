@@ -20,18 +20,25 @@ from starlette.responses import Response
 from appliance.dialogue.callers import read_parts
 from appliance.dialogue.conversations import Conversations
 from appliance.dialogue.replies import Ended, Part, Reply
-from appliance.errors import InvalidField, NotOffered, SessionNotFound, StoreUnavailable
-from appliance.events import Done, Event, Failed, Numbered, Token
+from appliance.errors import (
+    InvalidField,
+    NotOffered,
+    Restarting,
+    SessionNotFound,
+    StoreUnavailable,
+)
+from appliance.events import Bye, Done, Event, Failed, Numbered, Token
 from appliance.http.answers import JsonAnswer, dump
 from appliance.http.body import check_fields, read_open_body
 from appliance.http.errors import report_unexpected
-from appliance.http.frames import stream
+from appliance.http.frames import PARKED, stream
 from appliance.http.openai import OpenAi
 from appliance.http.openai_reading import NEW_SESSION, LadderPlan, plan_chat
 from appliance.http.openai_shapes import ChatWish
 from appliance.http.outlets import begin, gather
 from appliance.http.response_shapes import ResponseDeleted, ResponseWish, write_chat
 from appliance.http.response_steps import Card, Step, Steps
+from appliance.http.shapes import ErrorText
 from appliance.store.messages import StoredMessage
 
 # A session's id and the run's.
@@ -162,10 +169,13 @@ class Responses:
             return
         events = await self._conversations.watch(session_id, 0)
         async for numbered in events:
+            if isinstance(numbered.event, Bye):
+                raise Restarting(PARKED["message"])
             for part in read_parts(numbered) if numbered.run_id == run_id else ():
                 yield part
                 if isinstance(part, Ended):
                     return
+        raise NotOffered(GONE)
 
     async def _recall(
         self, session_id: str, run_id: str, messages: Sequence[StoredMessage]
@@ -229,14 +239,19 @@ def read_after(request: Request) -> int:
     return int(told)
 
 
+def show_error(told: ErrorText) -> dict[str, str | int]:
+    return {"event": "error", "data": dump({"type": "error", "param": None, **told})}
+
+
 def stream_steps(steps: AsyncIterator[Step], after: int) -> Response:
     async def frames() -> AsyncIterator[dict[str, str | int]]:
         try:
             async for step in steps:
                 if step["sequence_number"] > after:
                     yield {"event": step["type"], "data": dump(step)}
+        except Restarting:
+            yield show_error(PARKED)
         except Exception as error:
-            told = report_unexpected(error)
-            yield {"event": "error", "data": dump({"type": "error", "param": None, **told})}
+            yield show_error(report_unexpected(error))
 
     return stream(frames())
