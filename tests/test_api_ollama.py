@@ -155,3 +155,20 @@ def test_a_wrong_body_is_refused_in_one_sentence(
 ) -> None:
     told = post(lasting_server, "/api/chat", body)
     assert told.status_code == 400 and isinstance(told.json()["error"], str)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/chat", {"messages": HELLO, "options": {"stop": [""]}}, "options.stop"),
+        ("/api/chat", {"messages": [{"role": "user", "content": 4}]}, "messages[0].content"),
+        ("/api/generate", {"prompt": "a", "options": {"stop": [""]}}, "options.stop"),
+        ("/api/generate", {"prompt": "  "}, "prompt"),
+        ("/api/generate", {"prompt": "  ", "system": "Be brief."}, "prompt"),
+    ],
+)
+def test_a_refusal_names_the_field_as_it_was_sent(
+    lasting_server: HouseServer[ScriptedEngine], path: str, body: dict[str, object], field: str
+) -> None:
+    told = post(lasting_server, path, {"model": "m", **body})
+    assert told.status_code == 400 and told.json()["error"].startswith(f"{field} ")

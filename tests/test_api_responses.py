@@ -284,6 +284,33 @@ def test_a_wrong_body_is_refused(lasting_server: HouseServer[ScriptedEngine], bo
     assert told.status_code in (400, 404) and told.json()["error"]["message"]
 
 
+ROBOT = {"role": "robot", "content": "x"}
+USER = {"role": "user", "content": "x"}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"input": [ROBOT]}, "input[0].role"),
+        ({"input": [USER, ROBOT], "instructions": "Be brief."}, "input[1].role"),
+        ({"input": [{"role": "user", "content": [{"type": "x"}]}]}, "input[0].content[0].type"),
+        ({"input": [{"type": "function_call", "name": 4}]}, "input[0]"),
+        ({"input": [{"type": "function_call_output", "output": 4}]}, "input[0].output"),
+        ({"input": [{"role": "assistant", "content": "x"}]}, "input"),
+        ({"input": "  "}, "input"),
+        ({"input": "x", "text": {"format": {"type": "yaml"}}}, "text.format.type"),
+        ({"input": "x", "text": {"format": {"type": "json_schema"}}}, "text.format"),
+        ({"input": "x", "text": {"format": "json"}}, "text.format"),
+    ],
+)
+def test_a_refusal_names_the_field_as_it_was_sent(
+    lasting_server: HouseServer[ScriptedEngine], body: object, param: str
+) -> None:
+    error = post(lasting_server, PATH, body).json()["error"]
+    assert error["param"] == param
+    assert error["message"].removeprefix("Field ").startswith(f"{param} ")
+
+
 @pytest.mark.parametrize("wrong", ["resp_x", "resp_" + "a" * 22 + "0" * 16, "x"])
 def test_an_id_that_is_none_is_not_found(
     lasting_server: HouseServer[ScriptedEngine], wrong: str

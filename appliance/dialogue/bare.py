@@ -245,7 +245,7 @@ def arrange(messages: Sequence[Said]) -> tuple[str, list[tuple[str, str]], str]:
     system = [one.text for one in messages if one.role == "system"]
     talk = [one for one in messages if one.role != "system"]
     if not talk or talk[-1].role != "user":
-        raise InvalidField("messages", "The last of messages must be one of the user or a tool.")
+        raise InvalidField("messages", "messages must end with one of the user or a tool.")
     past: list[tuple[str, str]] = []
     question: list[str] = []
     for at, one in enumerate(talk):

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -34,6 +35,7 @@ from appliance.http.ollama_shapes import (
     OllamaTags,
     OllamaVersion,
     Options,
+    name_field,
 )
 from appliance.http.openai import OpenAi
 from appliance.http.openai_chunks import find_end
@@ -49,6 +51,7 @@ from appliance.http.openai_reading import (
 )
 from appliance.http.openai_shapes import ChatWish
 from appliance.http.outlets import begin, gather, tell
+from appliance.http.renaming import named_by
 
 LINES = "application/x-ndjson"
 NS_IN_MS = 1_000_000
@@ -63,8 +66,10 @@ class Ollama:
     async def chat(self, request: Request) -> Response:
         wish = await read_open_body(request, OllamaChat)
         messages = [_read_message(one, f"messages[{at}]") for at, one in enumerate(wish.messages)]
-        plan = self._plan(request, wish, messages, wish.tools)
-        return await self._answer(request, wish, plan, Lines(self._openai.name_model(), True))
+        lines = Lines(self._openai.name_model(), True)
+        with named_by(partial(name_field, wish)):
+            plan = self._plan(request, wish, messages, wish.tools)
+            return await self._answer(request, wish, plan, lines)
 
     async def generate(self, request: Request) -> Response:
         wish = await read_open_body(request, OllamaGenerate)
@@ -73,12 +78,13 @@ class Ollama:
             # So a client asks to have the model loaded, which it is.
             return JsonAnswer({**lines.build(""), "done": True, "done_reason": "load"})
         messages = [{"role": "user", "content": wish.prompt}]
-        if wish.raw:
-            return await self._go_on(request, wish, messages, lines)
-        if wish.system:
+        if wish.system and not wish.raw:
             messages.insert(0, {"role": "system", "content": wish.system})
-        plan = self._plan(request, wish, messages, None)
-        return await self._answer(request, wish, plan, lines)
+        with named_by(partial(name_field, wish)):
+            if wish.raw:
+                return await self._go_on(request, wish, messages, lines)
+            plan = self._plan(request, wish, messages, None)
+            return await self._answer(request, wish, plan, lines)
 
     async def list_models(self, _request: Request) -> JsonAnswer:
         tags: OllamaTags = {"models": [_show_model(name) for name in self._openai.names()]}

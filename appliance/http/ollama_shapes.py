@@ -62,6 +62,17 @@ class OllamaGenerate(OllamaAsked):
     raw: bool | None = Field(None, description="The model alone goes on behind the bare prompt.")
 
 
+def name_field(wish: OllamaAsked, field: str) -> str:
+    """What `wish` calls a field of the chat that is made of it."""
+    if field == "stop":
+        return "options.stop"
+    if field.startswith("response_format"):
+        return "format"
+    if isinstance(wish, OllamaGenerate) and field.startswith("messages"):
+        return "prompt"
+    return field
+
+
 class OllamaFunction(TypedDict):
     name: str
     arguments: dict[str, Any]

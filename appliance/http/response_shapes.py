@@ -6,6 +6,7 @@ name, or one of those that are named here as of no effect on an answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from appliance.errors import InvalidField
 from appliance.http.openai_shapes import MOST_MESSAGES, MOST_TOKENS, OF_NO_EFFECT, Asked
 
 MAX_ID_CHARS = 200
+OF_FORMAT = re.compile(r"response_format(\.json_schema)?")
+OF_MESSAGES = re.compile(r"messages(?:\[(\d+)\](.*))?", re.DOTALL)
 
 
 class ResponseWish(Asked):
@@ -81,6 +84,24 @@ def write_chat(wish: ResponseWish) -> dict[str, Any]:
         "tool_choice": wish.tool_choice,
         "response_format": _read_format(wish.text),
     }
+
+
+def name_field(wish: ResponseWish, field: str) -> str:
+    """What `wish` calls a field of the chat that `write_chat` made of it."""
+    if field.startswith("response_format"):
+        return OF_FORMAT.sub("text.format", field, count=1)
+    found = OF_MESSAGES.fullmatch(field)
+    if found is None:
+        return field
+    if found[1] is None or isinstance(wish.input, str):
+        return "input"
+    at = int(found[1]) - bool(wish.instructions)
+    match wish.input[at].get("type"):
+        case "function_call":
+            return f"input[{at}]"
+        case "function_call_output":
+            return f"input[{at}]{found[2].replace('.content', '.output', 1)}"
+    return f"input[{at}]{found[2]}"
 
 
 def _read_items(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -36,7 +37,8 @@ from appliance.http.openai import OpenAi
 from appliance.http.openai_reading import NEW_SESSION, LadderPlan, plan_chat
 from appliance.http.openai_shapes import ChatWish
 from appliance.http.outlets import begin, gather
-from appliance.http.response_shapes import ResponseDeleted, ResponseWish, write_chat
+from appliance.http.renaming import named_by
+from appliance.http.response_shapes import ResponseDeleted, ResponseWish, name_field, write_chat
 from appliance.http.response_steps import Card, Step, Steps
 from appliance.http.shapes import ErrorText
 from appliance.store.messages import StoredMessage
@@ -60,6 +62,10 @@ class Responses:
 
     async def create(self, request: Request) -> Response:
         wish = await read_open_body(request, ResponseWish)
+        with named_by(partial(name_field, wish)):
+            return await self._create(request, wish)
+
+    async def _create(self, request: Request, wish: ResponseWish) -> Response:
         chat = check_fields(write_chat(wish), ChatWish)
         plan = plan_chat(request, chat, self._max_message_chars)
         if isinstance(plan, LadderPlan) and wish.store is not False:
