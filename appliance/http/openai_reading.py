@@ -37,8 +37,6 @@ SESSION_HEADER = "X-Session-Id"
 NEW_SESSION = "new"
 MOST_STOPS = 4
 MAX_STOP_CHARS = 200
-# What a caller brings along besides the question is bounded by the body.
-MOST_PAST_CHARS = 1 << 20
 SYSTEM_ROLES = ("system", "developer")
 
 
