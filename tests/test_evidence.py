@@ -225,7 +225,7 @@ def test_a_quoted_line_names_where_it_stands() -> None:
 
 
 STEPS = 'Before:\n1. Open the page.\n2. Tap "Repair". Wait.\n\n- Free.\n1. Alone.'
-WAY = '1. Open the page.\n2. Tap "Repair". Wait.\n'
+WAY = '1. Open the page.\n2. Tap "Repair". Wait.\n\n'
 
 
 @pytest.mark.parametrize(

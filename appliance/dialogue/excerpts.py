@@ -88,7 +88,7 @@ def quote(evidence: Evidence, question: str) -> str:
     text, title, end = evidence.lines[0], evidence.passage.title, ""
     if not evidence.wish.kinds:
         steps = find_steps(evidence.passage.text, text) if asks_how(question) else ()
-        end = "\n" if steps else ""
+        end = "\n\n" if steps else ""
         text = "\n".join(steps) or _add_rest(text, evidence.passage.text)
     if language_of(question) == "zh":
         return f"{text}{end}（见《{title}》）"
