@@ -231,7 +231,7 @@ def test_a_session_that_has_ended_leads_back_to_signing_in(
     with opening_console(browser, lasting_server.url, script) as page:
         expect(page.locator(".row")).to_have_count(3)
         script.refusals["/conversations"] = (401, "not_authenticated", "Log in.")
-        expect(page.locator(".said")).to_contain_text("请重新登录")
+        expect(page.locator(".said", has_text="请重新登录")).to_be_visible()
         expect(page.locator(".row")).to_have_count(0)
 
 
