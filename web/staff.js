@@ -44,10 +44,7 @@ export class Staff {
 
   constructor(conversation) {
     this.#conversation = conversation;
-    this.#rating = buildRating((body) => {
-      this.#isRated = this.#asked === undefined;
-      return conversation.talk.tell("rating", body, this.#asked);
-    });
+    this.#rating = buildRating((body) => this.#sendRating(body));
     this.#build();
     conversation.querySelector("#banner").after(this.#banner);
     conversation.querySelector(".bottom").prepend(this.#typing);
@@ -120,6 +117,15 @@ export class Staff {
   #ask(id) {
     this.#asked = id;
     this.#rating.begin();
+  }
+
+  /** Who leaves while stars are on their way is not asked again; whose stars did not get through is. */
+  async #sendRating(body) {
+    const before = this.#isRated;
+    this.#isRated ||= this.#asked === undefined;
+    const isKept = await this.#conversation.talk.tell("rating", body, this.#asked);
+    if (!isKept && !before) this.#isRated = false;
+    return isKept;
   }
 
   /** Asks for a person, or with `isWanted` false for none any more; meanwhile its buttons rest. */

@@ -226,6 +226,24 @@ def test_an_answer_may_be_finished_before_the_person_comes(customer: Page, opera
     expect(customer.locator(".rung").last).to_have_text("店员 · wang")
 
 
+def test_stars_that_did_not_get_through_are_asked_for_again_when_the_customer_leaves(
+    customer: Page, operator: Page
+) -> None:
+    send(customer, "我的东西坏了")
+    wait_for_answer(customer)
+    customer.click("#call-person")
+    operator.locator(".row[data-state=waiting]").click()
+    act(operator, "take")
+    act(operator, "toBot")
+    customer.route("**/rating", lambda route: route.abort())
+    customer.get_by_role("button", name="4 星（最高 5 星）").click()
+    expect(customer.locator(".rating-said")).not_to_be_empty()
+    customer.unroute("**/rating")
+    customer.click("#new")
+    customer.get_by_role("button", name="5 星（最高 5 星）").click()
+    expect(customer.locator(".rating-said")).to_contain_text("谢谢")
+
+
 def test_a_wish_is_told_at_once_and_the_customer_sees_place_name_and_end(
     customer: Page, operator: Page
 ) -> None:
