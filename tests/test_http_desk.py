@@ -140,7 +140,7 @@ def test_the_list_tells_of_what_changes_and_of_who_is_there(
     server: HouseServer[ScriptedEngine], wang: Operator
 ) -> None:
     with wang.stream("events") as events, visiting(server.url) as customer:
-        assert wait_for(events, "operators") == {"names": ["wang"]}
+        assert wait_for(events, "operators") == {"names": ["wang"], "is_held": False}
         key = key_of(customer.path.rsplit("/", 1)[1])
         customer.say("我的订单在哪里？")
         begun = wait_for(events, "conversation")
@@ -220,13 +220,23 @@ def test_what_a_customer_leaves_and_says_of_it_all_stands_at_the_desk(
     ]
 
 
+def test_who_holds_all_answers_is_told_to_every_desk(
+    server: HouseServer[ScriptedEngine], wang: Operator
+) -> None:
+    with wang.stream("events") as events:
+        assert not wait_for(events, "operators")["is_held"]
+        for is_on in (True, False):
+            wang.client.post("/console/hold", json={"on": is_on})
+            assert wait_for(events, "operators") == {"names": ["wang"], "is_held": is_on}
+
+
 def test_both_see_that_the_other_writes_and_neither_sees_himself(
     server: HouseServer[ScriptedEngine], wang: Operator
 ) -> None:
     with visiting(server.url) as customer, customer.watch() as watcher:
         key = key_of(customer.path.rsplit("/", 1)[1])
         with wang.stream("events") as events, wang.stream(f"conversations/{key}/events") as own:
-            assert wait_for(events, "operators") == {"names": ["wang"]}
+            assert wait_for(events, "operators") == {"names": ["wang"], "is_held": False}
             wang.do(key, "take")
             wait_for(own, "handoff")
             watcher.read_until("handoff")

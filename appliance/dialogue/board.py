@@ -50,7 +50,10 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class AtDesk:
+    """Who is there, and whether all answers are looked at before the customer sees them."""
+
     names: tuple[str, ...]
+    is_held: bool
 
 
 @dataclass(frozen=True, slots=True)

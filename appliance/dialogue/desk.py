@@ -68,7 +68,7 @@ class Desk:
         self.presence = presence
         self.board = Board(handoffs, find_turn, self.show)
         feeds.on_news, feeds.on_end = self.board.look, self.board.end
-        presence.on_change = lambda: self.board.tell("operators", AtDesk(presence.names))
+        presence.on_change = self._tell_at_desk
         self._claims: dict[str, str] = {}
 
     async def list_page(self, before: int | None, limit: int) -> tuple[Listed, list[ShownRow]]:
@@ -191,6 +191,14 @@ class Desk:
     async def hold_all(self, account: str, *, is_on: bool) -> None:
         await self._book.hold_all(account, is_on=is_on)
         self._drafts.is_all = is_on
+        self._tell_at_desk()
+
+    @property
+    def at_desk(self) -> AtDesk:
+        return AtDesk(self.presence.names, self.is_all_held)
+
+    def _tell_at_desk(self) -> None:
+        self.board.tell("operators", self.at_desk)
 
     async def decide(self, session_key: str, account: str, run_id: str, decision: Decision) -> None:
         """What becomes of an answer that is held back. Raises HandoffRefused."""

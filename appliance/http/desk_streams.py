@@ -52,10 +52,9 @@ class DeskStreams:
         self, request: Request, account: str
     ) -> AsyncIterator[dict[str, str | int]]:
         """Whoever only looks on is not at the desk."""
-        presence = self._desk.presence
         news = self._while_logged_in(request, self._desk.board.watch())
-        with presence.attend(account) if account else nullcontext():
-            yield encode(AtDesk(presence.names))
+        with self._desk.presence.attend(account) if account else nullcontext():
+            yield encode(self._desk.at_desk)
             async for one in news:
                 yield encode(one)
 
@@ -118,7 +117,7 @@ def encode(news: News) -> dict[str, str | int]:
             return {"event": "removed", "data": dump({"id": session_key})}
         case Writing(session_key, who):
             return {"event": "typing", "data": dump({"id": session_key, "who": who})}
-        case AtDesk(names):
-            return {"event": "operators", "data": dump({"names": names})}
+        case AtDesk(names, is_held):
+            return {"event": "operators", "data": dump({"names": names, "is_held": is_held})}
         case Closing():
             return {"event": "bye", "data": dump({"retry_ms": RETRY_MS}), "retry": RETRY_MS}

@@ -440,6 +440,19 @@ def test_all_answers_can_be_held_at_once(customer: Page, operator: Page) -> None
     expect(switch).to_have_attribute("aria-pressed", "true")
 
 
+def test_all_desks_see_at_once_who_pressed_the_switch_for_all_answers(
+    browser: Browser, server: HouseServer[ScriptedEngine], operator: Page
+) -> None:
+    switch = operator.get_by_role("button", name="所有回答先审后发")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    with working(browser, server.url) as other:
+        others = other.get_by_role("button", name="所有回答先审后发")
+        for is_on in ("true", "false"):
+            others.click()
+            expect(others).to_have_attribute("aria-pressed", is_on)
+            expect(switch).to_have_attribute("aria-pressed", is_on)
+
+
 def test_both_pages_take_messages_as_long_as_the_shop_wishes(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -87,7 +87,7 @@ def poison(texts: tuple[str, ...]) -> ConsoleScript:
             {"kind": text, "id": text, "title": text, "text": text, "score": 0.5} for text in texts
         ],
         found=[{"id": rows[0]["id"], "at_ms": 1, "role": "customer", "text": it} for it in texts],
-        events=[("operators", {"names": list(texts)})],
+        events=[("operators", {"names": list(texts), "is_held": False})],
         thread_events=[
             event,
             ("handoff", {"run_id": "", "state": first, "name": first}),
@@ -154,7 +154,7 @@ def fill_desk() -> ConsoleScript:
         replies=[{"shortcut": "hello", "text": "您好，请问有什么可以帮您？"}],
         suggestions=[{"kind": "faq", "id": "e", "title": "题", "text": "答", "score": 0.5}],
         found=[{"id": NAMES[0], "at_ms": 1, "role": "customer", "text": "几点开门？"}],
-        events=[("operators", {"names": ["wang", "li"]})],
+        events=[("operators", {"names": ["wang", "li"], "is_held": False})],
         thread_events=[
             ("draft", {"run_id": "d", "text": "候", "is_whole": True, "source": "model"})
         ],

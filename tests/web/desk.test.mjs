@@ -30,7 +30,7 @@ function sit(answers, post) {
     account: "wang",
     mayChange: true,
     get: async (path) => {
-      if (!path.includes("limit=100")) return { conversations: [], counts: {}, operators: [], is_held: false };
+      if (!path.includes("limit=100")) return { conversations: [], counts: {} };
       asked.push(path);
       const answer = answers.shift();
       if (answer.code) throw answer;
@@ -97,8 +97,7 @@ test("a refusal to hold all answers stands beside the switch until a press is ta
     if (reply.code) throw reply;
     return reply;
   });
-  desk.tell("joined", {});
-  await wait(0);
+  desk.tell("operators", { names: ["wang"], is_held: false });
   const place = desk.root.querySelector(".hold-all");
   const [said, button] = [place.querySelector(".said"), place.querySelector("button")];
   const press = async () => {
@@ -108,4 +107,6 @@ test("a refusal to hold all answers stands beside the switch until a press is ta
   };
   assert.deepEqual(await press(), [false, words.say("refusedRole"), "false"]);
   assert.deepEqual(await press(), [false, "", "true"]);
+  desk.tell("operators", { names: ["li", "wang"], is_held: false });
+  assert.equal(button.getAttribute("aria-pressed"), "false", "somebody else pressed it");
 });

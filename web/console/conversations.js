@@ -85,16 +85,14 @@ class Desk {
   }
 
   #take({ type, data }) {
-    if (type === "joined") this.#readAll();
+    if (type === "joined") this.#reading.read();
     if (type === "conversation") this.#takeRow(data);
     if (type === "removed") this.#remove(data.id);
     if (type === "typing" && data.who === "customer") this.#showTyping(data.id);
-    if (type === "operators") this.#showOperators(data.names ?? []);
-  }
-
-  #readAll() {
-    this.#reading.read();
-    this.#holdAll.read();
+    if (type === "operators") {
+      this.#showOperators(data.names ?? []);
+      this.#holdAll.show(data.is_held);
+    }
   }
 
   #takeRow(row) {

@@ -18,18 +18,14 @@ export class HoldAll {
     this.#button = press(words.say("holdAll"), () => attempt(this.#button, async () => {
       const { is_held: isOn } = await server.post("/console/hold", { on: !this.#isOn });
       setText(this.#said, "");
-      this.#show(isOn);
+      this.show(isOn);
     }, (error) => setText(this.#said, describeRefusal(words, error))),
     { kind: "act switch", "aria-pressed": "false" });
     this.element = build("div", { class: "hold-all", hidden: true }, this.#said, this.#button);
   }
 
-  async read() {
-    const answer = await this.#server.get("/console/operators").catch(() => null);
-    if (answer) this.#show(answer.is_held);
-  }
-
-  #show(isOn) {
+  /** As the server has it, whoever pressed it. */
+  show(isOn) {
     this.#isOn = isOn;
     this.element.hidden = !this.#server.mayChange;
     this.#button.setAttribute("aria-pressed", String(isOn));
