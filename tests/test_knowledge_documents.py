@@ -49,6 +49,38 @@ def test_a_rule_at_the_beginning_hides_no_text(text: str, told: list[str]) -> No
     assert [block.text for block in read_markdown(text)] == told
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("**退货须在\n七天内**办理", ["退货须在七天内办理"]),
+        ("Please *read\nthis* first.", ["Please read this first."]),
+        ("见 [退货\n说明](https://a.b/c)", ["见 退货说明 (https://a.b/c)"]),
+        ("a `x *y\nz* w` b", ["a x *y z* w b"]),
+        ("5 * 3\n2 * 4", ["5 * 3 2 * 4"]),
+        ("**一：1元\n\n二**", ["**一：1元", "二**"]),
+        ("**一**：1元\n**二**：2元", ["一：1元\n二：2元"]),
+    ],
+)
+def test_what_is_marked_may_go_on_in_the_next_line(text: str, told: list[str]) -> None:
+    assert [block.text for block in read_markdown(text)] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("> a\n>\n> b", ["a", "b"]),
+        (">> a\n> > b\nc", ["a b c"]),
+        ("> **a\n> b** c", ["a b c"]),
+        ("> # 退货\n> - 一\n> - 二", ["退货", "- 一\n- 二"]),
+        ("> | 重 | 价 |\n> |---|---|\n> | 1kg | 8元 |", ["重 | 价\n1kg | 8元"]),
+        (">5公斤加收10元", [">5公斤加收10元"]),
+        ("\\> a\n\n```\n> b\n```", ["> a", "> b"]),
+    ],
+)
+def test_what_is_quoted_has_blocks_of_its_own(text: str, told: list[str]) -> None:
+    assert [block.text for block in read_markdown(text)] == told
+
+
 def test_a_remark_ends_where_it_is_closed_and_is_code_between_fences() -> None:
     text = "<!-->a\n```\n<!-- b -->\n```\n<!-- ```\n-->c <!-- d\n"
     assert read_markdown(text) == [

@@ -27,10 +27,17 @@ MAX_LINE_CHARS = 500
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*")
 UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*")
 FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+# With a blank behind it: ">5 kg" is text.
+QUOTE = re.compile(r"(?: {0,3}>){1,9}(?:[ \t]|$)")
+# Two stars that are not met in their line begin what is strong, and goes on in the next.
 ITEM = re.compile(
-    r"[ \t]*(?:[-*+•·]|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])[ \t]*\S.*"
+    r"[ \t]*(?:[-+•·]|\*(?!\*(?!.*\*\*))|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])"
+    r"[ \t]*\S.*"
 )
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
+# Where a paragraph's line ends while its marks are looked for, which may go on in the next one: a
+# blank to them, and a sign that no text has (texts.py).
+SOFT_END = "\x1f"
 # Keys and what stands below them, between two rules; with any other line it is text.
 KEY_LINE = r"[A-Za-z_][\w-]*:(?:[ \t].*)?\n"
 BELOW_KEY = r"(?:[ \t#].*|- .*)?\n"
@@ -114,7 +121,8 @@ class _Lines:
     def read(self, text: str) -> list[Block]:
         lines = text.split("\n")
         levels = {} if self._is_markdown else find_headings(lines)
-        self._table_rows = set(_find_rows(lines))
+        unquoted = list(map(_unquote, lines)) if self._is_markdown else lines
+        self._table_rows = set(_find_rows(unquoted))
         for place, line in enumerate(lines):
             self._take(line, place + 1, levels.get(place, 0))
         self._end()
@@ -123,6 +131,8 @@ class _Lines:
     def _take(self, line: str, row: int, level: int) -> None:
         if self._is_markdown and self._take_fenced(line, row):
             return
+        if self._is_markdown:
+            line = _unquote(line)
         if not line.strip():
             # A blank line inside a list does not part it; what follows decides.
             if self._kind != "list":
@@ -202,6 +212,11 @@ class _Lines:
         return bare(text, line_break) if self._is_markdown else text
 
 
+def _unquote(line: str) -> str:
+    found = QUOTE.match(line)
+    return line[found.end() :] if found else line
+
+
 def _find_rows(lines: Sequence[str]) -> Iterator[int]:
     """The numbers of those that are rows of a table: by a bar in front, or by bars inside in two
     lines or more, one behind the other."""
@@ -236,10 +251,11 @@ def _join_broken(lines: Iterable[str]) -> str:
     runs: list[list[str]] = [[]]
     for line in lines:
         kept, is_broken = cut_break(line)
-        runs[-1].append(bare(kept, "\n"))
+        runs[-1].append(kept)
         if is_broken:
             runs.append([])
-    return "\n".join(text for run in runs if (text := join_lines(run)))
+    texts = "\n".join(bare(SOFT_END.join(run), "\n") for run in runs).split("\n")
+    return "\n".join(filter(None, (join_lines(text.split(SOFT_END)) for text in texts)))
 
 
 def join_lines(lines: Iterable[str]) -> str:

@@ -62,8 +62,7 @@ def bare(text: str, line_break: str = " ") -> str:
     text = LITERAL.sub(_hide, text)
     text = LINK.sub(_write_link, IMAGE.sub(r"\1", STRUCK.sub("", text)))
     text = EMPHASIS.sub(r"\2", STRONG.sub(r"\2", text))
-    text = ENTITY.sub(_write_entity, LINE_BREAK.sub(line_break, text)).translate(SHOW)
-    return "\n".join(line.removeprefix("> ") for line in text.split("\n"))
+    return ENTITY.sub(_write_entity, LINE_BREAK.sub(line_break, text)).translate(SHOW)
 
 
 def cut_break(line: str) -> tuple[str, bool]:
