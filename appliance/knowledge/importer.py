@@ -47,7 +47,7 @@ from appliance.knowledge.texts import decode
 
 # Raised when the same bytes give other entries or passages than before, or what is kept of their
 # words to be compared is another.
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 # Marks and tags included, so more than a document may hold; beyond `LONG_CHARS` a text is read in
 # a process of its own.
 MAX_READ_CHARS = 3 * MAX_TEXT_CHARS
