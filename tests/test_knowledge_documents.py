@@ -59,6 +59,7 @@ def test_a_rule_at_the_beginning_hides_no_text(text: str, told: list[str]) -> No
         ("5 * 3\n2 * 4", ["5 * 3 2 * 4"]),
         ("**一：1元\n\n二**", ["**一：1元", "二**"]),
         ("**一**：1元\n**二**：2元", ["一：1元\n二：2元"]),
+        ("** 一\n** 二", ["** 一\n** 二"]),
     ],
 )
 def test_what_is_marked_may_go_on_in_the_next_line(text: str, told: list[str]) -> None:

@@ -31,7 +31,7 @@ FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 QUOTE = re.compile(r"(?: {0,3}>){1,9}(?:[ \t]|$)")
 # Two stars that are not met in their line begin what is strong, and goes on in the next.
 ITEM = re.compile(
-    r"[ \t]*(?:[-+•·]|\*(?!\*(?!.*\*\*))|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])"
+    r"[ \t]*(?:[-+•·]|\*(?!\*\S(?!.*\*\*))|\d{1,3}[.)、．]|[（(][\d一二三四五六七八九十]{1,3}[)）])"
     r"[ \t]*\S.*"
 )
 TABLE_RULE = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|?[ \t]*")
@@ -129,9 +129,9 @@ class _Lines:
         return self._blocks
 
     def _take(self, line: str, row: int, level: int) -> None:
-        if self._is_markdown and self._take_fenced(line, row):
-            return
         if self._is_markdown:
+            if self._take_fenced(line, row):
+                return
             line = _unquote(line)
         if not line.strip():
             # A blank line inside a list does not part it; what follows decides.
